@@ -1,0 +1,53 @@
+# Two commands on a fresh machine: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: demo test check lint setup debian bench lock clean
+
+demo: setup
+	$(BIN)/infusion-gateway demo $(ARGS)
+
+test: setup debian lint
+	$(BIN)/pytest -n auto --dist loadgroup
+
+check: setup lint
+	$(BIN)/pytest -n auto --dist loadgroup tests/unit tests/property tests/golden tests/simulation tests/test_house.py -m "not slow"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(STAMP) debian
+
+$(STAMP): requirements/dev.txt pyproject.toml simulators/pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e . -e ./simulators
+	touch $@
+
+# Mosquitto: the broker of the integration tests. Where it can't be installed the demo runs on the embedded one.
+debian:
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto mosquitto-clients >/dev/null; \
+	else echo "Mosquitto is not installed; once, as root: apt-get install mosquitto mosquitto-clients"; fi
+
+bench: setup
+	$(BIN)/python -m tests.bench $(ARGS)
+
+# Hashed requirements for every platform and Python from 3.11 on; they name no index.
+lock:
+	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet uv
+	.lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --upgrade pyproject.toml simulators/pyproject.toml -o requirements/run.txt
+	.lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --upgrade --extra dev pyproject.toml simulators/pyproject.toml -o requirements/dev.txt
+	rm -rf .lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Simulated pumps and monitors on real wires; knows nothing of the gateway."""

@@ -1,0 +1,1 @@
+"""Infusion Gateway: supervises an IV infusion session at the bedside. Not a certified medical device."""

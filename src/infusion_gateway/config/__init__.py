@@ -1,0 +1,1 @@
+"""The pydantic border for what people write in files."""

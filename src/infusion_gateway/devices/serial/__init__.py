@@ -1,0 +1,1 @@
+"""One file a serial device; the file name is its registration."""

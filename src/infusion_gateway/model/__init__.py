@@ -1,0 +1,1 @@
+"""Words: what the gateway speaks of, as frozen slotted dataclasses and enums; standard library only."""

@@ -1,0 +1,326 @@
+"""Event: a fact we record, in the past tense, with a reason in words that a clinician can read.
+
+Durable state is the fold of these. The list and each event's fields change only by adding, with a default, so that an
+old journal replays the same under newer code. Sampled is recorded and never published.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.instructions import Score
+from infusion_gateway.model.metric import Metric, Nanos
+from infusion_gateway.model.observation import Delivery, PumpAlarm, Validity
+from infusion_gateway.model.session import Order, Phase, Supervision
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStarted:
+    """The process began to supervise this bed; blind_for: how long nobody looked, None where not known."""
+
+    version: str
+    same_boot: bool
+    blind_for: Nanos | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseOrdered:
+    """The first person's entry was accepted."""
+
+    case: str
+    subject: str
+    order: Order
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseConfirmed:
+    """The second entry agreed."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    """The case went from one phase to another. at T0 the phase becomes infusing."""
+
+    phase: Phase
+    before: Phase
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InfusionStarted:
+    """T0: the first of two consecutive readings that show delivery. volume_ml: the pump's counter at T0."""
+
+    t0: Nanos
+    ends_at: Nanos
+    volume_ml: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndApproaching:
+    """So long until the ordered duration ends."""
+
+    remaining: Nanos
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryChanged:
+    """The pump began or ceased to deliver, as observed."""
+
+    device: str
+    delivery: Delivery
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateChanged:
+    """The pump's rate changed while delivering, mL/h."""
+
+    device: str
+    rate_ml_h: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRestarted:
+    """The pump's volume counter began anew (power cycle, cleared, syringe changed): a new epoch, the dose stands."""
+
+    device: str
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PumpAlarmed:
+    """What the pump itself alarms about, in full; an empty tuple: nothing any more."""
+
+    device: str
+    alarms: tuple[PumpAlarm, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """The gateway began to ask the pump to stop. then: the phase it leads to. codes: the conditions behind it."""
+
+    device: str
+    then: Phase
+    codes: tuple[str, ...]
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopConfirmed:
+    """The pump was observed not delivering. provisional: not yet long enough for one volume step at the old rate."""
+
+    device: str
+    provisional: bool
+    after: Nanos
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOffGranted:
+    """A named clinician held off the counted-down stop of a condition, once."""
+
+    code: str
+    until: Nanos
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePermitted:
+    """A named clinician allowed a restart by hand after our stop."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrimeAnnounced:
+    """Delivery until then is priming: neither dose nor T0."""
+
+    until: Nanos
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionRaised:
+    """An alarm condition became true (its delay over), or rose or fell to another row while it lasted."""
+
+    code: str
+    priority: Priority
+    kind: AlarmKind
+    response: Response
+    latching: bool
+    since: Nanos
+    value: float | None
+    limit: float | None
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionCleared:
+    """An alarm condition became false; latched: its signal stays until acknowledged."""
+
+    code: str
+    latched: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionAcknowledged:
+    """A named person has it."""
+
+    code: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPaused:
+    """A named person paused the audible signal."""
+
+    until: Nanos
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """What a person entered."""
+
+    scores: tuple[tuple[Score, float], ...]
+    vitals: tuple[tuple[Metric, float], ...]
+    measured_at: Nanos
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineTaken:
+    """The vital signs that limits over baseline refer to."""
+
+    values: tuple[tuple[Metric, float], ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadManSet:
+    """The pump's own communication time-out was read back; seconds 0: disarmed. found: it was so when we came."""
+
+    device: str
+    seconds: float
+    found: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceIdentified:
+    """A device said who it is, and it is the one that was pinned, or none was."""
+
+    device: str
+    identity: tuple[tuple[str, str], ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionChanged:
+    """How much the gateway sees changed."""
+
+    supervision: Supervision
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionAccepted:
+    """A person's instruction took effect. id: of the instruction; its answer goes out once this is durable."""
+
+    instruction: str
+    id: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionRefused:
+    """A person's instruction was refused; reason says why in words. State unchanged."""
+
+    instruction: str
+    id: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BedQuarantined:
+    """An invariant broke in this bed: stop asked, dead man no longer fed, until a person restarts the gateway."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampledValue:
+    """One reading that decisions rest on. age: from measurement to sample."""
+
+    device: str
+    metric: Metric
+    value: float | None
+    validity: Validity
+    age: Nanos
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The newest readings, at most once a second a bed: recorded, never published. epoch: of the volume counter."""
+
+    values: tuple[SampledValue, ...]
+    delivery: Delivery
+    volume_ml: float | None
+    epoch: int
+    dose_mg: float
+    reason: str = ""
+
+
+Event: TypeAlias = (
+    GatewayStarted
+    | CaseOrdered
+    | CaseConfirmed
+    | PhaseChanged
+    | InfusionStarted
+    | EndApproaching
+    | DeliveryChanged
+    | RateChanged
+    | CounterRestarted
+    | PumpAlarmed
+    | StopAsked
+    | StopConfirmed
+    | HoldOffGranted
+    | ResumePermitted
+    | PrimeAnnounced
+    | ConditionRaised
+    | ConditionCleared
+    | ConditionAcknowledged
+    | AudioPaused
+    | Assessed
+    | BaselineTaken
+    | DeadManSet
+    | DeviceIdentified
+    | SupervisionChanged
+    | InstructionAccepted
+    | InstructionRefused
+    | BedQuarantined
+    | Sampled
+)

@@ -1,0 +1,97 @@
+"""Input: something happened to us. The only things that `step` is told."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from infusion_gateway.model.instructions import Instruction
+from infusion_gateway.model.observation import Fault, Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A device whose identity holds said these things, decoded from one exchange, so of one instant."""
+
+    device: str
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Faulted:
+    """A device, or its line, did something wrong."""
+
+    device: str
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """The line to a device is open (which says nothing of the device)."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """The line to a device is gone; it is being reopened."""
+
+    device: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instructed:
+    """A person asks for something. id: unique, for dropping repeats; case: the case meant, "" for none named."""
+
+    instruction: Instruction
+    by: str
+    id: str
+    case: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The process began. same_boot: the journal's last timeline is ours, so its times hold exactly."""
+
+    same_boot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerChanged:
+    """The MQTT broker was reached or lost; listeners: somebody supervising is known to be there (None: not known)."""
+
+    connected: bool
+    listeners: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalChanged:
+    """The journal can, or can't, be written."""
+
+    kept: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJumped:
+    """The wall clock moved against the monotone timeline by so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The deadline that `next_deadline` gave has come. Any other input works as one too."""
+
+
+Input: TypeAlias = (
+    Observed
+    | Faulted
+    | LinkOpened
+    | LinkLost
+    | Instructed
+    | Restarted
+    | BrokerChanged
+    | JournalChanged
+    | ClockJumped
+    | DeadlineReached
+)

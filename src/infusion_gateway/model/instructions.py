@@ -1,0 +1,166 @@
+"""What people ask. One list of names: a class's name in kebab case is the instruction's name on the wire."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from infusion_gateway.model.metric import Metric, Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """order: the first person's entry. dose_mg None: rate, concentration and duration say it alone."""
+
+    case: str
+    subject: str
+    protocol: str
+    weight_kg: float
+    concentration_mg_ml: float
+    rate_ml_h: float
+    volume_ml: float
+    duration: Nanos
+    dose_mg: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """confirm: the second person's own entry of weight and concentration. reason: needed where one person does both."""
+
+    weight_kg: float
+    concentration_mg_ml: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prime:
+    """prime: delivery until T0 is neither dose nor T0, for at most the announced time."""
+
+    for_at_most: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """hold: ask the pump to stop; phase paused."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermitResume:
+    """permit-resume: a person may start the pump again after our stop; the gateway never does."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOff:
+    """hold-off: hold off the counted-down stop of this condition, once."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """stop: ask the pump to stop; phase stopped, no resume."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """end: the session is over as intended; ask the pump to stop."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """abort: give the case up before recovery."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """acknowledge: somebody has this condition; quiets its signal, clears nothing. since: of the alarm meant."""
+
+    code: str
+    since: Nanos | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAudio:
+    """pause-audio: the audible signal only, for a while; a new condition breaks through."""
+
+    for_at_most: Nanos
+
+
+class Score(StrEnum):
+    """What a person assesses. distress and nausea: 0 none to 10; moaa-s: 0 to 5; cadss-6: 0 to 24; pain: 0 to 10."""
+
+    MOAA_S = "moaa-s"
+    CADSS_6 = "cadss-6"
+    DISTRESS = "distress"
+    NAUSEA = "nausea"
+    DIZZINESS = "dizziness"
+    DISSOCIATION = "dissociation"
+    PAIN = "pain"
+
+
+@dataclass(frozen=True, slots=True)
+class Assess:
+    """assess: scores, and vital signs by hand, measured `ago` before the instruction came."""
+
+    scores: tuple[tuple[Score, float], ...]
+    vitals: tuple[tuple[Metric, float], ...]
+    ago: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Disarm:
+    """disarm: take the pump's dead man off."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """close: recovery is over, the case is closed."""
+
+    reason: str
+
+
+Instruction: TypeAlias = (
+    PlaceOrder
+    | Confirm
+    | Prime
+    | Hold
+    | PermitResume
+    | HoldOff
+    | Stop
+    | End
+    | Abort
+    | Acknowledge
+    | PauseAudio
+    | Assess
+    | Disarm
+    | Close
+)
+
+NAMES: dict[str, type[Instruction]] = {
+    "order": PlaceOrder,
+    "confirm": Confirm,
+    "prime": Prime,
+    "hold": Hold,
+    "permit-resume": PermitResume,
+    "hold-off": HoldOff,
+    "stop": Stop,
+    "end": End,
+    "abort": Abort,
+    "acknowledge": Acknowledge,
+    "pause-audio": PauseAudio,
+    "assess": Assess,
+    "disarm": Disarm,
+    "close": Close,
+}

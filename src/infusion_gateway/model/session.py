@@ -1,0 +1,212 @@
+"""Session words: phases, orders, the protocol that a session is held against, and what a bed is made of."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
+
+
+class Phase(StrEnum):
+    """Where a case is."""
+
+    IDLE = "idle"
+    ORDERED = "ordered"
+    ARMED = "armed"
+    INFUSING = "infusing"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    RECOVERY = "recovery"
+    CLOSED = "closed"
+    ABORTED = "aborted"
+
+
+class Supervision(StrEnum):
+    """Whether the gateway sees enough to supervise; lost: the pump can't be seen."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    LOST = "lost"
+
+
+class GenerationMode(StrEnum):
+    """Whether what is seen is a patient (IEEE 11073-10207); simulators always say test."""
+
+    REAL = "real"
+    TEST = "test"
+    DEMO = "demo"
+
+
+class Side(StrEnum):
+    """Which side of a limit is out of it."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One limit of a condition: past it for `delay`, the condition has this priority and response.
+
+    over_baseline: the limit is baseline plus this much (None: `limit` is absolute). confirm_within: above 0, one
+    reading alone does not make this row true: the next reading past the limit does, or a symptom entered, or no new
+    reading for this long.
+    """
+
+    limit: float
+    priority: Priority
+    delay: Nanos
+    response: Response
+    over_baseline: bool = False
+    confirm_within: Nanos = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LimitCondition:
+    """All rows of one metric and side: one alarm condition with the worst row whose delay is over.
+
+    inclusive: the limit itself is out of it (">="). clear_by, clear_after: the value must be this far inside, for
+    this long, to clear. metrics: the first that has a current value counts (HR before PULSE).
+    """
+
+    code: str
+    metrics: tuple[Metric, ...]
+    side: Side
+    inclusive: bool
+    rows: tuple[Row, ...]
+    clear_by: float
+    clear_after: Nanos
+    latching: bool
+    phases: frozenset[Phase]
+    advice: str
+    kind: AlarmKind = AlarmKind.PHYSIOLOGICAL
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From `after` on, the condition has this priority."""
+
+    after: Nanos
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """How the priority of a technical condition rises with its age, in one group of phases."""
+
+    steps: tuple[Step, ...]
+    phases: frozenset[Phase]
+
+
+@dataclass(frozen=True, slots=True)
+class DoseLimits:
+    """Soft limits want a named reason, hard ones are never passed. mg per kg, and mg whatever the weight."""
+
+    soft_mg_per_kg: float
+    hard_mg_per_kg: float
+    soft_mg: float
+    hard_mg: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProtocol:
+    """What a session is held against: every number that the core decides by. All lengths of time in nanoseconds.
+
+    concentrations: mg/mL, each allowed one by itself. end_short_ml, end_short_part: what may be missing of the
+    ordered volume for the end to count as completed. pump_stages: priority by the age of the pump's data.
+    vital_stages: priority by the age of a monitor's data.
+    """
+
+    name: str
+    title: str
+    drug: str
+    test_only: bool
+    signed: bool
+    digest: str
+    concentrations: tuple[float, ...]
+    dose: DoseLimits
+    max_rate_ml_h: float
+    max_duration: Nanos
+    grace: Nanos
+    wall: Nanos
+    armed_for: Nanos
+    second_entry_after: Nanos | None  # one person on site may confirm after this long, with a reason; None: never
+    retry_every: Nanos
+    confirm_within: Nanos
+    countdown: Nanos
+    hold_off: Nanos
+    dead_man_s: int
+    recovery: Nanos
+    conditions: tuple[LimitCondition, ...]
+    vital_stages: tuple[Stages, ...]
+    pump_stages: tuple[Step, ...] = (Step(3 * SECOND, Priority.MEDIUM), Step(10 * SECOND, Priority.HIGH))
+    warn_before_end: tuple[Nanos, ...] = (5 * MINUTE, MINUTE)
+    end_short_ml: float = 2.0
+    end_short_part: float = 0.05
+    required_metrics: tuple[Metric, ...] = (Metric.SPO2,)
+    nibp_every: Nanos = 5 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was prescribed and is enforced. volume in mL, rate in mL/h, concentration in mg/mL, weight in kg."""
+
+    protocol: str
+    weight_kg: float
+    concentration_mg_ml: float
+    rate_ml_h: float
+    volume_ml: float
+    duration: Nanos
+    dose_mg: float
+
+    @property
+    def dose_mg_per_kg(self) -> float:
+        """Ordered dose per weight."""
+        return self.dose_mg / self.weight_kg
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSetup:
+    """A device of a bed, as far as deciding needs it. dead_man: shortest and longest time-out, seconds, or None."""
+
+    device: str
+    is_pump: bool
+    stoppable: bool
+    dead_man: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class BedSetup:
+    """What a bed is made of; never changes while the process lives.
+
+    sources: for a metric, the devices that may report it, preferred first; a metric not listed takes any device.
+    """
+
+    bed: str
+    devices: tuple[DeviceSetup, ...]
+    protocols: tuple[SessionProtocol, ...]
+    generation_mode: GenerationMode
+    sources: tuple[tuple[Metric, tuple[str, ...]], ...] = field(default=())
+
+    @property
+    def pump(self) -> DeviceSetup | None:
+        """The bed's pump, None on a recovery bed."""
+        return next((d for d in self.devices if d.is_pump), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """A bed's session, as people see it. volume_ml, dose_mg: delivered since T0. None: not known or not applicable."""
+
+    case: str | None
+    phase: Phase
+    supervision: Supervision
+    order: Order | None
+    t0: Nanos | None
+    ends_at: Nanos | None
+    volume_ml: float | None
+    dose_mg: float | None
+    hard_dose_mg: float | None
+    stopping: str | None  # asked, confirmed, provisional, not-confirmed; None: no stop under way
+    paused_since: Nanos | None

@@ -1,0 +1,1 @@
+"""Hands: the only package, beside station and cli, that awaits."""
