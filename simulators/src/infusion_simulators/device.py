@@ -1,6 +1,7 @@
 """What a simulated device is: bytes in, bytes out, `now` in, next deadline out. No clock, no IO, no asyncio."""
 
-from typing import Protocol, TypeAlias
+from enum import StrEnum
+from typing import Protocol, TypeAlias, runtime_checkable
 
 Nanos: TypeAlias = int
 """A point on, or a length of, a monotone timeline, in nanoseconds. Who calls decides which clock it is."""
@@ -41,3 +42,19 @@ class Dialect(Protocol):
 
     def power_cycle(self, now: Nanos) -> None:
         """Lose power and come back, as the real device would."""
+
+
+class Obedience(StrEnum):
+    """How a device takes commands from the wire: as it should, answered but not done, or (a stop) said to be done."""
+
+    OBEYS = "obeys"
+    REFUSES = "refuses"
+    LIES = "lies"
+
+
+@runtime_checkable
+class Commanded(Protocol):
+    """A dialect that takes commands, and can therefore be told to cheat its host: the faults `refuse` and `lie`."""
+
+    def obey(self, how: Obedience, now: Nanos) -> None:
+        """Take the host's commands so from now on; a hand on the keypad is obeyed always."""
