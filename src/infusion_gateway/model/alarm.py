@@ -42,7 +42,8 @@ class AlarmStatus:
     """One alarm condition that is present or latched, as people see it.
 
     since: when the condition was raised. value, limit: in `unit`, None where the condition has none. countdown_ends:
-    when a stop that can still be held off will be asked. text says what, the value, the limit and what to do.
+    when a stop that can still be held off will be asked;
+    held_until: until when a named person held it off. text says what, the value, the limit and what to do.
     """
 
     code: str
@@ -58,3 +59,4 @@ class AlarmStatus:
     text: str
     countdown_ends: Nanos | None
     acknowledged_by: str | None
+    held_until: Nanos | None = None

@@ -90,11 +90,17 @@ class RateChanged:
 
 @dataclass(frozen=True, slots=True)
 class CounterRestarted:
-    """The pump's volume counter began anew (power cycle, cleared, syringe changed): a new epoch, the dose stands."""
+    """The pump's volume counter began anew (power cycle, cleared, syringe changed): a new epoch, the dose stands.
+
+    volume_ml: what the new count had reached when it was seen. delivered_ml, expected_ml: since T0, as in Sampled.
+    """
 
     device: str
     epoch: int
     reason: str
+    volume_ml: float | None = None
+    delivered_ml: float = 0.0
+    expected_ml: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +114,18 @@ class PumpAlarmed:
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """The gateway began to ask the pump to stop. then: the phase it leads to. codes: the conditions behind it."""
+    """The gateway began to ask the pump to stop. then: the phase it leads to. codes: the conditions behind it.
+
+    rate_ml_h: the rate before it, which says how soon a volume step would show that the pump still delivers; 0: not
+    known.
+    """
 
     device: str
     then: Phase
     codes: tuple[str, ...]
     by: str
     reason: str
+    rate_ml_h: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +167,11 @@ class PrimeAnnounced:
 
 @dataclass(frozen=True, slots=True)
 class ConditionRaised:
-    """An alarm condition became true (its delay over), or rose or fell to another row while it lasted."""
+    """An alarm condition became true (its delay over), or rose or fell to another row while it lasted.
+
+    since: of this alarm; a rise begins a new one, which no earlier acknowledgement covers. countdown_ends: when the
+    stop will be asked that can still be held off.
+    """
 
     code: str
     priority: Priority
@@ -168,6 +183,7 @@ class ConditionRaised:
     limit: float | None
     unit: str
     reason: str
+    countdown_ends: Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +261,16 @@ class SupervisionChanged:
 
 @dataclass(frozen=True, slots=True)
 class InstructionAccepted:
-    """A person's instruction took effect. id: of the instruction; its answer goes out once this is durable."""
+    """A person's instruction took effect. id: of the instruction; its answer goes out once this is durable.
+
+    recorded: False while the journal can't be written: the answer says `not-recorded` and doesn't wait for it.
+    """
 
     instruction: str
     id: str
     by: str
     reason: str
+    recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +304,11 @@ class SampledValue:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """The newest readings, at most once a second a bed: recorded, never published. epoch: of the volume counter."""
+    """The newest readings, at most once a second a bed: recorded, never published. epoch: of the volume counter.
+
+    volume_ml: the counter. delivered_ml: observed since T0, over every epoch. expected_ml: the ordered rate over the
+    time the pump was observed delivering.
+    """
 
     values: tuple[SampledValue, ...]
     delivery: Delivery
@@ -292,6 +316,8 @@ class Sampled:
     epoch: int
     dose_mg: float
     reason: str = ""
+    delivered_ml: float = 0.0
+    expected_ml: float = 0.0
 
 
 Event: TypeAlias = (

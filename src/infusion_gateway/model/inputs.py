@@ -50,9 +50,10 @@ class Instructed:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """The process began. same_boot: the journal's last timeline is ours, so its times hold exactly."""
+    """The process began. same_boot: the journal's last timeline is ours, so its times hold exactly. version: ours."""
 
     same_boot: bool
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from infusion_gateway.model.metric import Metric, Nanos
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """order: the first person's entry. dose_mg None: rate, concentration and duration say it alone."""
+    """order: the first person's entry. reason: needed where the dose is above the protocol's soft limit."""
 
     case: str
     subject: str
@@ -20,6 +20,7 @@ class PlaceOrder:
     volume_ml: float
     duration: Nanos
     dose_mg: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class Row:
 
     over_baseline: the limit is baseline plus this much (None: `limit` is absolute). confirm_within: above 0, one
     reading alone does not make this row true: the next reading past the limit does, or a symptom entered, or no new
-    reading for this long.
+    reading for this long. readings: so many consecutive ones must be past the limit. inclusive: instead of the
+    condition's own.
     """
 
     limit: float
@@ -60,6 +61,8 @@ class Row:
     response: Response
     over_baseline: bool = False
     confirm_within: Nanos = 0
+    readings: int = 1
+    inclusive: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,7 @@ class BedSetup:
     """What a bed is made of; never changes while the process lives.
 
     sources: for a metric, the devices that may report it, preferred first; a metric not listed takes any device.
+    annunciator: sound and light at the bed itself stand in for a broker.
     """
 
     bed: str
@@ -188,6 +192,7 @@ class BedSetup:
     protocols: tuple[SessionProtocol, ...]
     generation_mode: GenerationMode
     sources: tuple[tuple[Metric, tuple[str, ...]], ...] = field(default=())
+    annunciator: bool = False
 
     @property
     def pump(self) -> DeviceSetup | None:
@@ -210,3 +215,4 @@ class SessionStatus:
     hard_dose_mg: float | None
     stopping: str | None  # asked, confirmed, provisional, not-confirmed; None: no stop under way
     paused_since: Nanos | None
+    audio_paused_until: Nanos | None = None
