@@ -117,7 +117,7 @@ class StopAsked:
     """The gateway began to ask the pump to stop. then: the phase it leads to. codes: the conditions behind it.
 
     rate_ml_h: the rate before it, which says how soon a volume step would show that the pump still delivers; 0: not
-    known.
+    known. doubted: the pump went on after a stop that was confirmed; only a lasting stillness will count.
     """
 
     device: str
@@ -126,6 +126,7 @@ class StopAsked:
     by: str
     reason: str
     rate_ml_h: float = 0.0
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""Claim: what a rule holds to be true now of one alarm condition; the codes that aren't in a protocol."""
+
+from dataclasses import dataclass
+
+from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An alarm condition that is true now. text: what, the value, the limit, what to do. value, limit in `unit`.
+
+    worse: the value is enough worse than when it was raised to begin a new alarm.
+    """
+
+    code: str
+    priority: Priority
+    kind: AlarmKind
+    response: Response
+    latching: bool
+    text: str
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+
+
+def technical(code: str, priority: Priority, text: str, *, latching: bool = False) -> Claim:
+    """Claim a condition of the equipment, which people are told of."""
+    return Claim(code, priority, AlarmKind.TECHNICAL, Response.TELL, latching, text)
+
+
+def of_the_drug(
+    code: str,
+    priority: Priority,
+    text: str,
+    *,
+    response: Response = Response.TELL,
+    latching: bool = False,
+    value: float | None = None,
+    limit: float | None = None,
+    unit: str = "",
+) -> Claim:
+    """Claim a condition of the patient and the drug."""
+    return Claim(code, priority, AlarmKind.PHYSIOLOGICAL, response, latching, text, value, limit, unit)

@@ -1,0 +1,299 @@
+"""evolve: the one way durable state changes. Old journals replay the same under newer code, so it changes by adding."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import assert_never
+
+from infusion_gateway.core.durable import REMEMBERED_IDS, Account, ByHand, Case, Durable, Raised, StopWanted
+from infusion_gateway.model.events import (
+    Assessed,
+    AudioPaused,
+    BaselineTaken,
+    BedQuarantined,
+    CaseConfirmed,
+    CaseOrdered,
+    ConditionAcknowledged,
+    ConditionCleared,
+    ConditionRaised,
+    CounterRestarted,
+    DeadManSet,
+    DeliveryChanged,
+    DeviceIdentified,
+    EndApproaching,
+    Event,
+    GatewayStarted,
+    HoldOffGranted,
+    InfusionStarted,
+    InstructionAccepted,
+    InstructionRefused,
+    PhaseChanged,
+    PrimeAnnounced,
+    PumpAlarmed,
+    RateChanged,
+    ResumePermitted,
+    Sampled,
+    StopAsked,
+    StopConfirmed,
+    SupervisionChanged,
+)
+from infusion_gateway.model.metric import Nanos
+from infusion_gateway.model.session import Phase
+
+CASELESS = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED})
+
+
+def fold(records: Iterable[tuple[Nanos, Event]]) -> Durable:
+    """Rebuild a bed's durable state from its journal: every event with its time, in order."""
+    durable = Durable()
+    for at, event in records:
+        durable = evolve(durable, event, at)
+    return durable
+
+
+def evolve(durable: Durable, event: Event, at: Nanos) -> Durable:
+    """Give the durable state after an event. Never raises on an event that `step` made; reads nothing else."""
+    match event:
+        case Sampled() | CounterRestarted() | InfusionStarted() | DeliveryChanged() | RateChanged() | PumpAlarmed():
+            return _of_delivery(durable, event, at)
+        case ConditionRaised() | ConditionCleared() | ConditionAcknowledged() | HoldOffGranted() | AudioPaused():
+            return _of_alarms(durable, event, at)
+        case StopAsked() | StopConfirmed() | ResumePermitted():
+            return _of_stopping(durable, event, at)
+        case CaseOrdered() | CaseConfirmed() | PhaseChanged() | EndApproaching() | Assessed() | BaselineTaken():
+            return _of_case(durable, event, at)
+        case InstructionAccepted() | InstructionRefused():
+            return _of_instructions(durable, event, at)
+        case GatewayStarted(same_boot=same_boot):
+            return replace(durable, at=at) if same_boot else _on_another_timeline(durable, at)
+        case PrimeAnnounced(until=until):
+            return replace(durable, at=at, prime_until=until)
+        case DeadManSet(seconds=seconds, found=found):
+            ours = seconds > 0 and (not found or durable.dead_man_ours)
+            return replace(durable, at=at, dead_man_s=seconds, dead_man_ours=ours)
+        case DeviceIdentified(device=device, identity=identity):
+            return replace(durable, at=at, identities={**durable.identities, device: identity})
+        case SupervisionChanged(supervision=supervision):
+            return replace(durable, at=at, supervision=supervision)
+        case BedQuarantined(reason=reason):
+            return replace(durable, at=at, quarantined=reason)
+        case _:
+            assert_never(event)
+
+
+def _of_delivery(
+    durable: Durable,
+    event: Sampled | CounterRestarted | InfusionStarted | DeliveryChanged | RateChanged | PumpAlarmed,
+    at: Nanos,
+) -> Durable:
+    match event:
+        case Sampled():
+            account = Account(
+                event.delivered_ml, event.expected_ml, event.volume_ml, event.epoch, at, event.delivery.delivering
+            )
+            return replace(durable, at=at, account=account, sampled_at=at)
+        case CounterRestarted():
+            account = replace(
+                durable.account,
+                delivered_ml=event.delivered_ml,
+                expected_ml=event.expected_ml,
+                counter_ml=event.volume_ml,
+                epoch=event.epoch,
+            )
+            return replace(durable, at=at, account=account)
+        case InfusionStarted(t0=t0, ends_at=ends_at, volume_ml=volume_ml):
+            case = durable.case and replace(durable.case, t0=t0, ends_at=ends_at)
+            account = Account(counter_ml=volume_ml, epoch=durable.account.epoch, seen_at=t0, delivering=True)
+            return replace(durable, at=at, case=case, account=account, prime_until=None)
+        case DeliveryChanged(delivery=delivery):
+            return replace(durable, at=at, delivery=delivery)
+        case RateChanged(rate_ml_h=rate):
+            return replace(durable, at=at, rate_ml_h=rate)
+        case PumpAlarmed(alarms=alarms):
+            return replace(durable, at=at, pump_alarms=alarms)
+        case _:
+            assert_never(event)
+
+
+def _of_alarms(
+    durable: Durable,
+    event: ConditionRaised | ConditionCleared | ConditionAcknowledged | HoldOffGranted | AudioPaused,
+    at: Nanos,
+) -> Durable:
+    conditions = dict(durable.conditions)
+    match event:
+        case AudioPaused(until=until):
+            return replace(durable, at=at, audio_paused_until=until)
+        case ConditionRaised():
+            conditions[event.code] = _raised(durable.conditions.get(event.code), event)
+        case ConditionCleared(code=code, latched=latched):
+            before = conditions.pop(code, None)
+            if latched and before is not None:
+                conditions[code] = replace(before, present=False, countdown_ends=None)
+        case ConditionAcknowledged(code=code, by=by):
+            before = conditions.pop(code, None)
+            if before is not None and before.present:
+                conditions[code] = replace(before, acknowledged_by=by)
+        case HoldOffGranted(code=code, until=until):
+            if code in conditions:
+                conditions[code] = replace(conditions[code], held_until=until)
+        case _:
+            assert_never(event)
+    return replace(durable, at=at, conditions=conditions)
+
+
+def _raised(before: Raised | None, event: ConditionRaised) -> Raised:
+    """Keep the acknowledgement and the hold-off of the same alarm; a rise, or a return, begins a new one."""
+    present = before is not None and before.present
+    same = before is not None and present and before.since == event.since
+    return Raised(
+        code=event.code,
+        priority=event.priority,
+        kind=event.kind,
+        response=event.response,
+        latching=event.latching,
+        since=event.since,
+        value=event.value,
+        limit=event.limit,
+        unit=event.unit,
+        text=event.reason,
+        acknowledged_by=before.acknowledged_by if same and before else None,
+        countdown_ends=event.countdown_ends,
+        held_until=before.held_until if present and before else None,
+    )
+
+
+def _of_stopping(durable: Durable, event: StopAsked | StopConfirmed | ResumePermitted, at: Nanos) -> Durable:
+    stop = durable.stop
+    match event:
+        case StopAsked():
+            stop = StopWanted(
+                device=event.device,
+                then=event.then,
+                codes=event.codes,
+                by=event.by,
+                reason=event.reason,
+                asked_at=at,
+                rate_ml_h=event.rate_ml_h,
+                doubted=event.doubted,
+            )
+            return replace(durable, at=at, stop=stop, unreleased_since=None)
+        case StopConfirmed(provisional=provisional):
+            if stop is not None and not provisional and durable.phase in CASELESS:
+                return replace(durable, at=at, stop=None)
+            confirmed = stop and replace(stop, confirmed_at=stop.confirmed_at or at, provisional=provisional)
+            return replace(durable, at=at, stop=confirmed)
+        case ResumePermitted():
+            account = replace(durable.account, expected_ml=durable.account.delivered_ml)
+            if durable.phase is Phase.INFUSING:
+                return replace(durable, at=at, stop=None, unreleased_since=None, account=account)
+            released = stop and replace(stop, released=True)
+            return replace(durable, at=at, stop=released, unreleased_since=None, account=account)
+        case _:
+            assert_never(event)
+
+
+def _of_case(
+    durable: Durable,
+    event: CaseOrdered | CaseConfirmed | PhaseChanged | EndApproaching | Assessed | BaselineTaken,
+    at: Nanos,
+) -> Durable:
+    case = durable.case
+    match event:
+        case CaseOrdered():
+            new = Case(event.case, event.subject, event.order, ordered_by=event.by, ordered_at=at)
+            fresh = Account(epoch=durable.account.epoch)
+            return replace(durable, at=at, case=new, account=fresh, stop=None, unreleased_since=None)
+        case CaseConfirmed(by=by):
+            return replace(durable, at=at, case=case and replace(case, confirmed_by=by))
+        case PhaseChanged():
+            return _phase_changed(durable, event, at)
+        case EndApproaching(remaining=remaining):
+            return replace(durable, at=at, case=case and replace(case, warned=(*case.warned, remaining)))
+        case Assessed(vitals=vitals, measured_at=measured_at):
+            if case is None:
+                return replace(durable, at=at)
+            news = {metric: ByHand(metric, value, measured_at) for metric, value in vitals}
+            by_hand = {**{known.metric: known for known in case.by_hand}, **news}
+            return replace(durable, at=at, case=replace(case, by_hand=tuple(by_hand.values())))
+        case BaselineTaken(values=values):
+            return replace(durable, at=at, case=case and replace(case, baseline=values))
+        case _:
+            assert_never(event)
+
+
+def _phase_changed(durable: Durable, event: PhaseChanged, at: Nanos) -> Durable:
+    """Resuming moves the end by as long as it was paused: the duration is of delivery, the wall time is not."""
+    case, stop, unreleased = durable.case, durable.stop, None
+    if event.phase is Phase.INFUSING and event.before is Phase.PAUSED:
+        if case is not None and case.ends_at is not None:
+            case = replace(case, ends_at=case.ends_at + at - durable.phase_since)
+        if stop is not None and stop.released:
+            stop = None
+        unreleased = at if stop is not None else None
+    if event.phase is Phase.CLOSED:
+        stop = None
+    return replace(
+        durable,
+        at=at,
+        phase=event.phase,
+        phase_since=at,
+        case=case,
+        stop=stop,
+        unreleased_since=unreleased,
+        prime_until=None if event.phase in (Phase.CLOSED, Phase.ABORTED) else durable.prime_until,
+    )
+
+
+def _of_instructions(durable: Durable, event: InstructionAccepted | InstructionRefused, at: Nanos) -> Durable:
+    known = durable.instructions
+    if event.id and event.id not in known:
+        known = (*known, event.id)[-REMEMBERED_IDS:]
+    case = durable.case
+    if isinstance(event, InstructionAccepted) and event.instruction == "disarm" and case is not None:
+        case = replace(case, dead_man_off_by=event.by)
+    return replace(durable, at=at, instructions=known, case=case)
+
+
+def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
+    """Move every time so that lengths up to the last event stay as they were; the blind time counts as none of them.
+
+    Nobody knows what happened in between, so the baseline is void and announced purges and audio pauses are over.
+    """
+    by = at - durable.at
+
+    def moved(time: Nanos | None) -> Nanos | None:
+        return None if time is None else time + by
+
+    case = durable.case and replace(
+        durable.case,
+        ordered_at=durable.case.ordered_at + by,
+        t0=moved(durable.case.t0),
+        ends_at=moved(durable.case.ends_at),
+        baseline=(),
+        by_hand=(),
+    )
+    stop = durable.stop and replace(
+        durable.stop, asked_at=durable.stop.asked_at + by, confirmed_at=moved(durable.stop.confirmed_at)
+    )
+    conditions = {
+        code: replace(
+            raised,
+            since=raised.since + by,
+            countdown_ends=moved(raised.countdown_ends),
+            held_until=moved(raised.held_until),
+        )
+        for code, raised in durable.conditions.items()
+    }
+    return replace(
+        durable,
+        at=at,
+        phase_since=durable.phase_since + by,
+        case=case,
+        account=replace(durable.account, seen_at=None),
+        stop=stop,
+        unreleased_since=moved(durable.unreleased_since),
+        conditions=conditions,
+        prime_until=None,
+        audio_paused_until=None,
+        sampled_at=None,
+    )

@@ -1,0 +1,131 @@
+"""What need not survive a crash: newest values, links, delays that run. Rebuilt from the devices after a start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from infusion_gateway.core.claims import Claim
+from infusion_gateway.core.durable import Account
+from infusion_gateway.model.metric import Metric, Nanos
+from infusion_gateway.model.observation import Delivery, Fault, PumpAlarm, Reading, Sensor
+from infusion_gateway.model.status import LinkState
+
+Source = tuple[Metric, str]
+"""A metric, and the device that reports it ("by-hand" for a person)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNow:
+    """A device. seen_at: of its last observation, None since the start; link_since: link up, down or unknown since.
+
+    why: of a lost link. fault: one that lasts until it is heard again, or for a while. off: sensors not on the
+    patient, and since when.
+    """
+
+    link: LinkState = LinkState.UNKNOWN
+    link_since: Nanos = 0
+    why: str = ""
+    seen_at: Nanos | None = None
+    fault: Fault | None = None
+    fault_at: Nanos = 0
+    identity: tuple[tuple[str, str], ...] = ()
+    off: Mapping[Sensor, Nanos] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PumpNow:
+    """The pump, as observed since the start. Volumes in mL, rates in mL/h.
+
+    runs, stills: consecutive reports that show delivery, or none, and the time of the first. rest_ml: the counter
+    when it was last seen at rest, where T0 counts from. settled_ml, settled: the counter since it is still, and how
+    many readings agreed. resolution: the counter's step, 0 not known. uncounted: volume has never been reported.
+    """
+
+    delivery: Delivery | None = None
+    runs: int = 0
+    runs_since: Nanos = 0
+    stills: int = 0
+    stills_since: Nanos = 0
+    volume_ml: float | None = None
+    volume_at: Nanos = 0
+    count: int | None = None
+    resolution: float = 0.0
+    rate_ml_h: float | None = None
+    rate_at: Nanos = 0
+    vtbi_left_ml: float | None = None
+    rest_ml: float | None = None
+    settled_ml: float | None = None
+    settled: int = 0
+    dead_man_s: float | None = None
+    dead_man_asked_at: Nanos | None = None
+    dead_man_wanted_at: Nanos | None = None
+    alarms: frozenset[PumpAlarm] = frozenset()
+    alarmed_at: Nanos = 0
+    alarm_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest reading of one metric from one device. valid_at: of its last valid one; None: never."""
+
+    reading: Reading
+    heard_at: Nanos
+    valid_at: Nanos | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowTimer:
+    """How long one row has been past its limit: ran by valid values, ran_any by questionable ones too.
+
+    readings: consecutive ones past it, the first at first_at. active: 0 no, 1 by questionable values, 2 yes.
+    inside: how long an active row's value has been far enough inside.
+    """
+
+    ran: Nanos = 0
+    ran_any: Nanos = 0
+    readings: int = 0
+    first_at: Nanos = 0
+    active: int = 0
+    inside: Nanos = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTimer:
+    """One limit condition's delays, accounted up to `upto`, judged on `reading` from `source`, of use until `until`.
+
+    wake: when to look again though nothing comes. claim: what is held to be true now.
+    """
+
+    rows: tuple[RowTimer, ...]
+    upto: Nanos
+    source: Source | None = None
+    reading: Reading | None = None
+    until: Nanos = 0
+    wake: Nanos | None = None
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A bed's volatile state. started_at: of the process; inherited: conditions from before it, unconfirmed so far.
+
+    broker, listeners, journal_kept: None, not known. since: when a technical cause began, by condition code.
+    asked_at: when the pump was last asked to stop. deadline: when to step again though nothing comes.
+    """
+
+    started_at: Nanos | None = None
+    inherited: frozenset[str] = frozenset()
+    devices: Mapping[str, DeviceNow] = field(default_factory=dict)
+    pump: PumpNow = field(default_factory=PumpNow)
+    account: Account = field(default_factory=Account)
+    values: Mapping[Source, Newest] = field(default_factory=dict)
+    limits: Mapping[str, LimitTimer] = field(default_factory=dict)
+    since: Mapping[str, Nanos] = field(default_factory=dict)
+    symptom_at: Nanos | None = None
+    broker: bool | None = None
+    listeners: bool | None = None
+    journal_kept: bool | None = None
+    journal_why: str = ""
+    clock_jump: tuple[Nanos, float] | None = None
+    purged: bool = False
+    asked_at: Nanos | None = None
+    deadline: Nanos | None = None

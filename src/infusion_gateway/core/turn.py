@@ -1,0 +1,98 @@
+"""Turn: one step's working copy. Durable state changes only by emitting an event, so it is the journal's fold."""
+
+from dataclasses import replace
+
+from infusion_gateway.core.claims import Claim
+from infusion_gateway.core.evolve import evolve
+from infusion_gateway.core.live import DeviceNow, Live, PumpNow
+from infusion_gateway.core.state import State
+from infusion_gateway.model.commands import Command
+from infusion_gateway.model.events import Event
+from infusion_gateway.model.metric import Metric, Nanos
+from infusion_gateway.model.session import BedSetup, Phase, SessionProtocol
+
+
+class Turn:
+    """What one step has come to so far. Lives no longer than the step."""
+
+    __slots__ = ("claims", "commands", "deadline", "durable", "events", "live", "now", "setup", "touched")
+
+    def __init__(self, state: State, now: Nanos) -> None:
+        self.setup: BedSetup = state.setup
+        self.durable = state.durable
+        self.live: Live = state.live
+        self.now = now
+        self.events: list[Event] = []
+        self.commands: list[Command] = []
+        self.claims: dict[str, Claim] = {}
+        self.touched: set[Metric] = set()
+        self.deadline: Nanos | None = None
+
+    def emit(self, event: Event) -> None:
+        """Record a fact; durable state takes it up at once."""
+        self.durable = evolve(self.durable, event, self.now)
+        self.events.append(event)
+
+    def command(self, command: Command) -> None:
+        """Ask the pump for something."""
+        self.commands.append(command)
+
+    def claim(self, claim: Claim) -> None:
+        """Hold a condition to be true now; of two claims of one code the more urgent stands."""
+        other = self.claims.get(claim.code)
+        if other is None or claim.priority > other.priority:
+            self.claims[claim.code] = claim
+
+    def wake_at(self, time: Nanos) -> None:
+        """Ask for a step at this time though nothing comes; a time that has come asks for nothing."""
+        if time > self.now and (self.deadline is None or time < self.deadline):
+            self.deadline = time
+
+    def has_come(self, time: Nanos) -> bool:
+        """Say whether a time has come; if not, ask for a step then."""
+        if time <= self.now:
+            return True
+        self.wake_at(time)
+        return False
+
+    def device(self, name: str) -> DeviceNow:
+        """Give what is known of a device."""
+        return self.live.devices.get(name) or DeviceNow()
+
+    def set_device(self, name: str, device: DeviceNow) -> None:
+        """Take up what is now known of a device."""
+        self.live = replace(self.live, devices={**self.live.devices, name: device})
+
+    def set_pump(self, pump: PumpNow) -> None:
+        """Take up what is now known of the pump."""
+        self.live = replace(self.live, pump=pump)
+
+    def holds_since(self, code: str, holds: bool) -> Nanos | None:  # noqa: FBT001 -- a fact to keep time of
+        """Keep the time since which a cause holds without a break; None while it doesn't."""
+        known = self.live.since.get(code)
+        if holds and known is None:
+            self.live = replace(self.live, since={**self.live.since, code: self.now})
+            return self.now
+        if not holds and known is not None:
+            rest = {other: since for other, since in self.live.since.items() if other != code}
+            self.live = replace(self.live, since=rest)
+            return None
+        return known
+
+    @property
+    def phase(self) -> Phase:
+        """The case's phase as it now is."""
+        return self.durable.phase
+
+    @property
+    def protocol(self) -> SessionProtocol | None:
+        """What the case is held against; None without a case."""
+        case = self.durable.case
+        if case is None:
+            return None
+        return next((p for p in self.setup.protocols if p.name == case.order.protocol), None)
+
+    @property
+    def done(self) -> State:
+        """The state that the step leaves behind."""
+        return State(self.setup, self.durable, replace(self.live, deadline=self.deadline))

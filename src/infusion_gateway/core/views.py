@@ -1,0 +1,135 @@
+"""Views: what people see, derived from state at one moment."""
+
+from infusion_gateway.core.dose import hard_dose_mg
+from infusion_gateway.core.sources import SHOWN_FOR, preferred, usable_until
+from infusion_gateway.core.state import State
+from infusion_gateway.model.alarm import AlarmStatus, Signal
+from infusion_gateway.model.metric import FACTS, Metric, Nanos
+from infusion_gateway.model.observation import PumpAlarm, Reading, Validity
+from infusion_gateway.model.session import Phase, SessionStatus
+from infusion_gateway.model.status import DeviceStatus, LinkState, VitalStatus
+
+UNSEEN_ORDER = frozenset({Phase.IDLE, Phase.ORDERED})
+"""Until the second entry is in, the first is shown to nobody (a second entry that copies it proves nothing)."""
+
+
+def alarms(state: State, now: Nanos) -> tuple[AlarmStatus, ...]:
+    """Give every alarm condition present or latched, the most urgent first, then the oldest."""
+    found = []
+    for raised in state.durable.conditions.values():
+        timer = state.live.limits.get(raised.code)
+        value = raised.value
+        if raised.present and timer is not None and timer.reading is not None and now < timer.until:
+            value = timer.reading.value
+        signal = Signal.ACKNOWLEDGED if raised.acknowledged_by is not None else Signal.ON
+        found.append(
+            AlarmStatus(
+                code=raised.code,
+                priority=raised.priority,
+                kind=raised.kind,
+                response=raised.response,
+                signal=signal if raised.present else Signal.LATCHED,
+                present=raised.present,
+                since=raised.since,
+                value=value,
+                limit=raised.limit,
+                unit=raised.unit,
+                text=raised.text,
+                countdown_ends=raised.countdown_ends,
+                acknowledged_by=raised.acknowledged_by,
+                held_until=raised.held_until,
+            )
+        )
+    return tuple(sorted(found, key=lambda alarm: (-alarm.priority, not alarm.present, alarm.since, alarm.code)))
+
+
+def _stopping(state: State) -> str | None:
+    stop = state.durable.stop
+    if stop is None or stop.released:
+        return None
+    if stop.confirmed_at is not None:
+        return "provisional" if stop.provisional else "confirmed"
+    raised = state.durable.conditions.get("stop-not-confirmed")
+    return "not-confirmed" if raised is not None and raised.present else "asked"
+
+
+def session(state: State, now: Nanos) -> SessionStatus:
+    """Give the bed's session. The order shows once both entries are in; volume and dose once there is a T0."""
+    durable, case = state.durable, state.durable.case
+    given = case is not None and case.t0 is not None
+    delivered = state.live.account.delivered_ml if given else None
+    order = case.order if case is not None and durable.phase not in UNSEEN_ORDER else None
+    protocol = next((p for p in state.setup.protocols if order is not None and p.name == order.protocol), None)
+    audio = durable.audio_paused_until
+    return SessionStatus(
+        case=case.id if case is not None and durable.phase is not Phase.IDLE else None,
+        phase=durable.phase,
+        supervision=durable.supervision,
+        order=order,
+        t0=case.t0 if case is not None else None,
+        ends_at=case.ends_at if case is not None else None,
+        volume_ml=delivered,
+        dose_mg=delivered * case.order.concentration_mg_ml if case is not None and delivered is not None else None,
+        hard_dose_mg=hard_dose_mg(protocol, order) if protocol is not None and order is not None else None,
+        stopping=_stopping(state),
+        paused_since=durable.phase_since if durable.phase is Phase.PAUSED else None,
+        audio_paused_until=audio if audio is not None and audio > now else None,
+    )
+
+
+def vitals(state: State, now: Nanos) -> tuple[VitalStatus, ...]:
+    """Give the newest value of each metric, of the source that is preferred among those that are of use."""
+    found = []
+    for metric in Metric:
+        sources = preferred(state.setup, state.live, metric)
+        if not sources:
+            continue
+        device, newest = next((pair for pair in sources if _of_use(pair[1].reading, now)), sources[0])
+        reading, facts = newest.reading, FACTS[metric]
+        age = max(0, now - reading.measured_at)
+        validity = reading.validity
+        if age >= SHOWN_FOR and not facts.intermittent:
+            validity = Validity.INVALID
+        elif usable_until(reading) <= now and validity is Validity.VALID:
+            validity = Validity.QUESTIONABLE
+        found.append(VitalStatus(metric, reading.value, facts.unit, validity, age, device, reading.at_least))
+    return tuple(found)
+
+
+def _of_use(reading: Reading, now: Nanos) -> bool:
+    return reading.validity is Validity.VALID and usable_until(reading) > now
+
+
+def devices(state: State, now: Nanos) -> tuple[DeviceStatus, ...]:
+    """Give every device of the bed as the gateway sees it."""
+    found = []
+    for setup in state.setup.devices:
+        known = state.live.devices.get(setup.device)
+        pump = state.live.pump if setup.is_pump else None
+        seen_at = known.seen_at if known is not None else None
+        found.append(
+            DeviceStatus(
+                device=setup.device,
+                link=known.link if known is not None else LinkState.UNKNOWN,
+                age=None if seen_at is None else max(0, now - seen_at),
+                delivery=pump.delivery if pump is not None else None,
+                identity=known.identity if known is not None else (),
+                alarms=_sorted(pump.alarms) if pump is not None else (),
+                dead_man_s=pump.dead_man_s if pump is not None else None,
+                fault=_fault(state, setup.device),
+            )
+        )
+    return tuple(found)
+
+
+def _sorted(alarms_now: frozenset[PumpAlarm]) -> tuple[PumpAlarm, ...]:
+    return tuple(sorted(alarms_now))
+
+
+def _fault(state: State, device: str) -> str:
+    known = state.live.devices.get(device)
+    if known is None:
+        return ""
+    if known.fault is not None:
+        return f"{known.fault.kind}: {known.fault.detail}"
+    return known.why
