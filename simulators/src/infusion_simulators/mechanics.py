@@ -181,17 +181,19 @@ class Pump:
             yield self.dead_man.deadline, "dead-man"
         if not self._mains and self._alarm is not Alarm.BATTERY:
             yield self._now + self._battery_ns, "battery"
-        if (flow := self._flow()) > 0:
+        if flow := abs(self._flow()):
             for what, left in self._limits():
                 yield self._now + -(-left // flow), what
 
     def _limits(self) -> Iterator[tuple[str, int]]:
-        """Give what bounds the present forward flow, as (what, volume units left)."""
+        """Give what bounds the present flow, as (what, volume units left)."""
+        if self._delivery in {Delivery.INFUSING, Delivery.WITHDRAWING} and self._vtbi is not None:
+            yield "vtbi", max(self._vtbi - self._vtbi_used, 0)
+        if self._delivery is Delivery.WITHDRAWING:
+            return
         yield "empty", self._reservoir
         if self._occluded:
             yield "occlusion", max(self._compliance - self._pressure, 0)
-        if self._delivery is Delivery.INFUSING and self._vtbi is not None:
-            yield "vtbi", max(self._vtbi - self._vtbi_used, 0)
         if self._delivery is Delivery.BOLUS and self._bolus_left is not None:
             yield "bolus", self._bolus_left
 
@@ -214,17 +216,18 @@ class Pump:
         elapsed, self._now = now - self._now, now
         if not self._mains:
             self._battery_ns = max(self._battery_ns - elapsed, 0)
-        moved = self._flow() * elapsed
-        if moved < 0:
-            self._withdrawn -= moved
-            self._reservoir -= moved
+        if not (flow := abs(self._flow())):
             return
-        moved = min([moved, *(left for _, left in self._limits())])
+        moved = min([flow * elapsed, *(left for _, left in self._limits())])
+        if self._delivery in {Delivery.INFUSING, Delivery.WITHDRAWING}:
+            self._vtbi_used += moved
+        if self._delivery is Delivery.WITHDRAWING:
+            self._withdrawn += moved
+            self._reservoir += moved
+            return
         self._volume += moved
         self._reservoir -= moved
-        if self._delivery is Delivery.INFUSING:
-            self._vtbi_used += moved
-        elif self._delivery is Delivery.BOLUS and self._bolus_left is not None:
+        if self._delivery is Delivery.BOLUS and self._bolus_left is not None:
             self._bolus_left -= moved
         if self._occluded:
             self._pressure += moved
@@ -238,7 +241,7 @@ class Pump:
                 self.dead_man.trip()
                 self._halt(StoppedBy.DEAD_MAN)
             case "vtbi":
-                if self._kvo_rate:
+                if self._kvo_rate and self._delivery is Delivery.INFUSING:
                     self._delivery = Delivery.KVO
                 else:
                     self._halt(StoppedBy.VTBI)
@@ -307,10 +310,15 @@ class Pump:
         return True
 
     def clear_volume(self, origin: Origin) -> None:
-        """Begin the volume counters anew: the epoch goes up by one. What has gone into the patient stays known."""
+        """Begin the volume counter anew: the epoch goes up by one. What has gone into the patient stays known."""
         if not self._refuses(origin):
-            self._volume = self._withdrawn = 0
+            self._volume = 0
             self.volume_epoch += 1
+
+    def clear_withdrawn(self, origin: Origin) -> None:
+        """Begin the backward counter anew."""
+        if not self._refuses(origin):
+            self._withdrawn = 0
 
     # -- what happens to it --------------------------------------------------------------------------------------------
 
@@ -415,6 +423,16 @@ class Pump:
     def withdrawn_ml(self) -> float:
         """The backward volume counter, mL, since its epoch began."""
         return _ml(self._withdrawn)
+
+    @property
+    def volume_nl(self) -> int:
+        """The forward volume counter in whole nL, as far as it has really come: what a display step is cut from."""
+        return self._volume // UNIT_PER_NL
+
+    @property
+    def withdrawn_nl(self) -> int:
+        """The backward volume counter in whole nL."""
+        return self._withdrawn // UNIT_PER_NL
 
     @property
     def infused_ml(self) -> float:

@@ -17,7 +17,7 @@ KEYS: Mapping[str, str] = {
     "rate_ml_h": "programmed rate, mL/h, 0-100000; in force at once while infusing",
     "volume_ml": "volume counter, mL; set to 0 to begin it anew",
     "vtbi_ml": "volume to be infused, mL, counted from when it is set; empty for no limit",
-    "delivery": "what the motor really does: stopped, infusing, kvo, bolus, withdrawing (read only; press start or stop)",
+    "delivery": "what the motor really does: stopped, infusing, kvo, bolus, withdrawing (read only; see press)",
     "reservoir_ml": "left in the syringe or bag, mL",
     "alarm": "occlusion, air, empty, door, stall, battery, none; one that is set stops delivery",
     "battery_percent": "battery charge, 0-100",
@@ -102,13 +102,11 @@ def press(pump: Pump, key: str) -> None:
 def number(key: str, value: Value) -> float:
     """Read a finite number, also from text; ValueError names the key."""
     try:
-        if value is None or isinstance(value, bool):
-            raise ValueError
-        read = float(value)
-    except ValueError:
-        raise ValueError(f"{key}: {value!r} is not a number") from None
+        read = math.nan if value is None or isinstance(value, bool) else float(value)
+    except (ValueError, OverflowError):
+        read = math.nan
     if not math.isfinite(read):
-        raise ValueError(f"{key}: {value!r} is not a finite number")
+        raise ValueError(f"{key}: {value!r} is not a finite number, as in 12.5")
     return read
 
 

@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 class Wire(StrEnum):
-    """What the bytes travel on: a serial line or pty (RTU), or TCP (Modbus TCP; a serial dialect's bytes as they are)."""
+    """What the bytes travel on: a serial line or pty (RTU), or TCP (Modbus TCP; a serial dialect as it is)."""
 
     SERIAL = "serial"
     TCP = "tcp"
