@@ -18,6 +18,9 @@ MEMORY_MAX = 64
 """Questions whose frozen answers are remembered."""
 QUESTION_MAX = 512
 PARAMETER_MAX = 86_400.0
+BURST: Nanos = SECOND // 20
+"""Bytes after a silence of this length begin another question."""
+NOISE_EVERY_MIN_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Faulty:
         self._count = 0
         self._last_due: Nanos = 0
         self._question = bytearray()
+        self._asked: Nanos = 0
         self._memory: dict[bytes, bytes] = {}
         self._off_until: Nanos | None = None
         self._noise_at: Nanos | None = None
@@ -118,7 +122,7 @@ class Faulty:
             self._off_until = now + round(fault.parameters["off_s"] * SECOND) if fault.parameters["off_s"] else None
             return
         if name == "noise" and fault.parameters["every_s"]:
-            self._noise_at = now + round(fault.parameters["every_s"] * SECOND)
+            self._noise_at = now + _every(fault)
         self._faults[name] = fault
 
     def clear(self, now: Nanos, name: str | None = None) -> None:
@@ -144,9 +148,17 @@ class Faulty:
         silent = self._faults.get("silent")
         if self._off or not self.connected or (silent is not None and not silent.parameters["hears"]):
             return
+        if now - self._asked > BURST:
+            self._question.clear()
+        self._asked = now
         self._question += data[: QUESTION_MAX - len(self._question)]
         self._inner.receive(data, now)
         self._collect(now)
+
+    def overhear(self, data: bytes, now: Nanos) -> None:
+        """Hear what another device on the line answers: no question of this one's."""
+        self.receive(data, now)
+        self._question.clear()
 
     def advance(self, now: Nanos) -> None:
         """Let the device and its faults live until now."""
@@ -160,7 +172,7 @@ class Faulty:
         self._collect(now)
         noise = self._faults.get("noise")
         if noise is not None and self._noise_at is not None and self._noise_at <= now:
-            self._noise_at = now + round(noise.parameters["every_s"] * SECOND)
+            self._noise_at = now + _every(noise)
             self._hold(self._random(noise), now)
 
     def take(self, now: Nanos) -> bytes:
@@ -268,3 +280,7 @@ class Faulty:
 
     def _random(self, noise: Fault) -> bytes:
         return self._chance.randbytes(min(int(noise.parameters["bytes"]), QUESTION_MAX))
+
+
+def _every(noise: Fault) -> Nanos:
+    return round(max(noise.parameters["every_s"], NOISE_EVERY_MIN_S) * SECOND)

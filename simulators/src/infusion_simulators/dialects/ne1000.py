@@ -165,8 +165,10 @@ class Ne1000:
             case "alarm":
                 allowed = (Alarm.NONE, *STALLS)
                 self._pump.raise_alarm(Alarm(pump_keys.one_of(key, value, allowed)))
-            case "status" | "serial_number" | "battery_percent" | "mains":
-                raise ValueError(f"{key}: {DESCRIPTION.keys.get(key, 'this pump has none')}; it can't be set")
+            case _ if key not in DESCRIPTION.keys:
+                raise ValueError(f"{key}: no such key; there are {', '.join(DESCRIPTION.keys)}")
+            case "status" | "serial_number":
+                raise ValueError(f"{key}: {DESCRIPTION.keys[key]}; it can't be set")
             case _:
                 pump_keys.put(self._pump, key, value)
         self.advance(now)
