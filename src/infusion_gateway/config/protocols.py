@@ -1,0 +1,99 @@
+"""From a protocol file to the SessionProtocol that the core decides by; every rule between its numbers held."""
+
+from pathlib import Path
+
+from infusion_gateway.config import protocol_rules, quantities
+from infusion_gateway.config.document import Document, Report, read
+from infusion_gateway.config.explain import part
+from infusion_gateway.config.protocol_schema import ConditionTable, ProtocolFile, StepTable
+from infusion_gateway.config.schema import METRICS
+from infusion_gateway.model.metric import FACTS, SECOND
+from infusion_gateway.model.session import DoseLimits, LimitCondition, Row, SessionProtocol, Stages, Step
+
+
+def shipped() -> Path:
+    """Give the directory of the shipped protocols: inside an installed package, or in the source tree's `config`."""
+    packaged = Path(__file__).parent / "shipped_protocols"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "config" / "protocols"
+
+
+def names(directory: Path) -> tuple[str, ...]:
+    """Name the protocols of a directory, sorted; () where there is none."""
+    return tuple(sorted(p.stem for p in directory.glob("*.toml")))
+
+
+def load(path: Path) -> SessionProtocol:
+    """Read a protocol; ConfigError with every problem. `signed` is False: a signature is verified elsewhere."""
+    document = read(path)
+    report = Report(document)
+    file = part(ProtocolFile, document.values, (), report)
+    if file is not None:
+        protocol_rules.check(file, path.stem, report)
+    report.end()
+    assert file is not None, "a file that is none has problems"
+    return _protocol(file, document)
+
+
+def _protocol(file: ProtocolFile, document: Document) -> SessionProtocol:
+    return SessionProtocol(
+        name=file.name,
+        title=file.title,
+        drug=file.drug,
+        test_only=file.test_only,
+        signed=False,
+        digest=document.digest,
+        concentrations=tuple(file.concentrations),
+        dose=DoseLimits(file.dose.soft, file.dose.hard, file.dose.soft_absolute, file.dose.hard_absolute),
+        max_rate_ml_h=file.max_rate,
+        max_duration=file.time.max_duration,
+        grace=file.time.grace,
+        wall=file.time.wall,
+        armed_for=file.time.armed_for,
+        second_entry_after=file.time.second_entry_after,
+        retry_every=file.stop.retry_every,
+        confirm_within=file.stop.confirm_within,
+        countdown=file.stop.countdown,
+        hold_off=file.stop.hold_off,
+        dead_man_s=file.stop.dead_man // SECOND,
+        recovery=file.time.recovery,
+        conditions=tuple(_condition(c) for c in file.condition),
+        vital_stages=tuple(Stages(_steps(m.steps), frozenset(m.phases)) for m in file.monitor_age),
+        pump_stages=_steps(file.pump_age),
+        warn_before_end=tuple(file.time.warn_before_end),
+        end_short_ml=file.end.short_volume,
+        end_short_part=file.end.short_part / 100,
+        required_metrics=tuple(METRICS[word] for word in file.required),
+        nibp_every=file.time.nibp_every,
+    )
+
+
+def _steps(steps: list[StepTable]) -> tuple[Step, ...]:
+    return tuple(Step(s.after, s.priority) for s in steps)
+
+
+def _condition(table: ConditionTable) -> LimitCondition:
+    kind = quantities.BY_UNIT[FACTS[METRICS[table.metrics[0]]].unit]
+    first = table.rows[0].when
+    rows = tuple(
+        Row(
+            limit=quantities.parse(row.when.amount, kind),
+            priority=row.priority,
+            delay=row.delay,
+            response=row.response,
+            over_baseline=row.when.over_baseline,
+            confirm_within=row.confirm_within or 0,
+        )
+        for row in table.rows
+    )
+    return LimitCondition(
+        code=f"{table.metrics[0]}-{first.side}",
+        metrics=tuple(METRICS[word] for word in table.metrics),
+        side=first.side,
+        inclusive=first.inclusive,
+        rows=rows,
+        clear_by=quantities.parse(table.clear_by, kind),
+        clear_after=table.clear_after,
+        latching=table.latching,
+        phases=frozenset(table.phases),
+        advice=table.advice,
+    )

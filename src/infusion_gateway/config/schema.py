@@ -1,0 +1,204 @@
+"""The configuration file's shape, as pydantic models: what each key is, its unit, an example. Strict, closed, frozen.
+
+What one key alone can get wrong is refused here; what keys say of each other is resolved in `load`.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from infusion_gateway.model.metric import FACTS
+from infusion_gateway.model.session import GenerationMode
+
+RESERVED = ("stations", "availability", "heartbeat", "do")
+"""Names that the topics use for themselves (docs/mqtt.md)."""
+LAST_PORT = 65535
+LONGEST_PATH = 1024
+NAME = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+METRICS = {facts.word: metric for metric, facts in FACTS.items()}
+"""Every metric by its word, as people name it."""
+
+
+def wrong(problem: str, remedy: str) -> PydanticCustomError:
+    """Make the error that a validator raises: what is wrong, and the way out."""
+    return PydanticCustomError("wrong", "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(NAME, text):
+        raise wrong(
+            f"{text[:40]!r} is no name",
+            "Use at most 32 small letters, digits and hyphens, a hyphen neither first nor last",
+        )
+    if text in RESERVED:
+        raise wrong(
+            f"{text!r} is a word that the MQTT topics need for themselves", f"Any name but {', '.join(RESERVED)}"
+        )
+    return text
+
+
+def _metric(text: str) -> str:
+    if text not in METRICS:
+        raise wrong(f"{text[:40]!r} is no metric", f"Known are {', '.join(METRICS)}")
+    return text
+
+
+def _framing(text: str) -> str:
+    if not re.fullmatch("[78][NEO][12]", text):
+        raise wrong(
+            f"{text[:20]!r} is no framing", 'Data bits, parity, stop bits: "8N1", "8E1", "7E1" … as the device is set'
+        )
+    return text
+
+
+def _host_port(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]", host) or not _port(port):
+        raise wrong(f"{text[:80]!r} is no address", 'Write "HOST:PORT", like "10.0.0.7:502"; an IPv6 host in brackets')
+    return text
+
+
+def _port(text: str) -> bool:
+    return bool(re.fullmatch("[0-9]{1,5}", text, re.ASCII)) and 1 <= int(text) <= LAST_PORT
+
+
+def _serial(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text
+    if scheme not in ("socket", "rfc2217"):
+        raise wrong(
+            f"{scheme[:20]!r} is no way to a serial line",
+            'A device path, "socket://HOST:PORT" or "rfc2217://HOST:PORT"',
+        )
+    _host_port(rest)
+    return text
+
+
+def _path(text: str) -> str:
+    if not text or len(text) > LONGEST_PATH or "\0" in text or not text.isprintable():
+        raise wrong("this is no path", 'Write a path, relative to this file or absolute, like "../var"')
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME})]
+MetricWord = Annotated[str, AfterValidator(_metric), Field(json_schema_extra={"enum": list(METRICS)})]
+PathText = Annotated[str, AfterValidator(_path)]
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class Table(BaseModel):
+    """A table: unknown keys refused, no value taken for one of another type, nothing changed once read."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class GatewayTable(Table):
+    """`[gateway]`: who this gateway is, and where it keeps its record."""
+
+    site: Annotated[Name, Field(examples=["clinic-a"])]
+    """The clinic's name, first part of every MQTT topic."""
+    name: Annotated[Name, Field(examples=["gateway-1"])]
+    """This gateway's name, unique at the site."""
+    mode: Annotated[GenerationMode, Field(strict=False, examples=["test"])]
+    """`real`: patients. `test`, `demo`: simulators and benches, shown as such everywhere. No default."""
+    state_directory: Annotated[PathText, Field(examples=["/var/lib/infusion-gateway"])]
+    """Where the journal is kept; made where it is missing."""
+    socket: Annotated[PathText | None, Field(examples=["/run/infusion-gateway/watch.sock"])] = None
+    """The local socket that `watch` reads; `watch.sock` in the state directory by default."""
+    protocol_directory: Annotated[PathText | None, Field(examples=["protocols"])] = None
+    """Where the session protocols are; the shipped ones by default."""
+    extra_profiles: Annotated[PathText | None, Field(examples=["profiles"])] = None
+    """A directory of Modbus register profiles beside the built-in ones; none by default."""
+
+
+class BrokerTable(Table):
+    """`[broker]`: the MQTT broker. Either `url`, or `embedded = true` with `port`."""
+
+    url: Annotated[str | None, Field(max_length=300, examples=["mqtts://broker.clinic.example:8883"])] = None
+    """`mqtts://HOST:PORT`, or `mqtt://HOST:PORT` without encryption, on this machine's loopback only."""
+    embedded: Annotated[bool, Field(examples=[True])] = False
+    """Run the embedded broker on the loopback, for a single bay or a demo; false by default."""
+    port: Annotated[int | None, Field(ge=1, le=LAST_PORT, examples=[1883])] = None
+    """The embedded broker's port."""
+    ca_file: Annotated[PathText | None, Field(examples=["tls/ca.pem"])] = None
+    """Certificates of the authority that signed the broker's; needed with `mqtts://`."""
+    certificate_file: Annotated[PathText | None, Field(examples=["tls/gateway.pem"])] = None
+    """This gateway's own certificate, together with `key_file`; none by default."""
+    key_file: Annotated[PathText | None, Field(examples=["tls/gateway.key"])] = None
+    """The key of that certificate, readable by this user alone."""
+    username: Annotated[Word | None, Field(examples=["gateway-1"])] = None
+    """The name to log in with, together with `password_file`; none by default."""
+    password_file: Annotated[PathText | None, Field(examples=["secrets/broker-password"])] = None
+    """A file that holds the password in its first line, readable by this user alone."""
+
+
+class LineTable(Table):
+    """`[[line]]`: one serial port, or one Modbus TCP connection, and how it is spoken to. One of `port` and `tcp`."""
+
+    name: Annotated[Name, Field(examples=["pump-line"])]
+    """What devices call this line."""
+    port: Annotated[
+        PathText | None, AfterValidator(lambda v: v and _serial(v)), Field(examples=["/dev/serial/by-id/usb-1"])
+    ] = None
+    """A device path, `socket://HOST:PORT` or `rfc2217://HOST:PORT`."""
+    tcp: Annotated[
+        str | None, AfterValidator(lambda v: v and _host_port(v)), Field(max_length=300, examples=["10.0.0.7:502"])
+    ] = None
+    """`HOST:PORT` of a Modbus TCP device or converter."""
+    carries: Annotated[Literal["serial", "modbus"] | None, Field(examples=["modbus"])] = None
+    """`serial`: a device's own bytes. `modbus`: Modbus RTU. Needed with `port`; `tcp` always carries Modbus."""
+    baud: Annotated[int | None, Field(ge=300, le=1_000_000, examples=[19200])] = None
+    """Bits a second, as the device is set. Needed with `port`."""
+    framing: Annotated[str | None, AfterValidator(lambda v: v and _framing(v)), Field(examples=["8N1"])] = None
+    """Data bits, parity and stop bits, as the device is set. Needed with `port`."""
+
+
+class DeviceTable(Table):
+    """`[[bed.device]]`: one pump or monitor of the bed."""
+
+    id: Annotated[Name, Field(examples=["pump"])]
+    """The device's name, unique in its bed and on its line."""
+    driver: Annotated[Word, Field(examples=["ne1000"])]
+    """What speaks with it: a name that `infusion-gateway devices` lists."""
+    line: Annotated[Word, Field(examples=["pump-line"])]
+    """The name of its `[[line]]`."""
+    address: Annotated[int | None, Field(ge=0, le=247, examples=[1])] = None
+    """Its address on the line: NE-1000 0 to 99, Modbus unit 1 to 247. Needed but for a device that only streams."""
+    options: Annotated[dict[Word, Word], Field(max_length=16, examples=[{"safe_mode": "yes"}])] = {}
+    """The driver's own options, as text; none by default."""
+    pin: Annotated[dict[Word, Word], Field(max_length=8, examples=[{"serial-number": "4711"}])] = {}
+    """What the device must say of itself (serial-number, vendor, model, version); else no value of it counts."""
+
+
+class BedTable(Table):
+    """`[[bed]]`: a place with devices."""
+
+    id: Annotated[Name, Field(examples=["chair-1"])]
+    """The bed's name, part of its MQTT topics."""
+    protocols: Annotated[list[Name], Field(max_length=32, examples=[["depression-40"]])]
+    """The session protocols that may be ordered here, by name; empty for a recovery bed."""
+    device: Annotated[list[DeviceTable], Field(max_length=16)] = []
+    """Its devices: at most one pump."""
+    sources: Annotated[dict[MetricWord, list[Name]], Field(examples=[{"spo2": ["oximeter", "monitor"]}])] = {}
+    """For a metric, the devices that may report it, preferred first; a metric not listed takes any device."""
+
+
+class File(Table):
+    """A gateway's configuration file."""
+
+    gateway: GatewayTable
+    """Who this gateway is."""
+    broker: BrokerTable
+    """The MQTT broker."""
+    line: Annotated[list[LineTable], Field(min_length=1, max_length=128)]
+    """The lines that devices are on."""
+    bed: Annotated[list[BedTable], Field(min_length=1, max_length=64)]
+    """The beds."""
+
+
+def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    """Give a model's JSON Schema (2020-12)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(), "title": title}

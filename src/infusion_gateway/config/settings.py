@@ -1,0 +1,104 @@
+"""Settings: a configuration whose every reference is resolved, as the runtime builds from it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infusion_gateway.config.drivers import Drivers
+from infusion_gateway.devices.driver import Driver, Traits
+from infusion_gateway.model.session import BedSetup, GenerationMode, SessionProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Who this gateway is. Paths are absolute; state_directory may not exist yet."""
+
+    site: str
+    name: str
+    mode: GenerationMode
+    state_directory: Path
+    socket: Path
+    protocol_directory: Path
+    extra_profiles: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """Where the broker is. embedded: it is ours to run, on host and port. Without tls, host is a loopback address.
+
+    ca, certificate, key: PEM files; certificate and key together or not at all. username and password likewise.
+    """
+
+    host: str
+    port: int
+    tls: bool
+    embedded: bool
+    ca: Path | None
+    certificate: Path | None
+    key: Path | None
+    username: str | None
+    password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """One line. endpoint: a device path, socket://…, rfc2217://… or tcp://host:port (Modbus TCP).
+
+    baud and framing ("8E1") are 0 and "" for tcp://. modbus: it carries Modbus, RTU but on tcp://.
+    """
+
+    name: str
+    endpoint: str
+    baud: int
+    framing: str
+    modbus: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """One device: its name, the line it is on, and what `devices.catalogue.build` takes.
+
+    address: 0 for a device that only streams. pin: identity pairs that must match, sorted.
+    """
+
+    device: str
+    driver: str
+    line: str
+    address: int
+    options: tuple[tuple[str, str], ...]
+    pin: tuple[tuple[str, str], ...]
+    traits: Traits
+
+
+@dataclass(frozen=True, slots=True)
+class BedSettings:
+    """One bed: what deciding needs of it (setup), and its devices in the order of the file."""
+
+    setup: BedSetup
+    devices: tuple[DeviceSettings, ...]
+
+    @property
+    def id(self) -> str:
+        """The bed's name."""
+        return self.setup.bed
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A gateway's whole configuration. path: the file, absolute. protocols: each one that a bed names, by name."""
+
+    path: Path
+    digest: str
+    gateway: GatewaySettings
+    broker: BrokerSettings
+    lines: tuple[LineSettings, ...]
+    beds: tuple[BedSettings, ...]
+    protocols: dict[str, SessionProtocol]
+    drivers: Drivers
+
+    def on_line(self, line: str) -> tuple[tuple[BedSettings, DeviceSettings], ...]:
+        """Give the devices of a line, each with its bed."""
+        return tuple((bed, device) for bed in self.beds for device in bed.devices if device.line == line)
+
+    def build(self, device: DeviceSettings) -> Driver:
+        """Make a device's driver."""
+        return self.drivers.build(device.driver, device.address, dict(device.options))
