@@ -1,0 +1,165 @@
+"""Every MQTT topic, built and taken apart in one place (the contract is docs/mqtt.md). No patient's data in any."""
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+ROOT = "igw/v1"
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+"""A site, gateway, bed, device, station or event in a topic: no wildcard, no separator, no space can be in it."""
+RESERVED = frozenset({"stations", "availability", "heartbeat", "do"})
+"""Names that the topics use for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Somebody asks something of a bed."""
+
+    bed: str
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskedHistory:
+    """A station asks for what it missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAvailability:
+    """Our own availability came back: what the broker had kept, or our word just said."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationState:
+    """A station says whether it is there."""
+
+    station: str
+
+
+@dataclass(frozen=True, slots=True)
+class StationSaw:
+    """A station says how far it really has the events."""
+
+    station: str
+
+
+Incoming: TypeAlias = Do | AskedHistory | OwnAvailability | StationState | StationSaw
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one gateway. A name that can't stand in a topic raises ValueError, wherever it comes in."""
+
+    site: str
+    gateway: str
+
+    def __post_init__(self) -> None:
+        checked(self.site)
+        checked(self.gateway)
+
+    @property
+    def root(self) -> str:
+        """What all of this gateway's topics begin with."""
+        return f"{ROOT}/{self.site}/{self.gateway}"
+
+    @property
+    def availability(self) -> str:
+        """Whether this gateway is there; retained, and its last will."""
+        return f"{self.root}/availability"
+
+    @property
+    def heartbeat(self) -> str:
+        """That it lives, every few seconds."""
+        return f"{self.root}/heartbeat"
+
+    def descriptor(self, bed: str) -> str:
+        """Name where is said what a bed is made of; retained."""
+        return self._of(bed, "descriptor")
+
+    def session(self, bed: str) -> str:
+        """Name where a bed's session is; retained."""
+        return self._of(bed, "session")
+
+    def alarms(self, bed: str) -> str:
+        """Name where a bed's alarm conditions are; retained."""
+        return self._of(bed, "alarms")
+
+    def device(self, bed: str, device: str) -> str:
+        """Name where one device's state is; retained."""
+        return f"{self._of(bed, 'device')}/{checked(device)}"
+
+    def vitals(self, bed: str) -> str:
+        """Name where the newest value of each metric is."""
+        return self._of(bed, "vitals")
+
+    def telemetry(self, bed: str, device: str) -> str:
+        """Name where a device is repeated, as it speaks."""
+        return f"{self._of(bed, 'telemetry')}/{checked(device)}"
+
+    def event(self, bed: str, name: str) -> str:
+        """Name where events of this type go."""
+        return f"{self._of(bed, 'event')}/{checked(name)}"
+
+    def do(self, bed: str, instruction: str) -> str:
+        """Name where people ask something of a bed."""
+        return f"{self._of(bed, 'do')}/{checked(instruction)}"
+
+    @property
+    def history(self) -> str:
+        """Where stations ask for what they missed."""
+        return f"{self.root}/do/history"
+
+    def station_availability(self, station: str) -> str:
+        """Name where a station says whether it is there; retained, and its last will."""
+        return f"{ROOT}/{self.site}/stations/{checked(station)}/availability"
+
+    def seen(self, station: str) -> str:
+        """Name where a station says how far it really has the events."""
+        return f"{ROOT}/{self.site}/stations/{checked(station)}/seen"
+
+    def answers(self, station: str) -> str:
+        """Name where a station gets its answers."""
+        return f"{ROOT}/{self.site}/stations/{checked(station)}/answers"
+
+    def is_answers(self, topic: str) -> bool:
+        """Whether this is a station's answers topic: the gateway answers nowhere else, whatever a message asks for."""
+        found = re.fullmatch(rf"{re.escape(f'{ROOT}/{self.site}/stations/')}([^/]*)/answers", topic)
+        return found is not None and NAME.fullmatch(found[1]) is not None
+
+    def subscriptions(self, beds: tuple[str, ...]) -> tuple[str, ...]:
+        """Give the filters that a gateway with these beds subscribes to, its own availability first."""
+        stations = f"{ROOT}/{self.site}/stations/+"
+        asked = tuple(f"{self._of(bed, 'do')}/+" for bed in beds)
+        return (self.availability, *asked, self.history, f"{stations}/availability", f"{stations}/seen")
+
+    def parse(self, topic: str) -> Incoming | None:
+        """Say what came in on this topic; None where it is nothing of ours, or a name in it can't be one."""
+        if topic == self.availability:
+            return OwnAvailability()
+        if topic == self.history:
+            return AskedHistory()
+        parts = topic.removeprefix(f"{ROOT}/{self.site}/").split("/")
+        if not topic.startswith(f"{ROOT}/{self.site}/") or not all(NAME.fullmatch(part) for part in parts):
+            return None
+        match parts:
+            case ["stations", station, "availability"]:
+                return StationState(station)
+            case ["stations", station, "seen"]:
+                return StationSaw(station)
+            case [self.gateway, bed, "do", instruction] if bed not in RESERVED:
+                return Do(bed, instruction)
+            case _:
+                return None
+
+    def _of(self, bed: str, what: str) -> str:
+        return f"{self.root}/{checked(bed)}/{what}"
+
+
+def checked(name: str) -> str:
+    """Give the name back where it can stand in a topic; else ValueError."""
+    if not NAME.fullmatch(name) or name in RESERVED:
+        raise ValueError(
+            f"{name[:40]!r} can't be a name in a topic: at most 32 small letters, digits and hyphens, "
+            f"none of {', '.join(sorted(RESERVED))}"
+        )
+    return name
