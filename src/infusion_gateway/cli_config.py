@@ -1,0 +1,167 @@
+"""What looks at configuration and drivers and opens nothing: check, devices, protocol, schema."""
+
+import json
+import sqlite3
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from infusion_gateway.config import protocols
+from infusion_gateway.config import schema as file_schema
+from infusion_gateway.config.drivers import Drivers
+from infusion_gateway.config.load import load
+from infusion_gateway.config.protocol_schema import ProtocolFile
+from infusion_gateway.config.quantities import show
+from infusion_gateway.devices.driver import Traits, Wire
+from infusion_gateway.errors import ConfigError, Problem
+from infusion_gateway.model.metric import SECOND
+
+SQLITE_SOUND = (3, 51, 3)
+"""Since this version a WAL reset can't corrupt a database that two connections use at once (SQLite release notes)."""
+SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
+    "bedside.schema.json": (file_schema.File, "Configuration of an Infusion Gateway"),
+    "protocol.schema.json": (ProtocolFile, "Session protocol of an Infusion Gateway"),
+}
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The gateway's configuration, as config/bedside.toml.",
+)
+
+
+@click.command()
+@config_option
+def check(file: Path) -> None:
+    """Validate a configuration and its protocols; opens no device and no port.
+
+    Prints every problem at once as FILE:line: key: problem. remedy, and exits 2. Exits 0 where there is none.
+    """
+    try:
+        settings = load(file)
+    except ConfigError as error:
+        click.echo(str(error))
+        sys.exit(2)
+    for protocol in settings.protocols.values():
+        if not protocol.signed:
+            click.echo(f"protocol {protocol.name} is unsigned: a template, until a clinic's lead has signed it")
+    sound = (
+        "" if sqlite3.sqlite_version_info >= SQLITE_SOUND else ", before 3.51.3: copy the journal while it is closed"
+    )
+    click.echo(f"SQLite {sqlite3.sqlite_version}{sound}")
+    devices = sum(len(bed.devices) for bed in settings.beds)
+    click.echo(
+        f"fine: {_count(len(settings.beds), 'bed')}, {_count(devices, 'device')}, "
+        f"{_count(len(settings.lines), 'line')}, mode {settings.gateway.mode}"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
+@click.option(
+    "--extra-profiles",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A directory of Modbus profiles of one's own, to list as well.",
+)
+def devices(as_json: bool, extra_profiles: Path | None) -> None:  # noqa: FBT001 - click passes it by name
+    """List every driver: what it is for, whether it can be stopped, its dead man, and where its facts are from."""
+    found = [traits for _, traits in sorted(Drivers(extra_profiles).traits.items())]
+    if as_json:
+        click.echo(json.dumps([_plain(t) for t in found], indent=2, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("name", "device", "kind", "wire", "use", "stop", "dead man", "source"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
+    for traits in found:
+        table.add_row(
+            traits.name,
+            f"{traits.vendor} {traits.model}",
+            str(traits.kind),
+            _wire(traits),
+            str(traits.use),
+            "yes" if traits.stoppable else "no",
+            f"{traits.dead_man[0]} to {traits.dead_man[1]} s" if traits.dead_man else "none",
+            traits.source,
+        )
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(table)
+
+
+def _wire(traits: Traits) -> str:
+    return f"{traits.wire}{'' if traits.wire is Wire.SERIAL else ' RTU/TCP'} {traits.baud} {traits.framing}"
+
+
+def _plain(traits: Traits) -> dict[str, Any]:
+    plain = asdict(traits)
+    plain["silence_s"] = plain.pop("silence") / SECOND
+    return plain
+
+
+@click.group()
+def protocol() -> None:
+    """Session protocols: what a session is held against."""
+
+
+@protocol.command("list")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where they are; the shipped ones by default.",
+)
+def list_protocols(directory: Path | None) -> None:
+    """List session protocols, each with its limits of time and dose and its digest."""
+    where = directory or protocols.shipped()
+    problems: list[Problem] = []
+    for name in protocols.names(where):
+        try:
+            p = protocols.load(where / f"{name}.toml")
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        state = "signed" if p.signed else "unsigned"
+        marks = f"{state}, test mode only" if p.test_only else state
+        click.echo(
+            f"{p.name}: {p.title}; at most {show(p.max_duration)} and {p.dose.hard_mg_per_kg:g} mg/kg; "
+            f"{marks}; sha256 {p.digest}"
+        )
+    if problems:
+        raise ConfigError(tuple(problems))
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write one file each into this directory instead of printing.",
+)
+def schema(out: Path | None) -> None:
+    """Write the JSON Schemas of the configuration and of session protocols, for editors and other programs."""
+    for name, text in schemas().items():
+        if out is None:
+            click.echo(text, nl=False)
+            continue
+        out.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(text)
+        click.echo(str(out / name))
+
+
+def schemas() -> dict[str, str]:
+    """Give every schema file's name and text."""
+    return {
+        name: json.dumps(file_schema.json_schema(model, title), indent=2, ensure_ascii=False) + "\n"
+        for name, (model, title) in SCHEMAS.items()
+    }

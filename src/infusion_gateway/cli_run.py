@@ -1,0 +1,53 @@
+"""What supervises and what shows it: run, demo, watch. Thin; the work is in runtime and demo."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from infusion_gateway.cli_config import config_option
+from infusion_gateway.config.load import load
+
+
+@click.command()
+@config_option
+@click.option(
+    "--wire-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Note every byte both ways: time, direction, hex and meaning.",
+)
+def run(file: Path, wire_log: Path | None) -> None:
+    """Supervise every bed in FILE until SIGTERM."""
+    settings = load(file)
+    sys.exit(import_module("infusion_gateway.runtime.main").run(settings, wire_log=wire_log))
+
+
+@click.command()
+@click.option("--scenario", metavar="NAME", help="The scenario to play; `--list` names them.")
+@click.option("--list", "listed", is_flag=True, help="Name the scenarios, a line each.")
+@click.option("--check", is_flag=True, help="Play it to its end without a page, and print one JSON line of what held.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Of the page; 0 chooses one.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything that happens by chance.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keep every log there.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="What held, as JUnit XML."
+)
+@click.option(
+    "--recordings",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Recorded patients, for the scenarios that play them.",
+)
+@click.option("--wire-log", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="As of `run`.")
+def demo(**options: object) -> None:
+    """Show the whole stack with simulated devices: a bed on real wires, a broker, the gateway, what people see."""
+    sys.exit(import_module("infusion_gateway.demo.main").run(**options))
+
+
+@click.command()
+@config_option
+def watch(file: Path) -> None:
+    """Show the beds live in the terminal, over the gateway's local socket: no broker is needed."""
+    sys.exit(import_module("infusion_gateway.runtime.watch").run(load(file)))
