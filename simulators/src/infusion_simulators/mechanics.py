@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from infusion_simulators.dead_man import DeadMan
 from infusion_simulators.device import SECOND, Nanos, Obedience
 
 HOUR: Nanos = 3600 * SECOND
@@ -20,7 +21,6 @@ NL_PER_ML = 1_000_000
 UNIT_PER_NL: int = HOUR
 """A volume unit is what 1 nL/h delivers in 1 ns; an hour's worth of them is a nanolitre."""
 RATE_MAX_ML_H = 100_000.0
-DEAD_MAN_MAX_S = 255
 FULL_PERCENT = 100
 VOLUME_MAX_ML = 10_000.0
 
@@ -72,49 +72,6 @@ class Reported:
     delivery: Delivery
     rate_ml_h: float
     stopped_by: StoppedBy
-
-
-class DeadMan:
-    """A communication time-out: armed for so many seconds, fed by valid traffic, trips once when that ends.
-
-    The timer is idle from arming (and after a trip) until the first `feed`, as the NE-1000's is; a device whose arming
-    request counts as traffic feeds it right after.
-    """
-
-    __slots__ = ("_deadline", "_tripped", "seconds")
-
-    def __init__(self) -> None:
-        self.seconds = 0
-        self._deadline: Nanos | None = None
-        self._tripped = False
-
-    def arm(self, seconds: int) -> None:
-        """Set the time-out in whole seconds, 0 to disarm; the timer is idle until fed. ValueError outside 0-255."""
-        if not 0 <= seconds <= DEAD_MAN_MAX_S:
-            raise ValueError(f"dead man: {seconds} s is not within 0-255")
-        self.seconds, self._deadline = seconds, None
-
-    def feed(self, now: Nanos) -> None:
-        """Take note of valid traffic: the timer starts anew."""
-        self._deadline = now + self.seconds * SECOND if self.seconds else None
-
-    @property
-    def deadline(self) -> Nanos | None:
-        """Say when it trips, None while idle or disarmed."""
-        return self._deadline
-
-    @property
-    def tripped(self) -> bool:
-        """Say whether it has tripped since `clear`."""
-        return self._tripped
-
-    def trip(self) -> None:
-        """Run out: idle until the next feed."""
-        self._tripped, self._deadline = True, None
-
-    def clear(self) -> None:
-        """Forget the trip, as the device's own acknowledgement does."""
-        self._tripped = False
 
 
 class Pump:
@@ -170,13 +127,13 @@ class Pump:
 
     def advance(self, now: Nanos) -> None:
         """Live until `now`, through everything that happens on the way, in order. An earlier `now` changes nothing."""
-        while (due := min(self._events(), default=None)) is not None and due[0] <= now:
+        while (due := min(self._events(), key=_when, default=None)) is not None and due[0] <= now:
             self._integrate(max(due[0], self._now))
             self._happen(due[1])
         self._integrate(max(now, self._now))
 
     def _events(self) -> Iterator[tuple[Nanos, str]]:
-        """Give each thing that will happen by itself, as (when, what)."""
+        """Give what will happen by itself, as (when, what); of the same instant the first is what happens."""
         if self.dead_man.deadline is not None:
             yield self.dead_man.deadline, "dead-man"
         if not self._mains and self._alarm is not Alarm.BATTERY:
@@ -495,6 +452,10 @@ class Pump:
             self._halt(StoppedBy.VTBI)
         else:
             self._delivery, self._bolus_left, self._bolus_rate = self._after_bolus, None, 0
+
+
+def _when(event: tuple[Nanos, str]) -> Nanos:
+    return event[0]
 
 
 def _rate(ml_h: float) -> int:

@@ -14,37 +14,20 @@ sends and accepts. Where no public source speaks, the cautious reading (the one 
 """
 
 import re
-from collections.abc import Callable
 
 from infusion_simulators import pump_keys
 from infusion_simulators.device import Nanos, Obedience, Value
 from infusion_simulators.dialects import Description, Kind, Settings
 from infusion_simulators.dialects._ne1000_frames import Framing, Packet, Receiver, frame
-from infusion_simulators.dialects._ne1000_numbers import (
-    RATE_NL_H,
-    Quantity,
-    counter,
-    digits,
-    held,
-    parse,
-    rate_limits_ml_h,
-    volume_unit,
-)
-from infusion_simulators.mechanics import Alarm, Delivery, Origin, Pump
+from infusion_simulators.dialects._ne1000_numbers import held
+from infusion_simulators.dialects._ne1000_program import SAF_MAX_S, Program, saf_seconds
+from infusion_simulators.mechanics import Alarm, Origin
 
-VERSION = "NE1000V3.928"
 OUT_MAX = 4096
 ADDRESS_MAX = 99
-SAF_MAX_S = 255
-DIAMETER_MIN_MM, DIAMETER_MAX_MM = 0.1, 80.0
 STALLS = (Alarm.OCCLUSION, Alarm.EMPTY, Alarm.STALL)
-MOVING = {Delivery.INFUSING: "I", Delivery.KVO: "I", Delivery.BOLUS: "X", Delivery.WITHDRAWING: "W"}
-"""The prompts of what moves; S or P where nothing does. T (timed pause) and U (user wait) belong to programs."""
 ABSENT = ("battery_percent", "mains", "serial_number")
-ORDERS = ("RUN", "PUR", "STP", "CLD")
-"""Commands that change something without an argument of their own."""
 _TEXT = re.compile(r"(\*|\d{0,2})([A-Z]{0,3})(.*)", re.ASCII)
-_RATE = re.compile(r"([\d.]+)([A-Z]{2})?", re.ASCII)
 
 DESCRIPTION = Description(
     summary="New Era NE-1000 syringe pump, basic and safe mode",
@@ -54,6 +37,8 @@ DESCRIPTION = Description(
     source="New Era manual #1200-01 (8/1/14) pp. 33-35; nesp-lib 2.0.0",
     keys={key: what for key, what in pump_keys.KEYS.items() if key not in ABSENT}
     | {
+        "rate_ml_h": "programmed rate, mL/h, within the syringe's limits, rounded to four digits",
+        "vtbi_ml": "volume to be dispensed (VOL), mL, rounded to four digits; empty for continuous",
         "alarm": "occlusion, empty, stall, none: each but none stalls the motor, which is all that the pump feels",
         "dead_man_s": "SAF, s, 0-255, 0 for basic mode; set: as stored in the pump before it was switched on",
         "serial_number": "none: the pump has an address and a version only (read only)",
@@ -72,37 +57,15 @@ def create(settings: Settings, seed: int) -> "Ne1000":
 
 
 class Ne1000:
-    """The pump behind its RS-232 port."""
+    """The pump behind its RS-232 port: framing, alarms, keys and keypad."""
 
     def __init__(self, now: Nanos) -> None:
-        self._rate = self._stored_rate = Quantity(10_000, "MH")
-        self._pump = Pump(now, rate_ml_h=self._rate.rate_ml_h(), reservoir_ml=50.0)
+        self._program = Program(now)
+        self._pump = self._program.pump
         self._receiver = Receiver()
         self._out = bytearray()
-        self._address = 0
-        self._diameter = 26_590
-        self._volume = Quantity(0, volume_unit(self._diameter / 1000))
-        self._paused = False
         self._alarm: str | None = "R"
         self._seen = Alarm.NONE
-        self._commands: dict[str, Callable[[str, Nanos], str]] = {
-            "": lambda argument, _: "?" if argument else "",
-            "VER": lambda argument, _: "?NA" if argument else VERSION,
-            "DIA": self._dia,
-            "DIR": self._dir,
-            "VOL": self._vol,
-            "RAT": self._rat,
-            "DIS": self._dis,
-            "CLD": self._cld,
-            "RUN": self._run,
-            "PUR": self._pur,
-            "STP": self._stp,
-            "SAF": self._saf,
-            "PHN": self._phn,
-            "ADR": self._adr,
-        }
-
-    # -- Dialect -------------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, now: Nanos) -> None:
         """Take bytes from the host; never raises."""
@@ -142,9 +105,9 @@ class Ne1000:
         """Give the truth."""
         return {key: value for key, value in pump_keys.state(self._pump).items() if key not in ABSENT} | {
             "serial_number": None,
-            "address": self._address,
-            "diameter_mm": self._diameter / 1000,
-            "status": f"A?{self._alarm}" if self._alarm else self._prompt(),
+            "address": self._program.address,
+            "diameter_mm": self._program.diameter / 1000,
+            "status": f"A?{self._alarm}" if self._alarm else self._program.prompt(),
         }
 
     def set(self, key: str, value: Value, now: Nanos) -> None:
@@ -152,19 +115,18 @@ class Ne1000:
         self.advance(now)
         match key:
             case "address":
-                self._address = _whole(key, value, ADDRESS_MAX)
+                self._program.address = _whole(key, value, ADDRESS_MAX)
             case "dead_man_s":
                 self._pump.dead_man.arm(_whole(key, value, SAF_MAX_S))
             case "diameter_mm":
-                self._fit(held(pump_keys.number(key, value), "").milli)
+                self._program.fit(held(pump_keys.number(key, value), "").milli)
             case "rate_ml_h":
-                self._key_rate(pump_keys.number(key, value))
+                self._program.key_rate(pump_keys.number(key, value))
             case "vtbi_ml":
-                ml = 0.0 if value is None else pump_keys.number(key, value)
-                self._aim(held(ml if self._volume.unit == "ML" else ml * 1000, self._volume.unit), Origin.KEYPAD)
+                ml, unit = 0.0 if value is None else pump_keys.number(key, value), self._program.volume.unit
+                self._program.aim(held(ml if unit == "ML" else ml * 1000, unit), Origin.KEYPAD)
             case "alarm":
-                allowed = (Alarm.NONE, *STALLS)
-                self._pump.raise_alarm(Alarm(pump_keys.one_of(key, value, allowed)))
+                self._pump.raise_alarm(Alarm(pump_keys.one_of(key, value, (Alarm.NONE, *STALLS))))
             case _ if key not in DESCRIPTION.keys:
                 raise ValueError(f"{key}: no such key; there are {', '.join(DESCRIPTION.keys)}")
             case "status" | "serial_number":
@@ -177,17 +139,17 @@ class Ne1000:
         """Press the keypad: acknowledges the alarm, and does what the key says."""
         self.advance(now)
         self._alarm = None
-        moving = self._pump.reported().delivery is not Delivery.STOPPED
+        moving = self._program.moving
         match key.partition("=")[0]:
             case "rate":
-                self._key_rate(pump_keys.number("rate", key.partition("=")[2]))
+                self._program.key_rate(pump_keys.number("rate", key.partition("=")[2]))
             case "start":
-                self._ready()
+                self._program.ready()
                 pump_keys.press(self._pump, key)
-                self._paused = False
+                self._program.paused = False
             case "pause" | "stop":
                 pump_keys.press(self._pump, key)
-                self._paused = key == "pause" and (moving or self._paused)
+                self._program.paused = key == "pause" and (moving or self._program.paused)
             case _:
                 pump_keys.press(self._pump, key)
         self.advance(now)
@@ -195,233 +157,48 @@ class Ne1000:
     def power_cycle(self, now: Nanos) -> None:
         """Lose power and come back: stopped, the stored rate, `A?R`, the timer idle until the first valid packet."""
         self.advance(now)
-        self._pump.power_cycle(now, keep_dead_man=True)
-        self._rate = self._stored_rate
-        self._pump.set_rate(self._rate.rate_ml_h(), Origin.KEYPAD)
+        self._program.power_cycle(now)
         self._receiver.clear()
         self._out.clear()
         self._seen = self._pump.alarm
         self._raise("R")
-
-    # -- the wire ------------------------------------------------------------------------------------------------------
 
     @property
     def _framing(self) -> Framing:
         return Framing.SAFE if self._pump.dead_man.seconds else Framing.BASIC
 
     def _packet(self, packet: Packet, now: Nanos) -> None:
-        """Answer one command, or the alarm in its place."""
+        """Answer one command, or the alarm in its place. SAF is answered in the framing of the mode it asks for."""
         match = _TEXT.fullmatch(packet.text)
         if match is None:
             return
         address, command, argument = match.groups()
-        if address != "*" and int(address or "0") != self._address:
+        if address != "*" and int(address or "0") != self._program.address:
             return
         if not packet.intact:
-            self._reply(self._prompt() + "?COM", self._framing)
+            self._reply(self._program.prompt() + "?COM", self._framing)
             return
         self._pump.dead_man.feed(now)
         framing = self._framing
-        if command == "SAF" and _saf_seconds(argument) is not None:
-            framing = Framing.SAFE if _saf_seconds(argument) else Framing.BASIC
-        if self._alarm and command in self._commands:
+        if command == "SAF" and (seconds := saf_seconds(argument)) is not None:
+            framing = Framing.SAFE if seconds else Framing.BASIC
+        if self._alarm and self._program.known(command):
             self._reply(f"A?{self._alarm}", framing)
             self._alarm = None
             return
-        data = self._execute(command, argument, now)
-        self._reply(self._prompt() + data, framing)
-
-    def _execute(self, command: str, argument: str, now: Nanos) -> str:
-        """Do a command; give the data of its reply, which is an error where it begins with a question mark."""
-        if command not in self._commands:
-            return "?"
-        changes = command in ORDERS or (argument and command not in {"SAF", "ADR", "PHN"})
-        if changes and self._pump.obedience is Obedience.REFUSES:
-            return ""
-        return self._commands[command](argument, now)
+        data = self._program.execute(command, argument, now)
+        self._reply(self._program.prompt() + data, framing)
 
     def _reply(self, text: str, framing: Framing) -> None:
-        sent = frame(f"{self._address:02}{text}", framing)
+        sent = frame(f"{self._program.address:02}{text}", framing)
         if len(self._out) + len(sent) <= OUT_MAX:
             self._out += sent
 
     def _raise(self, letter: str) -> None:
         """Have an alarm: the program is reset; in safe mode it is sent at once, which does not acknowledge it."""
-        self._alarm, self._paused = letter, False
+        self._alarm, self._program.paused = letter, False
         if self._framing is Framing.SAFE:
             self._reply(f"A?{letter}", Framing.SAFE)
-
-    def _prompt(self) -> str:
-        return MOVING.get(self._pump.reported().delivery, "P" if self._paused else "S")
-
-    @property
-    def _moving(self) -> bool:
-        return self._pump.reported().delivery is not Delivery.STOPPED
-
-    # -- commands: each takes its argument, "" for a query, and gives the reply's data ---------------------------------
-
-    def _rat(self, argument: str, _: Nanos) -> str:
-        if not argument:
-            return self._rate.text()
-        match = _RATE.fullmatch(argument)
-        if match is None or match[2] not in {*RATE_NL_H, None}:
-            return "?"
-        milli, unit = parse(match[1]), str(match[2] or self._rate.unit)
-        purging = self._pump.reported().delivery is Delivery.BOLUS
-        if purging or (self._moving and unit != self._rate.unit):
-            return "?NA"
-        if milli is None or not self._in_range(rate := Quantity(milli, unit)):
-            return "?OOR"
-        self._hold(rate, stored=not self._moving, origin=Origin.REMOTE)
-        return ""
-
-    def _vol(self, argument: str, _: Nanos) -> str:
-        if not argument:
-            return self._volume.text()
-        if self._moving:
-            return "?NA"
-        if argument in {"ML", "UL"}:
-            self._aim(Quantity(self._volume.milli, argument), Origin.REMOTE)
-            return ""
-        if (milli := parse(argument)) is None:
-            return "?OOR"
-        self._aim(Quantity(milli, self._volume.unit), Origin.REMOTE)
-        return ""
-
-    def _dia(self, argument: str, _: Nanos) -> str:
-        if not argument:
-            return digits(self._diameter)
-        if self._moving:
-            return "?NA"
-        milli = parse(argument)
-        if milli is None or not DIAMETER_MIN_MM <= milli / 1000 <= DIAMETER_MAX_MM:
-            return "?OOR"
-        self._fit(milli)
-        return ""
-
-    def _dir(self, argument: str, _: Nanos) -> str:
-        if not argument:
-            return "WDR" if self._pump.reverse else "INF"
-        if self._moving:
-            return "?NA"
-        turned = {"INF": False, "WDR": True, "REV": not self._pump.reverse, "STK": self._pump.reverse}
-        if argument not in turned:
-            return "?OOR"
-        self._pump.reverse = turned[argument]
-        return ""
-
-    def _dis(self, argument: str, _: Nanos) -> str:
-        if argument:
-            return "?NA"
-        unit = self._volume.unit
-        return f"I{counter(self._pump.volume_nl, unit)}W{counter(self._pump.withdrawn_nl, unit)}{unit}"
-
-    def _cld(self, argument: str, _: Nanos) -> str:
-        if self._moving:
-            return "?NA"
-        match argument:
-            case "INF":
-                self._pump.clear_volume(Origin.REMOTE)
-            case "WDR":
-                self._pump.clear_withdrawn(Origin.REMOTE)
-            case _:
-                return "?OOR"
-        return ""
-
-    def _run(self, argument: str, _: Nanos) -> str:
-        if argument not in {"", "1", "01"}:
-            return "?OOR"
-        if self._moving:
-            return "?NA"
-        self._ready()
-        if not self._pump.start(Origin.REMOTE):
-            return "?NA"
-        self._paused = False
-        return ""
-
-    def _pur(self, argument: str, _: Nanos) -> str:
-        fastest = rate_limits_ml_h(self._diameter / 1000)[1]
-        if argument or self._moving or self._pump.reverse or not self._pump.bolus(None, fastest, Origin.REMOTE):
-            return "?NA"
-        self._paused = False
-        return ""
-
-    def _stp(self, argument: str, _: Nanos) -> str:
-        """Pause what runs; cancel what is paused; a purge just ends."""
-        if argument or not (self._moving or self._paused):
-            return "?NA"
-        running = self._moving and self._pump.reported().delivery is not Delivery.BOLUS
-        self._pump.stop(Origin.REMOTE)
-        self._paused = running
-        return ""
-
-    def _saf(self, argument: str, now: Nanos) -> str:
-        if not argument:
-            return str(self._pump.dead_man.seconds)
-        if (seconds := _saf_seconds(argument)) is None:
-            return "?OOR"
-        self._pump.dead_man.arm(seconds)
-        self._pump.dead_man.feed(now)
-        return ""
-
-    def _phn(self, argument: str, _: Nanos) -> str:
-        if not argument:
-            return "01"
-        return "" if argument in {"1", "01"} else "?OOR"
-
-    def _adr(self, argument: str, _: Nanos) -> str:
-        if not argument:
-            return f"{self._address:02}"
-        if not re.fullmatch(r"\d{1,2}", argument, re.ASCII):
-            return "?OOR"
-        self._address = int(argument)
-        return ""
-
-    # -- what it holds -------------------------------------------------------------------------------------------------
-
-    def _ready(self) -> None:
-        """Begin the program anew, unless it was paused: the whole volume is ahead."""
-        if not self._paused:
-            self._aim(self._volume, Origin.KEYPAD)
-
-    def _aim(self, volume: Quantity, origin: Origin) -> None:
-        """Hold a volume to be dispensed, 0 for continuous."""
-        self._volume = volume
-        self._pump.set_vtbi(volume.volume_ml() if volume.milli else None, origin)
-
-    def _hold(self, rate: Quantity, *, stored: bool, origin: Origin) -> None:
-        """Hold a rate; one set while pumping over the wire is forgotten with the power."""
-        self._rate = rate
-        if stored:
-            self._stored_rate = rate
-        self._pump.set_rate(rate.rate_ml_h(), origin)
-
-    def _key_rate(self, ml_h: float) -> None:
-        rate = held(ml_h, "MH")
-        if not self._in_range(rate):
-            low, high = rate_limits_ml_h(self._diameter / 1000)
-            raise ValueError(f"rate_ml_h: {ml_h:g} is not within {low:.4g}-{high:.4g}, the limits of this syringe")
-        self._hold(rate, stored=True, origin=Origin.KEYPAD)
-
-    def _in_range(self, rate: Quantity) -> bool:
-        low, high = rate_limits_ml_h(self._diameter / 1000)
-        return low <= rate.rate_ml_h() <= high
-
-    def _fit(self, diameter: int) -> None:
-        """Take another syringe's diameter, in micrometres: volumes get its unit, counters begin anew."""
-        if not DIAMETER_MIN_MM <= diameter / 1000 <= DIAMETER_MAX_MM:
-            raise ValueError(f"diameter_mm: {diameter / 1000:g} is not within {DIAMETER_MIN_MM:g}-{DIAMETER_MAX_MM:g}")
-        self._diameter = diameter
-        self._aim(Quantity(self._volume.milli, volume_unit(diameter / 1000)), Origin.KEYPAD)
-        self._pump.clear_volume(Origin.KEYPAD)
-        self._pump.clear_withdrawn(Origin.KEYPAD)
-
-
-def _saf_seconds(argument: str) -> int | None:
-    """Read SAF's seconds, None where they are none."""
-    if not re.fullmatch(r"\d{1,3}", argument, re.ASCII) or int(argument) > SAF_MAX_S:
-        return None
-    return int(argument)
 
 
 def _whole(key: str, value: Value, top: int) -> int:
