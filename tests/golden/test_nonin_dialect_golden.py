@@ -9,6 +9,7 @@ import pytest
 from infusion_simulators.device import SECOND
 from infusion_simulators.dialects.nonin_oem3 import (
     FRAMES,
+    START_UP,
     Flags,
     Format,
     NoninOem3,
@@ -56,12 +57,9 @@ def test_packet(row: Row) -> None:
 
 def told(device: NoninOem3, command: str) -> bytes:
     """Give what the device says to a command before its next packet: the bytes ahead of the frame with SYNC."""
-    device.advance(0)
-    device.take(0)
-    device.receive(bytes.fromhex(command), 1)
-    stream = device.take(
-        SECOND // 3 + 1
-    )  # frames 1 to 24 of the first packet, then the answer, then the second packet's
+    device.take(START_UP)
+    device.receive(bytes.fromhex(command), START_UP + 1)
+    stream = device.take(START_UP + SECOND // 3 + 1)  # 24 frames to the packet's end, the answer, a frame
     return stream[24 * 5 : -5]
 
 

@@ -20,6 +20,8 @@ from infusion_simulators.patient import VARIATION, VITALS, Patient
 from infusion_simulators.pump_keys import one_of
 
 FRAMES_PER_SECOND, FRAMES = 75, 25
+START_UP: Nanos = SECOND // 10
+"""From power-on to the first frame. How long the real one takes isn't public; here just not at once."""
 CATCH_UP = FRAMES
 """A device doesn't send the past: of what was missed, at most this many frames still come."""
 MAX_PENDING = 2048
@@ -182,7 +184,7 @@ def create(settings: Settings, seed: int) -> "NoninOem3":
 
 
 class NoninOem3:
-    """An oximeter on its line. Frame n is sent n/75 s after power-on, by the time that `advance` is given: no drift."""
+    """An oximeter on its line. Frame n is sent n/75 s after the first one, by the time that `advance` is given: no drift."""
 
     def __init__(self, now: Nanos, seed: int) -> None:
         self._patient = Patient(seed)
@@ -201,7 +203,7 @@ class NoninOem3:
         self._switch_on(now)
 
     def _switch_on(self, now: Nanos) -> None:
-        self._born = now
+        self._begin = now + START_UP
         self._next = 0
         self._packet = -1
         self._data: Sequence[int] = ()
@@ -214,14 +216,14 @@ class NoninOem3:
 
     def advance(self, now: Nanos) -> None:
         """Send the frames that are due; what was missed for longer than a packet is lost."""
-        last = (now - self._born) * FRAMES_PER_SECOND // SECOND
+        last = (now - self._begin) * FRAMES_PER_SECOND // SECOND
         for number in range(max(self._next, last + 1 - CATCH_UP), last + 1):
-            self._send_frame(number, self._born + number * SECOND // FRAMES_PER_SECOND)
+            self._send_frame(number, self._begin + number * SECOND // FRAMES_PER_SECOND)
         self._next = max(self._next, last + 1)
 
     def next_deadline(self) -> Nanos | None:
         """Say when the next frame is due."""
-        return self._born - (-self._next * SECOND // FRAMES_PER_SECOND)
+        return self._begin - (-self._next * SECOND // FRAMES_PER_SECOND)
 
     def take(self, now: Nanos) -> bytes:
         """Give the bytes that the device has sent."""
