@@ -9,7 +9,7 @@ from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 class Claim:
     """An alarm condition that is true now. text: what, the value, the limit, what to do. value, limit in `unit`.
 
-    worse: the value is enough worse than when it was raised to begin a new alarm.
+    renew_by: an acknowledged alarm begins anew when the value is so much further out; 0: never for that.
     """
 
     code: str
@@ -21,6 +21,7 @@ class Claim:
     value: float | None = None
     limit: float | None = None
     unit: str = ""
+    renew_by: float = 0.0
 
 
 def technical(code: str, priority: Priority, text: str, *, latching: bool = False) -> Claim:

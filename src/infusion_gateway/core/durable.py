@@ -66,6 +66,7 @@ class Raised:
     acknowledged_by: str | None = None
     countdown_ends: Nanos | None = None
     held_until: Nanos | None = None
+    acknowledged_at: Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def _of_alarms(
         case ConditionAcknowledged(code=code, by=by):
             before = conditions.pop(code, None)
             if before is not None and before.present:
-                conditions[code] = replace(before, acknowledged_by=by)
+                conditions[code] = replace(before, acknowledged_by=by, acknowledged_at=at)
         case HoldOffGranted(code=code, until=until):
             if code in conditions:
                 conditions[code] = replace(conditions[code], held_until=until)
@@ -159,6 +159,7 @@ def _raised(before: Raised | None, event: ConditionRaised) -> Raised:
         acknowledged_by=before.acknowledged_by if same and before else None,
         countdown_ends=event.countdown_ends,
         held_until=before.held_until if present and before else None,
+        acknowledged_at=before.acknowledged_at if same and before else None,
     )
 
 
@@ -281,6 +282,7 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
             since=raised.since + by,
             countdown_ends=moved(raised.countdown_ends),
             held_until=moved(raised.held_until),
+            acknowledged_at=moved(raised.acknowledged_at),
         )
         for code, raised in durable.conditions.items()
     }

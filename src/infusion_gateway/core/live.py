@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.durable import Account
@@ -36,8 +37,8 @@ class PumpNow:
     """The pump, as observed since the start. Volumes in mL, rates in mL/h.
 
     runs, stills: consecutive reports that show delivery, or none, and the time of the first. rest_ml: the counter
-    when it was last seen at rest, where T0 counts from. settled_ml, settled: the counter since it is still, and how
-    many readings agreed. resolution: the counter's step, 0 not known. uncounted: volume has never been reported.
+    when it was last seen at rest, where T0 counts from. settled_ml, settled, settled_at: the counter since it is
+    still, how many readings agreed, and when the first came. resolution: the counter's step, 0 not known.
     """
 
     delivery: Delivery | None = None
@@ -55,6 +56,7 @@ class PumpNow:
     rest_ml: float | None = None
     settled_ml: float | None = None
     settled: int = 0
+    settled_at: Nanos = 0
     dead_man_s: float | None = None
     dead_man_asked_at: Nanos | None = None
     dead_man_wanted_at: Nanos | None = None
@@ -72,19 +74,27 @@ class Newest:
     valid_at: Nanos | None
 
 
+class Truth(IntEnum):
+    """How far a row is true: by valid values, or only by questionable ones or an unconfirmed one (medium at most)."""
+
+    NOT = 0
+    PERHAPS = 1
+    TRUE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class RowTimer:
     """How long one row has been past its limit: ran by valid values, ran_any by questionable ones too.
 
-    readings: consecutive ones past it, the first at first_at. active: 0 no, 1 by questionable values, 2 yes.
-    inside: how long an active row's value has been far enough inside.
+    readings: consecutive ones past it, the first at first_at. active: once its delay is over,
+    until it is over itself. inside: how long an active row's value has been far enough inside.
     """
 
     ran: Nanos = 0
     ran_any: Nanos = 0
     readings: int = 0
     first_at: Nanos = 0
-    active: int = 0
+    active: Truth = Truth.NOT
     inside: Nanos = 0
 
 
@@ -92,11 +102,14 @@ class RowTimer:
 class LimitTimer:
     """One limit condition's delays, accounted up to `upto`, judged on `reading` from `source`, of use until `until`.
 
-    wake: when to look again though nothing comes. claim: what is held to be true now.
+    index: of the condition in the protocol (its code may stand for other phases too). heard_at: when a usable value
+    last came. wake: when to look again though nothing comes. claim: what is held to be true now.
     """
 
+    index: int
     rows: tuple[RowTimer, ...]
     upto: Nanos
+    heard_at: Nanos
     source: Source | None = None
     reading: Reading | None = None
     until: Nanos = 0
@@ -109,7 +122,8 @@ class Live:
     """A bed's volatile state. started_at: of the process; inherited: conditions from before it, unconfirmed so far.
 
     broker, listeners, journal_kept: None, not known. since: when a technical cause began, by condition code.
-    asked_at: when the pump was last asked to stop. deadline: when to step again though nothing comes.
+    asked_at: when the pump was last asked to stop. watched_ml: its counter when that was confirmed. deadline: when to
+    step again though nothing comes.
     """
 
     started_at: Nanos | None = None
@@ -128,4 +142,5 @@ class Live:
     clock_jump: tuple[Nanos, float] | None = None
     purged: bool = False
     asked_at: Nanos | None = None
+    watched_ml: float | None = None
     deadline: Nanos | None = None

@@ -137,10 +137,10 @@ def _of_the_pump(turn: Turn, reading: Reading) -> Reading:
 
 
 def _volume(turn: Turn, pump: PumpNow, reading: Reading, value: float) -> PumpNow:
-    settled_ml, settled = pump.settled_ml, pump.settled
+    settled_ml, settled, settled_at = pump.settled_ml, pump.settled, pump.settled_at
     if pump.stills:
         same = settled_ml is not None and abs(value - settled_ml) < max(pump.resolution, reading.resolution) / 2 + 1e-9
-        settled_ml, settled = (settled_ml, settled + 1) if same else (value, 1)
+        settled_ml, settled, settled_at = (settled_ml, settled + 1, settled_at) if same else (value, 1, turn.now)
     return replace(
         pump,
         volume_ml=value,
@@ -149,6 +149,7 @@ def _volume(turn: Turn, pump: PumpNow, reading: Reading, value: float) -> PumpNo
         resolution=reading.resolution or pump.resolution,
         settled_ml=settled_ml,
         settled=settled,
+        settled_at=settled_at,
     )
 
 

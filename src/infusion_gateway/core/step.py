@@ -1,13 +1,25 @@
 """step: the only place that decides. State, input and time in; new state, events and commands out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from infusion_gateway.core import dose, observing
+from infusion_gateway.core import (
+    conditions,
+    deadman,
+    dose,
+    instructing,
+    observing,
+    pumping,
+    recording,
+    session,
+    signals,
+    stopping,
+)
+from infusion_gateway.core import technical as equipment
 from infusion_gateway.core.state import State
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.commands import Command
-from infusion_gateway.model.events import Event, GatewayStarted
+from infusion_gateway.model.events import Event
 from infusion_gateway.model.inputs import (
     BrokerChanged,
     ClockJumped,
@@ -22,6 +34,9 @@ from infusion_gateway.model.inputs import (
     Restarted,
 )
 from infusion_gateway.model.metric import Nanos
+
+PASSES = 4
+"""A step settles in so many passes: each changes the phase or the stop, and neither goes round in one instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +56,37 @@ def next_deadline(state: State) -> Nanos | None:
 def step(state: State, input: Input, now: Nanos) -> Step:  # noqa: A002 -- the word of the design
     """Decide. Pure, deterministic, never raises on what comes from outside."""
     turn = Turn(state, now)
+    if turn.live.started_at is None:
+        turn.live = replace(turn.live, started_at=now)
     _take(turn, input)
+    recording.record_devices(turn)
     dose.book(turn)
+    for _ in range(PASSES):
+        before = (turn.phase, turn.durable.stop)
+        _decide(turn)
+        if before == (turn.phase, turn.durable.stop):
+            break
+    deadman.record(turn)
+    deadman.keep(turn)
+    equipment.supervise(turn)
+    if isinstance(input, Observed):
+        recording.sample(turn)
     return Step(turn.done, tuple(turn.events), tuple(turn.commands))
+
+
+def _decide(turn: Turn) -> None:
+    """Go once through every rule: where the case is, what is true now, which stops follow."""
+    turn.deadline = None
+    turn.claims.clear()
+    session.progress(turn)
+    conditions.claim_limits(turn)
+    pumping.claim_pumping(turn)
+    equipment.claim_technical(turn)
+    deadman.claim_dead_man(turn)
+    stopping.claim_stopping(turn)
+    signals.reconcile(turn)
+    stopping.decide(turn)
+    stopping.climb(turn)
 
 
 def _take(turn: Turn, taken: Input) -> None:
@@ -56,9 +99,17 @@ def _take(turn: Turn, taken: Input) -> None:
             observing.link_opened(turn, taken)
         case LinkLost():
             observing.link_lost(turn, taken)
-        case Restarted(same_boot=same_boot, version=version):
-            turn.emit(GatewayStarted(version, same_boot, None, "the gateway began to supervise this bed"))
-        case Instructed() | BrokerChanged() | JournalChanged() | ClockJumped() | DeadlineReached():
+        case Instructed():
+            instructing.instructed(turn, taken)
+        case Restarted():
+            session.restarted(turn, taken)
+        case BrokerChanged(connected=connected, listeners=listeners):
+            turn.live = replace(turn.live, broker=connected, listeners=listeners)
+        case JournalChanged(kept=kept, why=why):
+            turn.live = replace(turn.live, journal_kept=kept, journal_why=why[:200])
+        case ClockJumped(seconds=seconds):
+            turn.live = replace(turn.live, clock_jump=(turn.now, seconds))
+        case DeadlineReached():
             pass
         case _:
             assert_never(taken)

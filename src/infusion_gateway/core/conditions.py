@@ -1,0 +1,302 @@
+"""Limit conditions: limit, delay, hysteresis, and the worst row whose delay is over.
+
+A gap pauses a delay; only a valid value inside the limit resets it. Only valid values run the delay of a high row or
+clear anything; with questionable ones a row comes to medium at most.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from infusion_gateway.core.claims import Claim
+from infusion_gateway.core.dose import seconds
+from infusion_gateway.core.live import LimitTimer, RowTimer, Source, Truth
+from infusion_gateway.core.pumping import rate_condition
+from infusion_gateway.core.sources import choose, usable_until
+from infusion_gateway.core.turn import Turn
+from infusion_gateway.model.alarm import Priority, Response
+from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
+from infusion_gateway.model.observation import Reading, Validity
+from infusion_gateway.model.session import LimitCondition, Row, Side
+
+LOST_FOR: Nanos = 30 * SECOND
+"""The last valid value outside a high limit, then no usable signal for this long: high, as that limit."""
+RENEW_BY = 10.0
+"""An acknowledged pressure alarm sounds again when it is so many mmHg worse (rules, "After acknowledgement")."""
+URGENCY = {Response.TELL: 0, Response.STOP_UNLESS_HELD: 1, Response.STOP: 2}
+
+
+def claim_limits(turn: Turn) -> None:
+    """Judge every limit condition of this phase, and claim what is true."""
+    kept: dict[str, LimitTimer] = {}
+    for index, condition in _watched(turn):
+        timer = turn.live.limits.get(condition.code)
+        idle = timer is not None and timer.index == index and turn.touched.isdisjoint(condition.metrics)
+        if timer is None or not idle or (timer.wake is not None and timer.wake <= turn.now):
+            timer = _judge(turn, index, condition, timer)
+        kept[condition.code] = timer
+        if timer.wake is not None:
+            turn.wake_at(timer.wake)
+        if timer.claim is not None:
+            turn.claim(timer.claim)
+    turn.live = replace(turn.live, limits=kept)
+
+
+def _watched(turn: Turn) -> Iterator[tuple[int, LimitCondition]]:
+    protocol, case = turn.protocol, turn.durable.case
+    if protocol is None or case is None:
+        return
+    for index, condition in enumerate(protocol.conditions):
+        if turn.phase in condition.phases:
+            yield index, condition
+    rate = rate_condition(case.order.rate_ml_h)
+    if turn.phase in rate.phases:
+        yield -1, rate
+
+
+def _judge(turn: Turn, index: int, condition: LimitCondition, timer: LimitTimer | None) -> LimitTimer:
+    limits = _limits(turn, condition)
+    if timer is None or timer.index != index or len(timer.rows) != len(condition.rows):
+        timer = _begun(turn, index, condition)
+    timer = _run(timer, condition, limits, turn.now)
+    rows = _settled(turn, condition, timer)
+    timer = replace(timer, rows=rows)
+    picked = _pick(turn, condition, timer)
+    if picked is not None and (picked[1] != timer.reading or picked[0] != timer.source):
+        timer = _taken(timer, condition, limits, picked, turn.now)
+        timer = replace(timer, rows=_settled(turn, condition, timer))
+    timer = replace(timer, wake=_wake(turn, condition, limits, timer))
+    return replace(timer, claim=_claim(turn, condition, limits, timer))
+
+
+def _begun(turn: Turn, index: int, condition: LimitCondition) -> LimitTimer:
+    """Begin with what was raised before, in another phase or another process: it stays until seen to be over."""
+    raised = turn.durable.conditions.get(condition.code)
+    worst = raised.priority if raised is not None and raised.present else 0
+    rows = tuple(RowTimer(active=Truth.TRUE if row.priority <= worst else Truth.NOT) for row in condition.rows)
+    return LimitTimer(index, rows, turn.now, turn.now)
+
+
+def _limits(turn: Turn, condition: LimitCondition) -> tuple[float | None, ...]:
+    """Give each row's limit; None for one over a baseline that was never taken."""
+    case = turn.durable.case
+    baseline = dict(case.baseline) if case is not None else {}
+    found: list[float | None] = []
+    for row in condition.rows:
+        base = next((baseline[metric] for metric in condition.metrics if metric in baseline), None)
+        over = None if base is None else base + row.limit
+        found.append(over if row.over_baseline else row.limit)
+    return tuple(found)
+
+
+def _past(condition: LimitCondition, row: Row, limit: float | None, value: float) -> bool:
+    if limit is None:
+        return False
+    inclusive = condition.inclusive if row.inclusive is None else row.inclusive
+    if value == limit:
+        return inclusive
+    return value < limit if condition.side is Side.LOW else value > limit
+
+
+def _well_inside(condition: LimitCondition, row: Row, limit: float | None, value: float) -> bool:
+    if limit is None:
+        return True
+    by = condition.clear_by if condition.side is Side.LOW else -condition.clear_by
+    edge = limit + by
+    if _past(condition, row, limit, value):
+        return False
+    return value >= edge if condition.side is Side.LOW else value <= edge
+
+
+def _run(timer: LimitTimer, condition: LimitCondition, limits: tuple[float | None, ...], now: Nanos) -> LimitTimer:
+    """Account the time since the last look, as far as the reading of that look was of use."""
+    reading = timer.reading
+    if reading is None or reading.value is None:
+        return replace(timer, upto=now)
+    span = max(0, min(now, timer.until) - timer.upto)
+    valid = reading.validity is Validity.VALID
+    rows = []
+    for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
+        if _past(condition, row, limit, reading.value):
+            rows.append(replace(was, ran=was.ran + span if valid else was.ran, ran_any=was.ran_any + span))
+        elif was.active and valid and _well_inside(condition, row, limit, reading.value):
+            rows.append(replace(was, inside=was.inside + span))
+        else:
+            rows.append(was)
+    return replace(timer, rows=tuple(rows), upto=now)
+
+
+def _pick(turn: Turn, condition: LimitCondition, timer: LimitTimer) -> tuple[Source, Reading] | None:
+    """Choose a source; while a delay is pending, stay with the one that began it, unless it is lost for good."""
+    pending = any(row.active < Truth.TRUE and (row.ran_any or row.readings) for row in timer.rows)
+    if not pending or timer.source is None or turn.now - timer.heard_at >= LOST_FOR:
+        return choose(turn.setup, turn.live, condition.metrics, turn.now)
+    if FACTS[timer.source[0]].intermittent:
+        return choose(turn.setup, turn.live, condition.metrics, turn.now)
+    newest = turn.live.values.get(timer.source)
+    if newest is None or newest.reading.validity is Validity.INVALID or usable_until(newest.reading) <= turn.now:
+        return None
+    return timer.source, newest.reading
+
+
+def _taken(
+    timer: LimitTimer,
+    condition: LimitCondition,
+    limits: tuple[float | None, ...],
+    picked: tuple[Source, Reading],
+    now: Nanos,
+) -> LimitTimer:
+    """Take up a newly come reading."""
+    source, reading = picked
+    value = reading.value
+    if value is None:
+        return timer
+    valid = reading.validity is Validity.VALID
+    fresh = timer.reading is None or timer.source != source or _identity(reading) != _identity(timer.reading)
+    rows = []
+    for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
+        if _past(condition, row, limit, value):
+            first_at = reading.measured_at if was.readings == 0 else was.first_at
+            count = was.readings + 1 if valid and fresh else was.readings
+            rows.append(replace(was, readings=count, first_at=first_at, inside=0))
+        elif valid:
+            inside = was.inside if _well_inside(condition, row, limit, value) else 0
+            rows.append(RowTimer(active=was.active, inside=inside))
+        else:
+            rows.append(was)
+    until = usable_until(reading)
+    return replace(timer, rows=tuple(rows), source=source, reading=reading, until=until, heard_at=now)
+
+
+def _identity(reading: Reading) -> tuple[int, int]:
+    """Tell one measurement from the next: by the device's count where it has one, else by its time."""
+    return (1, reading.sequence) if reading.sequence is not None else (0, reading.measured_at)
+
+
+def _settled(turn: Turn, condition: LimitCondition, timer: LimitTimer) -> tuple[RowTimer, ...]:
+    """Say of each row whether its delay is over, or it is over itself."""
+    limits = _limits(turn, condition)
+    rows = []
+    for index, (row, limit, was) in enumerate(zip(condition.rows, limits, timer.rows, strict=True)):
+        truth = _truth(turn, condition, index, limit, timer)
+        if truth > was.active:
+            rows.append(replace(was, active=truth, inside=0))
+        elif was.active and _is_over(condition, row, limit, timer, was):
+            rows.append(RowTimer())
+        else:
+            rows.append(was)
+    return tuple(rows)
+
+
+def _truth(turn: Turn, condition: LimitCondition, index: int, limit: float | None, timer: LimitTimer) -> Truth:
+    """Say how far one row is true now, by how long and how often its limit was passed."""
+    reading, row, was = timer.reading, condition.rows[index], timer.rows[index]
+    if reading is None or reading.value is None or limit is None:
+        return Truth.NOT
+    if _lost(turn, row, timer, was):
+        return Truth.TRUE
+    if not _past(condition, row, limit, reading.value):
+        return Truth.NOT
+    perhaps = Truth.PERHAPS if was.ran_any >= row.delay else Truth.NOT
+    if was.readings == 0:
+        return perhaps
+    if row.confirm_within:
+        symptom = turn.live.symptom_at is not None and turn.live.symptom_at >= was.first_at
+        waited = turn.now >= was.first_at + row.confirm_within
+        return Truth.TRUE if was.readings > 1 or symptom or waited else perhaps
+    if was.readings < row.readings:
+        return Truth.NOT
+    return Truth.TRUE if was.ran >= row.delay else perhaps
+
+
+def _lost(turn: Turn, row: Row, timer: LimitTimer, was: RowTimer) -> bool:
+    """Say whether the signal went while the value was outside a high limit, and stayed away."""
+    intermittent = timer.source is not None and FACTS[timer.source[0]].intermittent
+    watched = row.priority is Priority.HIGH and was.readings > 0 and not intermittent
+    return watched and turn.now >= timer.heard_at + LOST_FOR
+
+
+def _is_over(condition: LimitCondition, row: Row, limit: float | None, timer: LimitTimer, was: RowTimer) -> bool:
+    reading = timer.reading
+    if reading is None or reading.value is None or reading.validity is not Validity.VALID:
+        return False
+    return _well_inside(condition, row, limit, reading.value) and was.inside >= condition.clear_after
+
+
+def _wake(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer) -> Nanos | None:
+    """Say when a delay is over though nothing comes."""
+    reading = timer.reading
+    if reading is None or reading.value is None:
+        return None
+    valid = reading.validity is Validity.VALID
+    times: list[Nanos] = []
+    for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
+        if _past(condition, row, limit, reading.value):
+            if was.active < Truth.TRUE and row.confirm_within and was.readings:
+                times.append(was.first_at + row.confirm_within)
+            running = [was.ran] if valid and was.active < Truth.TRUE else []
+            running += [was.ran_any] if was.active < Truth.PERHAPS else []
+            times += [t for ran in running if (t := timer.upto + row.delay - ran) <= timer.until]
+        elif was.active and valid and _well_inside(condition, row, limit, reading.value):
+            over = timer.upto + condition.clear_after - was.inside
+            times += [over] if over <= timer.until else []
+        if was.active < Truth.TRUE and was.readings and row.priority is Priority.HIGH:
+            times.append(timer.heard_at + LOST_FOR)
+    return min((time for time in times if time > turn.now), default=None)
+
+
+def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer) -> Claim | None:
+    """Claim the worst row that is true; of rows alike, the limit furthest out."""
+    worst: tuple[Priority, Response, float] | None = None
+    lost = False
+    for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
+        if not was.active or limit is None:
+            continue
+        full = was.active is Truth.TRUE
+        priority = row.priority if full else min(row.priority, Priority.MEDIUM)
+        response = row.response if full else Response.TELL
+        if worst is None or (priority, URGENCY[response]) >= (worst[0], URGENCY[worst[1]]):
+            worst, lost = (priority, response, limit), _lost(turn, row, timer, was)
+    if worst is None:
+        return None
+    priority, response, limit = worst
+    reading = timer.reading
+    metric = timer.source[0] if timer.source is not None else condition.metrics[0]
+    value = reading.value if reading is not None else None
+    return Claim(
+        code=condition.code,
+        priority=priority,
+        kind=condition.kind,
+        response=response,
+        latching=condition.latching,
+        text=_text(condition, metric, value, limit, lost=lost),
+        value=value,
+        limit=limit,
+        unit=FACTS[metric].unit,
+        renew_by=RENEW_BY if FACTS[metric].intermittent else 0.0,
+    )
+
+
+def _text(condition: LimitCondition, metric: Metric, value: float | None, limit: float, *, lost: bool) -> str:
+    unit = NAMED_UNITS.get(FACTS[metric].unit, FACTS[metric].unit)
+    side = "below" if condition.side is Side.LOW else "above"
+    shown = f"{value:g} {unit}" if value is not None else "not known"
+    gone = f", and no usable signal for {seconds(LOST_FOR)} since" if lost else ""
+    return f"{NAMES[metric]} {shown}, {side} the limit of {limit:g} {unit}{gone}. {condition.advice}"
+
+
+NAMED_UNITS = {"{beats}/min": "/min", "{breaths}/min": "/min", "mm[Hg]": "mmHg", "Cel": "°C"}
+NAMES = {
+    Metric.SPO2: "SpO2",
+    Metric.PULSE: "Pulse",
+    Metric.HR: "Heart rate",
+    Metric.RR: "Respiratory rate",
+    Metric.ETCO2: "EtCO2",
+    Metric.NIBP_SYS: "Systolic pressure",
+    Metric.NIBP_DIA: "Diastolic pressure",
+    Metric.NIBP_MEAN: "Mean pressure",
+    Metric.TEMP: "Temperature",
+    Metric.RATE: "Pump rate",
+    Metric.VOLUME: "Volume delivered",
+    Metric.VTBI: "Volume to be infused",
+    Metric.VTBI_REMAIN: "Volume left to be infused",
+}

@@ -1,0 +1,138 @@
+"""Ordering: what an order must hold before it counts, and what must hold before the bed is armed. No way past."""
+
+from math import isclose, isfinite
+
+from infusion_gateway.core.dose import HOUR, hard_dose_mg, seconds
+from infusion_gateway.core.sources import current
+from infusion_gateway.core.turn import Turn
+from infusion_gateway.model.instructions import Confirm, PlaceOrder
+from infusion_gateway.model.metric import FACTS, MINUTE
+from infusion_gateway.model.observation import Delivery
+from infusion_gateway.model.session import GenerationMode, Order, SessionProtocol
+from infusion_gateway.model.status import LinkState
+
+TOLERANCE = 0.02
+"""Two entries, and dose against rate times concentration times duration, may differ by so much (rules; E1)."""
+LIGHTEST_KG, HEAVIEST_KG = 30.0, 250.0
+"""Weights outside are taken for a slip of the hand or another unit (clinical reference E2)."""
+ROUNDING = 1e-9
+SEEN_WITHIN = 3
+
+
+def order_of(asked: PlaceOrder) -> Order:
+    """Give the order that was entered."""
+    return Order(
+        asked.protocol,
+        asked.weight_kg,
+        asked.concentration_mg_ml,
+        asked.rate_ml_h,
+        asked.volume_ml,
+        asked.duration,
+        asked.dose_mg,
+    )
+
+
+def apart(one: float, other: float) -> bool:
+    """Say whether two amounts differ by more than two percent of the greater."""
+    return abs(one - other) > TOLERANCE * max(abs(one), abs(other)) + ROUNDING
+
+
+def faults_of_order(turn: Turn, asked: PlaceOrder) -> list[str]:
+    """Give everything that is wrong with an order, in words; nothing: it may be confirmed."""
+    protocol = next((p for p in turn.setup.protocols if p.name == asked.protocol), None)
+    if protocol is None:
+        return [f"there is no protocol {asked.protocol[:60]}"]
+    amounts = (asked.weight_kg, asked.concentration_mg_ml, asked.rate_ml_h, asked.volume_ml, asked.dose_mg)
+    if not all(isfinite(amount) and amount > 0 for amount in amounts) or asked.duration <= 0:
+        return ["weight, concentration, rate, volume, duration and dose must each be greater than nothing"]
+    wrong: list[str] = []
+    mode = turn.setup.generation_mode
+    if protocol.test_only and mode is GenerationMode.REAL:
+        wrong.append(f"protocol {protocol.name} is for tests only")
+    if mode is GenerationMode.REAL and not protocol.signed:
+        wrong.append(f"protocol {protocol.name} is not signed")
+    if not asked.case:
+        wrong.append("a case code is needed")
+    if not LIGHTEST_KG <= asked.weight_kg <= HEAVIEST_KG:
+        wrong.append(f"a weight of {asked.weight_kg:g} kg is outside {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg")
+    wrong += _amounts(protocol, asked)
+    return wrong
+
+
+def _amounts(protocol: SessionProtocol, asked: PlaceOrder) -> list[str]:
+    wrong: list[str] = []
+    if not any(isclose(asked.concentration_mg_ml, allowed, rel_tol=1e-6) for allowed in protocol.concentrations):
+        allowed_words = ", ".join(f"{allowed:g}" for allowed in protocol.concentrations)
+        wrong.append(f"concentration {asked.concentration_mg_ml:g} mg/mL is none of {allowed_words}")
+    if asked.rate_ml_h > protocol.max_rate_ml_h:
+        wrong.append(f"rate {asked.rate_ml_h:g} mL/h is above {protocol.max_rate_ml_h:g}")
+    if asked.duration > protocol.max_duration:
+        wrong.append(f"duration {seconds(asked.duration)} is above {seconds(protocol.max_duration)}")
+    needed_ml = asked.rate_ml_h * asked.duration / HOUR
+    given_mg = needed_ml * asked.concentration_mg_ml
+    if apart(given_mg, asked.dose_mg):
+        wrong.append(f"rate, concentration and duration give {given_mg:.4g} mg, the dose is {asked.dose_mg:.4g} mg")
+    if asked.volume_ml < needed_ml * (1 - TOLERANCE) - ROUNDING:
+        wrong.append(f"volume {asked.volume_ml:g} mL is less than the {needed_ml:.4g} mL that the duration needs")
+    hard = hard_dose_mg(protocol, order_of(asked))
+    soft = min(protocol.dose.soft_mg, protocol.dose.soft_mg_per_kg * asked.weight_kg)
+    if max(asked.dose_mg, given_mg * (1 - TOLERANCE)) > hard + ROUNDING:
+        wrong.append(f"dose {asked.dose_mg:.4g} mg is above the hard limit of {hard:.4g} mg")
+    elif asked.dose_mg > soft + ROUNDING and not asked.reason.strip():
+        wrong.append(f"dose {asked.dose_mg:.4g} mg is above the soft limit of {soft:.4g} mg: a reason is needed")
+    return wrong
+
+
+def faults_of_second_entry(turn: Turn, asked: Confirm, by: str) -> list[str]:
+    """Give what is wrong with the second entry: made by whom, and against the first."""
+    case, protocol = turn.durable.case, turn.protocol
+    if case is None or protocol is None:
+        return ["nothing is ordered"]
+    wrong: list[str] = []
+    if by == case.ordered_by:
+        after = protocol.second_entry_after
+        if after is None:
+            wrong.append("another person must confirm")
+        elif turn.now < case.ordered_at + after:
+            wrong.append(f"another person must confirm, or the same one no sooner than {seconds(after)} after")
+        elif not asked.reason.strip():
+            wrong.append("one person alone must give a reason")
+    # the first entry's numbers are not told: a second entry that copies them proves nothing
+    if not isfinite(asked.weight_kg) or apart(asked.weight_kg, case.order.weight_kg):
+        wrong.append("the two weights are more than 2 percent apart: weigh again")
+    if not isfinite(asked.concentration_mg_ml) or apart(asked.concentration_mg_ml, case.order.concentration_mg_ml):
+        wrong.append("the two concentrations are more than 2 percent apart: read the syringe again")
+    return wrong
+
+
+def gates(turn: Turn) -> list[str]:
+    """Give what stands against arming. Unknown is never fine."""
+    wrong = _pump_gates(turn)
+    protocol, live = turn.protocol, turn.live
+    for metric in protocol.required_metrics if protocol is not None else ():
+        if current(turn.setup, live, metric, turn.now) is None:
+            wrong.append(f"no valid {FACTS[metric].word} is seen")
+    somebody = live.broker is True and live.listeners is not False
+    if not somebody and not turn.setup.annunciator:
+        wrong.append("there is no way to tell somebody: no broker or no station, and no annunciator")
+    if turn.durable.quarantined:
+        wrong.append(f"the bed is in quarantine: {turn.durable.quarantined}")
+    return wrong
+
+
+def _pump_gates(turn: Turn) -> list[str]:
+    setup, pump, protocol = turn.setup.pump, turn.live.pump, turn.protocol
+    if setup is None:
+        return ["the bed has no pump"]
+    wrong: list[str] = []
+    device = turn.device(setup.device)
+    fresh = protocol.pump_stages[0].after if protocol is not None and protocol.pump_stages else MINUTE
+    if device.link is not LinkState.UP or device.seen_at is None or turn.now - device.seen_at >= fresh:
+        wrong.append("the pump is not seen")
+    if not device.identity:
+        wrong.append("the pump has not said who it is")
+    if pump.delivery is not Delivery.STOPPED:
+        wrong.append("the pump is not known to be stopped" if pump.delivery is None else "the pump is delivering")
+    if not setup.stoppable and setup.dead_man is None:
+        wrong.append("the pump can't be stopped from here and has no dead man")
+    return wrong

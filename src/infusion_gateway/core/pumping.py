@@ -1,0 +1,199 @@
+"""What the pump does, held against the order: rate, volume, dose, time, its own alarms, delivery nobody ordered."""
+
+from functools import lru_cache
+
+from infusion_gateway.core.claims import of_the_drug, technical
+from infusion_gateway.core.dose import HOUR, hard_dose_mg, seconds, short_enough
+from infusion_gateway.core.turn import Turn
+from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
+from infusion_gateway.model.observation import Delivery, PumpAlarm
+from infusion_gateway.model.session import LimitCondition, Order, Phase, Row, Side
+
+GROSS, GREAT, SOME = 2.0, 1.5, 1.2
+"""Multiples of the ordered rate (rules; clinical reference E4 and the latency budget of 2.4)."""
+GREAT_FOR: Nanos = 10 * SECOND
+SOME_FOR: Nanos = 60 * SECOND
+DRIFT_PART, DRIFT_ML, DRIFT_STEPS = 0.1, 2.0, 3
+DRIFT_AFTER: Nanos = 60 * SECOND
+UNDER_LOW: Nanos = 2 * MINUTE
+UNDER_MEDIUM: Nanos = 5 * MINUTE
+UNORDERED_MEDIUM: Nanos = MINUTE
+PAUSED_LOW: Nanos = 5 * MINUTE
+PAUSED_MEDIUM: Nanos = 15 * MINUTE
+RELEASE_WITHIN: Nanos = 30 * SECOND
+KVO_HIGH: Nanos = 5 * MINUTE
+KVO_HIGH_MG = 0.5
+SELF_STOP: Nanos = 5 * SECOND
+"""How long a pump that alarms may go on before it counts as not having stopped itself."""
+MILD = {PumpAlarm.NEAR_EMPTY: Priority.LOW, PumpAlarm.BATTERY: Priority.LOW, PumpAlarm.RESET: Priority.MEDIUM}
+"""Every other alarm of a pump is high; none of the devices states a priority of its own."""
+STOPS_ITSELF = frozenset({PumpAlarm.OCCLUSION, PumpAlarm.AIR, PumpAlarm.EMPTY, PumpAlarm.DOOR, PumpAlarm.STALL})
+UNORDERED = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED})
+UNDER_CASE = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED, Phase.COMPLETED, Phase.STOPPED})
+
+
+@lru_cache(maxsize=32)
+def rate_condition(ordered_ml_h: float) -> LimitCondition:
+    """Give the rows of the pump's rate against the ordered one, as a limit condition like any other."""
+
+    def row(times: float, delay: Nanos, readings: int = 1, *, inclusive: bool = False) -> Row:
+        limit = times * ordered_ml_h
+        return Row(limit, Priority.HIGH, delay, Response.STOP, readings=readings, inclusive=inclusive)
+
+    return LimitCondition(
+        code="rate-high",
+        metrics=(Metric.RATE,),
+        side=Side.HIGH,
+        inclusive=False,
+        rows=(row(SOME, SOME_FOR), row(GREAT, GREAT_FOR), row(GROSS, 0, 2, inclusive=True)),
+        clear_by=0.0,
+        clear_after=0,
+        latching=True,
+        phases=frozenset({Phase.INFUSING}),
+        advice="The pump is stopped. Look at the rate on the pump and at the patient",
+        kind=AlarmKind.PHYSIOLOGICAL,
+    )
+
+
+def claim_pumping(turn: Turn) -> None:
+    """Claim what is true of the delivery and of the pump's own alarms."""
+    _alarms(turn)
+    _unordered(turn)
+    case = turn.durable.case
+    if case is None:
+        return
+    if turn.phase in (Phase.INFUSING, Phase.PAUSED) and case.t0 is not None:
+        _spent(turn, case.order, case.t0)
+    if turn.phase is Phase.INFUSING and case.t0 is not None:
+        _duration(turn, case.ends_at)
+        _drift(turn, case.order, case.t0)
+        _restarted(turn)
+        _volume_end(turn, case.order)
+    else:
+        turn.holds_since("under-delivery", holds=False)
+        turn.holds_since("kvo-running", holds=False)
+    if turn.phase is Phase.PAUSED:
+        _paused(turn)
+    stop = turn.durable.stop
+    if turn.phase is Phase.COMPLETED or (turn.phase is Phase.RECOVERY and stop and stop.then is Phase.COMPLETED):
+        text = f"The infusion is complete: {turn.live.account.delivered_ml:.3g} mL. Watch the patient in recovery"
+        turn.claim(of_the_drug("infusion-complete", Priority.LOW, text))
+
+
+def _alarms(turn: Turn) -> None:
+    pump = turn.live.pump
+    known = frozenset(turn.durable.pump_alarms) if pump.delivery is None and not pump.alarms else pump.alarms
+    goes_on = turn.phase is Phase.INFUSING and pump.runs > 1 and bool(known & STOPS_ITSELF)
+    since = turn.holds_since("pump-goes-on", goes_on)
+    stops = since is not None and turn.has_come(since + SELF_STOP)
+    for alarm in sorted(known):
+        priority = MILD.get(alarm, Priority.HIGH)
+        response = Response.STOP if stops and alarm in STOPS_ITSELF else Response.TELL
+        words = f" ({pump.alarm_text})" if pump.alarm_text else ""
+        text = f"The pump reports {alarm}{words}" + (", and goes on delivering" if stops else "")
+        latching = priority is not Priority.LOW
+        turn.claim(of_the_drug(f"pump-{alarm}", priority, text, response=response, latching=latching))
+
+
+def _unordered(turn: Turn) -> None:
+    prime = turn.durable.prime_until
+    priming = prime is not None and not turn.has_come(prime)
+    delivering = turn.live.pump.runs > 1 and turn.phase in UNORDERED and not priming
+    since = turn.holds_since("delivering-without-order", delivering)
+    if since is not None:
+        priority = Priority.MEDIUM if turn.has_come(since + UNORDERED_MEDIUM) else Priority.LOW
+        text = "The pump delivers and nobody has ordered it here. Order it, announce a purge, or stop the pump"
+        turn.claim(of_the_drug("delivering-without-order", priority, text))
+
+
+def _spent(turn: Turn, order: Order, t0: Nanos) -> None:
+    protocol = turn.protocol
+    if protocol is None:
+        return
+    hard = hard_dose_mg(protocol, order)
+    dose = turn.live.account.delivered_ml * order.concentration_mg_ml
+    if dose >= hard:
+        text = f"Dose {dose:.4g} mg has reached the hard limit of {hard:g} mg. The session is over"
+        turn.claim(
+            of_the_drug(
+                "dose-limit",
+                Priority.HIGH,
+                text,
+                response=Response.STOP,
+                latching=True,
+                value=round(dose, 6),
+                limit=hard,
+                unit="mg",
+            )
+        )
+    if turn.has_come(t0 + protocol.wall):
+        text = f"{seconds(protocol.wall)} since the start, pauses included: the session is over"
+        turn.claim(of_the_drug("wall-time-over", Priority.HIGH, text, response=Response.STOP, latching=True))
+
+
+def _duration(turn: Turn, ends_at: Nanos | None) -> None:
+    """Stop when duration and grace are over; where nearly all was delivered that is how a session ends."""
+    protocol = turn.protocol
+    if protocol is None or ends_at is None or not turn.has_come(ends_at + protocol.grace):
+        return
+    full = short_enough(turn)
+    priority = Priority.LOW if full else Priority.HIGH
+    rest = "" if full else ", and less than ordered was delivered"
+    text = f"The ordered duration and {seconds(protocol.grace)} of grace are over{rest}. The pump is stopped"
+    turn.claim(of_the_drug("duration-over", priority, text, response=Response.STOP, latching=not full))
+
+
+def _drift(turn: Turn, order: Order, t0: Nanos) -> None:
+    account, pump = turn.live.account, turn.live.pump
+    margin = max(DRIFT_PART * account.expected_ml, DRIFT_ML, DRIFT_STEPS * pump.resolution)
+    excess = account.delivered_ml - account.expected_ml
+    counted = pump.volume_ml is not None and turn.now >= t0 + DRIFT_AFTER
+    if counted and excess > margin:
+        text = (
+            f"{account.delivered_ml:.4g} mL delivered where {order.rate_ml_h:g} mL/h would have given "
+            f"{account.expected_ml:.4g} mL. The pump is stopped"
+        )
+        turn.claim(of_the_drug("over-delivery", Priority.HIGH, text, response=Response.STOP, latching=True))
+    since = turn.holds_since("under-delivery", counted and -excess > margin)
+    if since is not None and turn.has_come(since + UNDER_LOW):
+        priority = Priority.MEDIUM if turn.has_come(since + UNDER_MEDIUM) else Priority.LOW
+        text = f"Only {account.delivered_ml:.4g} of {account.expected_ml:.4g} mL delivered so far. Look at the line"
+        turn.claim(of_the_drug("under-delivery", priority, text))
+
+
+def _restarted(turn: Turn) -> None:
+    """Say that the pump was restarted after our stop without leave; half a minute to release it, then stop again."""
+    since, stop = turn.durable.unreleased_since, turn.durable.stop
+    if since is None or stop is None or stop.confirmed_at is None:
+        return
+    late = turn.has_come(since + RELEASE_WITHIN)
+    text = f"The pump was restarted without release. Release it, or it is stopped: {stop.reason}"
+    response = Response.STOP if late else Response.TELL
+    turn.claim(of_the_drug("restarted-without-release", Priority.HIGH, text, response=response, latching=True))
+
+
+def _volume_end(turn: Turn, order: Order) -> None:
+    """Judge a pump that keeps the vein open: the end of the volume, or a volume that ended early."""
+    pump, setup = turn.live.pump, turn.setup.pump
+    kvo = pump.delivery is Delivery.KVO and pump.runs > 1
+    full = short_enough(turn)
+    since = turn.holds_since("kvo-running", kvo and full and setup is not None and not setup.stoppable)
+    if since is not None:
+        rate = (pump.rate_ml_h or 0.0) * order.concentration_mg_ml
+        lasts = min(KVO_HIGH, int(KVO_HIGH_MG / rate * HOUR)) if rate > 0 else KVO_HIGH
+        priority = Priority.HIGH if turn.has_come(since + lasts) else Priority.MEDIUM
+        turn.claim(
+            of_the_drug("kvo-running", priority, "The volume is complete, the pump keeps the vein open: press stop")
+        )
+    if kvo and not full:
+        text = "The pump's volume ended early: less than ordered was delivered. Look at its settings"
+        turn.claim(of_the_drug("volume-ended-early", Priority.HIGH, text, latching=True))
+
+
+def _paused(turn: Turn) -> None:
+    since = turn.durable.phase_since
+    if turn.has_come(since + PAUSED_LOW):
+        long = turn.has_come(since + PAUSED_MEDIUM)
+        text = f"Paused for more than {seconds(PAUSED_MEDIUM if long else PAUSED_LOW)}. Resume, or end the session"
+        turn.claim(technical("paused-long", Priority.MEDIUM if long else Priority.LOW, text))

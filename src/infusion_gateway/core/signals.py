@@ -1,0 +1,88 @@
+"""Signals: the claims of this step against the conditions on record: what is raised, rises, falls and clears."""
+
+from infusion_gateway.core.claims import Claim
+from infusion_gateway.core.conditions import URGENCY
+from infusion_gateway.core.durable import Raised
+from infusion_gateway.core.evolve import CASELESS
+from infusion_gateway.core.turn import Turn
+from infusion_gateway.model.alarm import Response
+from infusion_gateway.model.events import ConditionCleared, ConditionRaised
+from infusion_gateway.model.metric import MINUTE, SECOND, Nanos
+from infusion_gateway.model.session import Phase
+
+SETTLE: Nanos = 10 * SECOND
+"""After a start a monitor has this long to be heard before what it raised counts as over (by then its age speaks)."""
+RENEW_AFTER: Nanos = 15 * MINUTE
+"""An acknowledged pressure alarm sounds again after this long (rules, "After acknowledgement")."""
+
+
+def reconcile(turn: Turn) -> None:
+    """Record every difference between what is claimed and what is on record."""
+    for code, claim in turn.claims.items():
+        known = turn.durable.conditions.get(code)
+        if known is None or not known.present:
+            _raise(turn, claim, None)
+        elif (known.priority, known.response) != (claim.priority, claim.response) or _renews(turn, known, claim):
+            _raise(turn, claim, known)
+    for code, known in turn.durable.conditions.items():
+        if known.present and code not in turn.claims and not _unseen(turn, code):
+            latched = known.latching and known.acknowledged_by is None
+            turn.emit(ConditionCleared(code, latched, _over(turn, known)))
+
+
+def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:
+    """Raise, or change what is raised. A rise is a new alarm, which breaks through an acknowledgement; a fall isn't."""
+    countdown = known.countdown_ends if known is not None else None
+    if claim.response is not Response.STOP_UNLESS_HELD:
+        countdown = None
+    elif countdown is None:
+        countdown = turn.now + (turn.protocol.countdown if turn.protocol is not None else 0)
+    since = turn.now
+    if known is not None and not _renews(turn, known, claim):
+        before = (known.priority, URGENCY[known.response])
+        since = turn.now if (claim.priority, URGENCY[claim.response]) > before else known.since
+    turn.emit(
+        ConditionRaised(
+            code=claim.code,
+            priority=claim.priority,
+            kind=claim.kind,
+            response=claim.response,
+            latching=claim.latching,
+            since=since,
+            value=claim.value,
+            limit=claim.limit,
+            unit=claim.unit,
+            reason=claim.text,
+            countdown_ends=countdown,
+        )
+    )
+
+
+def _renews(turn: Turn, known: Raised, claim: Claim) -> bool:
+    """Say whether an acknowledged alarm is due to sound again: much further out, or after a long time."""
+    if not claim.renew_by or known.acknowledged_by is None or claim.value is None:
+        return False
+    if known.acknowledged_at is not None and turn.has_come(known.acknowledged_at + RENEW_AFTER):
+        return True
+    if known.value is None or claim.limit is None:
+        return False
+    further = claim.value - known.value if claim.value >= claim.limit else known.value - claim.value
+    return further >= claim.renew_by
+
+
+def _unseen(turn: Turn, code: str) -> bool:
+    """Say whether a condition from before the start can't be called over yet, since nobody has looked."""
+    live = turn.live
+    if code not in live.inherited or live.started_at is None or turn.phase in CASELESS | {Phase.ABORTED}:
+        return False
+    if live.pump.stills + live.pump.runs < 2 and turn.setup.pump is not None:  # noqa: PLR2004 -- two reports
+        return True
+    silent = [d for d in turn.setup.devices if not d.is_pump and turn.device(d.device).seen_at is None]
+    unknown = live.broker is None or live.journal_kept is None
+    return bool(silent or unknown) and not turn.has_come(live.started_at + SETTLE)
+
+
+def _over(turn: Turn, known: Raised) -> str:
+    case = turn.durable.case
+    where = f"phase {turn.phase}" if case is not None else "no case"
+    return f"{known.code} is over ({where})"

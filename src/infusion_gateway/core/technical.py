@@ -1,0 +1,224 @@
+"""Technical conditions: what the gateway can't see, can't tell or can't record. One a cause; people are told."""
+
+from dataclasses import dataclass
+
+from infusion_gateway.core.claims import technical
+from infusion_gateway.core.dose import seconds
+from infusion_gateway.core.live import DeviceNow
+from infusion_gateway.core.sources import CURRENT_FOR, choose, preferred
+from infusion_gateway.core.turn import Turn
+from infusion_gateway.model.alarm import AlarmKind, Priority
+from infusion_gateway.model.events import SupervisionChanged
+from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
+from infusion_gateway.model.observation import FaultKind, Sensor
+from infusion_gateway.model.session import Phase, Stages, Step, Supervision
+from infusion_gateway.model.status import LinkState
+
+UNTOLD_AFTER: Nanos = 10 * SECOND
+REFUSED_FOR: Nanos = 30 * SECOND
+CLOCK_SHOWN_FOR: Nanos = 60 * SECOND
+OVERDUE_LOW, OVERDUE_MEDIUM = 1.5, 2.0
+"""An NIBP older than so many intervals (clinical reference E15)."""
+SEEING = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
+SENSES = {
+    Sensor.PROBE: ("probe-off", "The SpO2 probe is off", frozenset({Metric.SPO2, Metric.PULSE})),
+    Sensor.LEADS: ("leads-off", "The ECG leads are off", frozenset({Metric.HR, Metric.RR})),
+    Sensor.CANNULA: ("cannula-off", "The CO2 cannula is off", frozenset({Metric.ETCO2, Metric.RR})),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """Why a monitor's values are missing: code, words, since when, and which metrics (None: all of the device)."""
+
+    code: str
+    text: str
+    since: Nanos
+    metrics: frozenset[Metric] | None
+
+
+def claim_technical(turn: Turn) -> None:
+    """Claim what is true of the equipment."""
+    _pump(turn)
+    _monitors(turn)
+    _overdue(turn)
+    _telling(turn)
+
+
+def _by_age(turn: Turn, steps: tuple[Step, ...], since: Nanos) -> Priority | None:
+    """Give the priority of what has lasted since then; ask for a step when it rises."""
+    found: Priority | None = None
+    for step in steps:
+        if turn.has_come(since + step.after):
+            found = step.priority if found is None else max(found, step.priority)
+    return found
+
+
+def _pump(turn: Turn) -> None:
+    setup, protocol, stop = turn.setup.pump, turn.protocol, turn.durable.stop
+    if setup is None:
+        return
+    device = turn.device(setup.device)
+    _faults(turn, setup.device, device, "pump")
+    watched = turn.phase in SEEING or (
+        turn.phase in (Phase.COMPLETED, Phase.STOPPED) or (stop is not None and stop.confirmed_at is None)
+    )
+    if protocol is None or not watched:
+        return
+    since = _last_seen(turn, device)
+    priority = _by_age(turn, protocol.pump_stages, since)
+    if priority is not None:
+        text = f"The pump can't be seen{_why(device)}. Look at the pump"
+        turn.claim(technical("supervision-lost", priority, text))
+
+
+def _last_seen(turn: Turn, device: DeviceNow) -> Nanos:
+    started = turn.live.started_at if turn.live.started_at is not None else turn.now
+    return started if device.seen_at is None else device.seen_at
+
+
+def _why(device: DeviceNow) -> str:
+    if device.fault is not None and device.fault.kind is not FaultKind.REFUSED:
+        return f" ({device.fault.kind}: {device.fault.detail})"
+    if device.link is LinkState.DOWN:
+        return f" (the line is gone: {device.why})"
+    return " (it does not answer)"
+
+
+def _faults(turn: Turn, name: str, device: DeviceNow, what: str) -> None:
+    fault = device.fault
+    if fault is None:
+        return
+    if fault.kind is FaultKind.WRONG_DEVICE:
+        text = f"{name} is not the device that belongs to this bed: {fault.detail}. Look at the cables"
+        turn.claim(technical("wrong-device", Priority.HIGH, text))
+    elif fault.kind is FaultKind.REFUSED and not turn.has_come(device.fault_at + REFUSED_FOR):
+        turn.claim(technical(f"{what}-refused", Priority.MEDIUM, f"{name} refused what it was asked: {fault.detail}"))
+
+
+def _monitors(turn: Turn) -> None:
+    protocol = turn.protocol
+    stages: Stages | None = None
+    if protocol is not None:
+        stages = next((group for group in protocol.vital_stages if turn.phase in group.phases), None)
+    explained: dict[str, tuple[_Cause, ...]] = {}
+    for setup in turn.setup.devices:
+        if setup.is_pump:
+            continue
+        device = turn.device(setup.device)
+        _faults(turn, setup.device, device, "monitor")
+        causes = _causes(turn, setup.device, device)
+        explained[setup.device] = causes
+        for cause in causes if stages is not None else ():
+            priority = _by_age(turn, stages.steps if stages is not None else (), cause.since)
+            if priority is not None and cause.code:
+                turn.claim(technical(cause.code, priority, cause.text))
+    if stages is not None and protocol is not None:
+        for metric in _expected(turn, protocol.required_metrics):
+            _missing(turn, metric, stages.steps, explained)
+
+
+def _causes(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
+    """Give the causes of a monitor's missing values: the line, the device, or a sensor off the patient."""
+    since = _last_seen(turn, device)
+    if device.fault is not None and device.fault.kind is FaultKind.WRONG_DEVICE:
+        return (_Cause("", "", since, None),)  # told at once, by its own name
+    if device.link is LinkState.DOWN:
+        text = f"{name}: the line is gone ({device.why}). Look at the cable; watch the patient"
+        return (_Cause("monitor-link-lost", text, since, None),)
+    if turn.has_come(since + CURRENT_FOR):
+        frozen = device.fault is not None and device.fault.kind is FaultKind.FROZEN
+        words = "sends the same moment again and again" if frozen else "says nothing"
+        text = f"{name} {words}. Look at it; watch the patient"
+        return (_Cause("monitor-frozen" if frozen else "monitor-silent", text, since, None),)
+    return tuple(
+        _Cause(SENSES[sensor][0], f"{SENSES[sensor][1]} ({name})", at, SENSES[sensor][2])
+        for sensor, at in device.off.items()
+        if sensor in SENSES
+    )
+
+
+def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
+    """Give the continuous metrics that ought to be there: the required ones, and any that was there before."""
+    pump = turn.setup.pump
+    seen = {
+        metric
+        for (metric, device), newest in turn.live.values.items()
+        if newest.valid_at is not None and (pump is None or device != pump.device)
+    }
+    return [metric for metric in Metric if metric in seen | set(required) and not FACTS[metric].intermittent]
+
+
+def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]) -> None:
+    """Claim that a metric has no usable value, unless a cause of a device that gave it says so already."""
+    found = choose(turn.setup, turn.live, (metric,), turn.now)
+    sources = preferred(turn.setup, turn.live, metric)
+    since = max((pair[1].valid_at or 0 for pair in sources), default=0)
+    since = max(since, turn.live.started_at or 0, 0 if found is None else found[1].measured_at)
+    names = [name for name, _ in sources if name in explained] or list(explained)
+    for name in names:
+        if any(cause.metrics is None or metric in cause.metrics for cause in explained[name]):
+            return
+    priority = _by_age(turn, steps, since)
+    if priority is not None:
+        word = FACTS[metric].word
+        text = f"No usable {word} for {seconds(max(s.after for s in steps if turn.now >= since + s.after))}"
+        turn.claim(technical(f"{word}-missing", priority, f"{text}. Look at the sensor; watch the patient"))
+
+
+def _overdue(turn: Turn) -> None:
+    protocol, case = turn.protocol, turn.durable.case
+    if protocol is None or case is None or turn.phase is not Phase.INFUSING or case.t0 is None:
+        return
+    sources = preferred(turn.setup, turn.live, Metric.NIBP_SYS)
+    if not sources:
+        return
+    since = max(case.t0, *(pair[1].valid_at or 0 for pair in sources))
+    low, medium = int(OVERDUE_LOW * protocol.nibp_every), int(OVERDUE_MEDIUM * protocol.nibp_every)
+    priority = _by_age(turn, (Step(low, Priority.LOW), Step(medium, Priority.MEDIUM)), since)
+    if priority is not None:
+        text = f"No blood pressure for more than {seconds(low)}. Start the cuff, or enter one by hand"
+        turn.claim(technical("nibp-overdue", priority, text))
+
+
+def _telling(turn: Turn) -> None:
+    live, under_case = turn.live, turn.phase in SEEING
+    priority = Priority.MEDIUM if under_case else Priority.LOW
+    lost = turn.holds_since("broker-lost", live.broker is False)
+    if lost is not None and turn.has_come(lost + UNTOLD_AFTER):
+        text = "The broker can't be reached: nobody away from the bed is told. Stay with the patient"
+        turn.claim(technical("broker-lost", priority, text))
+    alone = turn.holds_since("nobody-supervising", under_case and live.broker is True and live.listeners is False)
+    if alone is not None and turn.has_come(alone + UNTOLD_AFTER):
+        text = "No station is listening: nobody away from the bed is told. Stay with the patient"
+        turn.claim(technical("nobody-supervising", priority, text))
+    if live.journal_kept is False:
+        text = f"The record can't be kept ({live.journal_why}). Supervision goes on; write down what happens"
+        turn.claim(technical("record-not-kept", Priority.MEDIUM, text))
+    if live.clock_jump is not None and not turn.has_come(live.clock_jump[0] + CLOCK_SHOWN_FOR):
+        text = f"The wall clock moved by {live.clock_jump[1]:.3g} s. Durations are not touched, times shown may be"
+        turn.claim(technical("clock-jumped", Priority.LOW, text))
+    if turn.durable.quarantined:
+        turn.claim(technical("bed-quarantined", Priority.HIGH, turn.durable.quarantined))
+
+
+def supervise(turn: Turn) -> None:
+    """Say how much the gateway sees: lost without the pump, degraded while equipment alarms."""
+    setup, level = turn.setup.pump, Supervision.OK
+    if setup is not None:
+        device = turn.device(setup.device)
+        if device.seen_at is None or turn.has_come(device.seen_at + UNTOLD_AFTER):
+            level = Supervision.LOST
+    if level is Supervision.OK:
+        technical_now = (
+            raised.present and raised.kind is AlarmKind.TECHNICAL and raised.priority >= Priority.MEDIUM
+            for raised in turn.durable.conditions.values()
+        )
+        level = Supervision.DEGRADED if any(technical_now) else Supervision.OK
+    if level is not turn.durable.supervision:
+        words = {
+            Supervision.OK: "the pump and what the session needs are seen",
+            Supervision.DEGRADED: "some of the equipment is not as it should be",
+            Supervision.LOST: "the pump can't be seen",
+        }
+        turn.emit(SupervisionChanged(level, words[level]))
