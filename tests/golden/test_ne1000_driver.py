@@ -4,7 +4,8 @@ import pytest
 
 from golden_rows import Row, rows, told
 from infusion_gateway.devices.driver import Bytes, SendBytes
-from infusion_gateway.devices.serial.ne1000 import Mode, Ne1000, Question, wrap
+from infusion_gateway.devices.new_era import Mode, Question, wrap
+from infusion_gateway.devices.serial.ne1000 import Ne1000
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.observation import FaultKind
 
@@ -86,8 +87,10 @@ def test_only_stop_and_the_time_out_change_anything() -> None:
 
 
 def test_requests_know_how_long_an_answer_takes() -> None:
-    """Pins that the time-out follows the line's rate: 56 bytes at 300 baud take 1.9 s, at 19200 baud 29 ms."""
+    """Pins that the time-out follows the line's rate: 61 bytes at 300 baud take 2 s, at 19200 baud 32 ms."""
     for baud, most in ((300, 2.3), (9600, 0.32), (19200, 0.29)):
-        (request,) = Ne1000(0, baud).due(0)
+        driver = Ne1000(0, baud)
+        (request,) = driver.due(0)
         assert isinstance(request, SendBytes)
         assert 25e7 + 30 * 10e9 / baud < request.timeout < most * SECOND
+        assert driver.traits.timeout == request.timeout

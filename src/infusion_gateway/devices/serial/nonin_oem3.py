@@ -129,7 +129,7 @@ class NoninOem3:
 
     def identify(self) -> tuple[Request, ...]:
         """Ask the serial number; many never answer."""
-        return (SendBytes(GET_SERIAL, SECOND),)
+        return (SendBytes(GET_SERIAL, TRAITS.timeout),)
 
     def next_due(self) -> Nanos | None:
         """Say when the serial number is next asked: a few times after each opening or gap, until it is answered."""
