@@ -101,9 +101,9 @@ class Pump:
         self._now = self._born = now
         self._rate = _rate(rate_ml_h)
         self._kvo_rate = _rate(kvo_ml_h)
-        self._compliance = _volume(compliance_ml)
-        self._near_empty = _volume(near_empty_ml)
-        self._reservoir = _volume(reservoir_ml)
+        self._compliance = _volume("compliance_ml", compliance_ml)
+        self._near_empty = _volume("near_empty_ml", near_empty_ml)
+        self._reservoir = _volume("reservoir_ml", reservoir_ml)
         self._delivery = Delivery.STOPPED
         self._stopped_by = StoppedBy.NONE
         self._alarm = Alarm.NONE
@@ -248,13 +248,13 @@ class Pump:
 
     def set_vtbi(self, ml: float | None, origin: Origin) -> None:
         """Set the volume to be infused from now on; None for no limit. ValueError outside 0-10000 mL."""
-        vtbi = None if ml is None else _volume(ml)
+        vtbi = None if ml is None else _volume("vtbi_ml", ml)
         if not self._refuses(origin):
             self._vtbi, self._vtbi_used = vtbi, 0
 
     def bolus(self, ml: float | None, rate_ml_h: float, origin: Origin) -> bool:
         """Deliver `ml` at `rate_ml_h` (None: until stopped, a purge), then go on as before; say whether it was so."""
-        volume, rate = (None if ml is None else _volume(ml)), _rate(rate_ml_h)
+        volume, rate = (None if ml is None else _volume("bolus", ml)), _rate(rate_ml_h)
         if self._refuses(origin):
             return True
         if self._alarm is not Alarm.NONE or not rate or not self._reservoir:
@@ -287,7 +287,7 @@ class Pump:
 
     def refill(self, ml: float) -> None:
         """Change what is left in the reservoir, also while running (truth's own hand)."""
-        self._reservoir = _volume(ml)
+        self._reservoir = _volume("reservoir_ml", ml)
         if self._reservoir and self._alarm is Alarm.EMPTY:
             self._alarm = Alarm.NONE
 
@@ -464,9 +464,9 @@ def _rate(ml_h: float) -> int:
     return round(ml_h * NL_PER_ML)
 
 
-def _volume(ml: float) -> int:
+def _volume(key: str, ml: float) -> int:
     if not 0 <= ml <= VOLUME_MAX_ML:
-        raise ValueError(f"{ml} mL is not within 0-{VOLUME_MAX_ML:g} mL")
+        raise ValueError(f"{key}: {ml} is not within 0-{VOLUME_MAX_ML:g} mL")
     return round(ml * NL_PER_ML) * UNIT_PER_NL
 
 

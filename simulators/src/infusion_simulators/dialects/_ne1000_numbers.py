@@ -55,13 +55,13 @@ def digits(milli: int) -> str:
     raise ValueError(f"{milli} thousandths don't fit into four digits")
 
 
-def held(value: float, unit: str) -> Quantity:
-    """Round to the nearest that the pump can hold, unit given; ValueError for what needs more digits."""
+def held(key: str, value: float, unit: str) -> Quantity:
+    """Round to the nearest that the pump can hold; ValueError, naming the key, for what needs more digits."""
     for decimals in (3, 2, 1, 0):
         shown = round(value * 10**decimals)
         if 0 <= shown < 10**DIGITS:
             return Quantity(shown * 10 ** (DECIMALS - decimals), unit)
-    raise ValueError(f"{value:g} does not fit into the pump's four digits")
+    raise ValueError(f"{key}: {value:g} does not fit into the pump's four digits")
 
 
 def counter(nl: int, unit: str) -> str:

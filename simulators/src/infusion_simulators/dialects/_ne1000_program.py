@@ -91,7 +91,7 @@ class Program:
 
     def key_rate(self, ml_h: float) -> None:
         """Take a rate from the keypad, rounded to four digits; ValueError outside the syringe's limits."""
-        rate = held(ml_h, "MH")
+        rate = held("rate_ml_h", ml_h, "MH")
         if not self._in_range(rate):
             low, high = rate_limits_ml_h(self.diameter / 1000)
             raise ValueError(f"rate_ml_h: {ml_h:g} is not within {low:.4g}-{high:.4g}, the limits of this syringe")

@@ -119,12 +119,12 @@ class Ne1000:
             case "dead_man_s":
                 self._pump.dead_man.arm(_whole(key, value, SAF_MAX_S))
             case "diameter_mm":
-                self._program.fit(held(pump_keys.number(key, value), "").milli)
+                self._program.fit(held(key, pump_keys.number(key, value), "").milli)
             case "rate_ml_h":
                 self._program.key_rate(pump_keys.number(key, value))
             case "vtbi_ml":
                 ml, unit = 0.0 if value is None else pump_keys.number(key, value), self._program.volume.unit
-                self._program.aim(held(ml if unit == "ML" else ml * 1000, unit), Origin.KEYPAD)
+                self._program.aim(held(key, ml if unit == "ML" else ml * 1000, unit), Origin.KEYPAD)
             case "alarm":
                 self._pump.raise_alarm(Alarm(pump_keys.one_of(key, value, (Alarm.NONE, *STALLS))))
             case _ if key not in DESCRIPTION.keys:
