@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from infusion_gateway.model.metric import Nanos
+from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.observation import Fault, Observation
 
 
@@ -135,6 +135,7 @@ class Traits:
     dead_man: shortest and longest communication time-out the device itself can keep, seconds; None where it has none.
     baud, framing: a serial line's usual setting ("8N1"); ignored over TCP. silence: how long a line must be quiet
     after a time-out before anybody may speak again (the device's worst turnaround). source: where the facts are from.
+    timeout: the longest that any of its requests waits for an answer.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Traits:
     framing: str
     silence: Nanos
     source: str
+    timeout: Nanos = SECOND
 
 
 class Driver(Protocol):

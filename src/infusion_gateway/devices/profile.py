@@ -168,7 +168,6 @@ class RegisterMap:
 
     traits: Traits
     high_word_first: bool
-    timeout: Nanos
     blocks: tuple[Block, ...]
     stop: Stop | None
     dead_man: DeadMan | None

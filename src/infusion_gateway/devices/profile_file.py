@@ -67,6 +67,7 @@ def _profile(name: str, top: Reader) -> RegisterMap:
     dead_man, bounds, stored = None, None, False
     if top.has("dead_man"):
         dead_man, bounds, stored = _dead_man(top.table("dead_man"), kind)
+    timeout = line.duration("timeout", SECOND // 100, 10 * SECOND)
     traits = Traits(
         name=name,
         vendor=device.text("vendor"),
@@ -81,8 +82,8 @@ def _profile(name: str, top: Reader) -> RegisterMap:
         framing=line.one_of("framing", sorted(FRAMINGS)),
         silence=line.duration("turnaround", SECOND // 1000, 10 * SECOND),
         source=device.text("manual"),
+        timeout=timeout,
     )
-    timeout = line.duration("timeout", SECOND // 100, 10 * SECOND)
     if timeout <= traits.silence:
         line.refuse("timeout", "not longer than the turnaround", "Give the answer the time to arrive, too")
     identification = _identification(top.table("identification")) if top.has("identification") else None
@@ -90,7 +91,7 @@ def _profile(name: str, top: Reader) -> RegisterMap:
         part.done()
     _whole(top, kind, blocks, stop, dead_man)
     top.done()
-    return RegisterMap(traits, word_order == "big", timeout, blocks, stop, dead_man, identification)
+    return RegisterMap(traits, word_order == "big", blocks, stop, dead_man, identification)
 
 
 def _block(read: Reader) -> Block:

@@ -125,10 +125,10 @@ class ModbusDriver:
         self._objects = {}
         self._probing = None
         if self._map.identification is not None:
-            wanted.append(ReadIdentification(self._map.timeout))
+            wanted.append(ReadIdentification(self._map.traits.timeout))
         if self._probe is not None:
             block = self._probe
-            self._probing = ReadRegisters(block.table, block.address, next(self._counts), self._map.timeout)
+            self._probing = ReadRegisters(block.table, block.address, next(self._counts), self._map.traits.timeout)
             wanted.append(self._probing)
         return tuple(wanted)
 
@@ -147,7 +147,7 @@ class ModbusDriver:
     def stop(self) -> tuple[Request, ...]:
         """Ask the pump to stop, by the one write that its map names."""
         stop = self._map.stop
-        return (WriteRegisters(stop.table, stop.address, (stop.value,), self._map.timeout),) if stop else ()
+        return (WriteRegisters(stop.table, stop.address, (stop.value,), self._map.traits.timeout),) if stop else ()
 
     def dead_man(self, seconds: int) -> tuple[Request, ...]:
         """Arm (within the device's bounds, else nothing) or disarm (0); the status block reads it back."""
@@ -157,7 +157,7 @@ class ModbusDriver:
         counts = seconds / dead_man.count_s
         if counts.denominator != 1:
             return ()
-        return (WriteRegisters(Table.HOLDING, dead_man.address, (int(counts),), self._map.timeout),)
+        return (WriteRegisters(Table.HOLDING, dead_man.address, (int(counts),), self._map.traits.timeout),)
 
     def receive(self, reply: Reply, now: Nanos) -> tuple[Observation | Fault, ...]:
         """Take what came; a Fault alone where nothing of it may be taken."""
@@ -179,7 +179,7 @@ class ModbusDriver:
                 assert_never(reply)
 
     def _read(self, block: Block) -> ReadRegisters:
-        return ReadRegisters(block.table, block.address, block.count, self._map.timeout)
+        return ReadRegisters(block.table, block.address, block.count, self._map.traits.timeout)
 
     def _identification(self, objects: tuple[tuple[int, str], ...]) -> tuple[Observation | Fault, ...]:
         self._objects = {OBJECTS[n]: text[:80] for n, text in objects if n in OBJECTS}
