@@ -73,6 +73,7 @@ class ModbusClient:
         self._transaction = 0
         self._in_flight: _InFlight | None = None
         self._spoiled = False
+        self._stale_told = False
         self._buffer = bytearray()
 
     def ask(self, request: ModbusRequest, unit: int, now: Nanos) -> bytes:
@@ -91,13 +92,14 @@ class ModbusClient:
     def forget(self) -> None:
         """Give up the request in flight, and whatever part of an answer is there."""
         self._in_flight = None
-        self._spoiled = False
+        self._spoiled = self._stale_told = False
         self._buffer.clear()
 
     def feed(self, data: bytes) -> tuple[Answer | Fault, ...]:
-        """Take bytes as they came, split anywhere: the answer once it is whole, and a Fault for all that is none.
+        """Take bytes as they came, split anywhere: the answer once it is whole, and a Fault for what is none.
 
-        Never raises. Holds no more than one frame, and nothing once the request is answered or spoiled.
+        Never raises. Holds no more than one frame, and nothing once the request is answered or spoiled. However many
+        stale frames come, they are told once a request.
         """
         if not self.waiting:
             return ()  # already told, or nothing was asked: the line treats such bytes as noise
@@ -112,7 +114,8 @@ class ModbusClient:
             else:
                 frame = bytes(self._buffer[:size])
                 del self._buffer[:size]
-                found.append(self._take(frame))
+                judged = self._take(frame)
+                found += () if judged is None else (judged,)
         if self._buffer:  # a spoiled one has none
             found.append(_fault(FaultKind.UNEXPECTED, f"{len(self._buffer)} bytes after the answer"))
             self._buffer.clear()
@@ -150,15 +153,16 @@ class ModbusClient:
             return _fault(FaultKind.OVERFLOW, f"a frame of {size} bytes begins with {head[:4].hex()}")
         return size or None
 
-    def _take(self, frame: bytes) -> Answer | Fault:
-        """Judge one whole frame."""
+    def _take(self, frame: bytes) -> Answer | Fault | None:
+        """Judge one whole frame; None: stale, as was told before."""
         asked = self._in_flight
         assert asked is not None  # `feed` asks only while something is in flight
         if self._tcp:
             transaction = int.from_bytes(frame[:2], "big")
             if transaction != asked.transaction:
-                kind, why = FaultKind.STALE_REPLY, f"transaction {transaction} answered, {asked.transaction} was asked"
-                return _fault(kind, why)
+                told, self._stale_told = self._stale_told, True
+                why = f"transaction {transaction} answered, {asked.transaction} was asked"
+                return None if told else _fault(FaultKind.STALE_REPLY, why)
             unit, body = frame[6], frame[7:]
         else:
             if not FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):

@@ -1,0 +1,254 @@
+"""Lines: one task owns one line, moves the bytes, keeps the time, and knows nothing of what they mean.
+
+What to say and when is the bus's (`devices/bus.py`, pure); what a Modbus frame is, `modbus_client.py`'s. A transaction
+is never cancelled half-way: the task waits for the answer or the time-out, and where it is itself cancelled it closes
+the line. Nothing else may touch the stream.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+import structlog
+
+from infusion_gateway.core.backoff import RECONNECT
+from infusion_gateway.devices.bus import Bus, Drain, Reopen, Transmit
+from infusion_gateway.devices.driver import Bytes, NoAnswer, SendBytes
+from infusion_gateway.errors import Broken, LinkError
+from infusion_gateway.model.inputs import Faulted, Input
+from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.model.observation import Fault
+from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.modbus_client import ModbusClient
+from infusion_gateway.runtime.serial_port import open_serial
+from infusion_gateway.runtime.streams import ByteStream, Opener, open_tcp
+from infusion_gateway.runtime.wirelog import WireLog
+
+OPEN_DEADLINE_S = 3.0
+FLOOD = 256 * 1024
+"""Bytes a second that no device has to say (a line at 115200 baud carries 11,520): the line is closed and backs off."""
+
+TURN: Nanos = SECOND // 1000
+"""The shortest wait of a line that has nothing to do."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LineSpec:
+    """One line. endpoint: a device path, socket://host:port, rfc2217://host:port, or tcp://host:port (Modbus TCP).
+
+    baud and framing ("8E1") hold for device paths and rfc2217. modbus: its bytes are Modbus frames, RTU but on tcp://.
+    """
+
+    name: str
+    endpoint: str
+    baud: int
+    framing: str
+    modbus: bool
+
+    @property
+    def modbus_tcp(self) -> bool:
+        """Whether frames carry a TCP header."""
+        return self.endpoint.startswith("tcp://")
+
+    @property
+    def gap(self) -> Nanos:
+        """Quiet time between two frames: 3.5 characters, 1.75 ms at least (Modbus over Serial Line V1.02, 2.5.1.1)."""
+        if not self.modbus or self.modbus_tcp:
+            return 0
+        return max(7 * 11 * SECOND // (2 * self.baud), 1_750_000)
+
+
+class Line:
+    """One line and its bus. `deliver` takes the inputs at once, in the loop, and must not wait."""
+
+    def __init__(
+        self,
+        spec: LineSpec,
+        bus: Bus,
+        deliver: Callable[[tuple[Input, ...]], None],
+        clock: Clock,
+        wire_log: WireLog | None,
+        *,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Take what the line needs. draw: chance for the back-off's jitter, 0 to 1."""
+        self.spec = spec
+        self._bus = bus
+        self._deliver = deliver
+        self._clock = clock
+        self._wire_log = wire_log
+        self._draw = draw
+        self._opener = Opener(spec.name)
+        self._modbus = ModbusClient(tcp=spec.modbus_tcp)
+        self._ready = asyncio.Event()
+        self._asked: Transmit | None = None
+        self._answer_due: Nanos = 0
+        self._quiet_until: Nanos = 0
+        self._heard = False
+        self._flood_from: Nanos = 0
+        self._flood_bytes = 0
+        self._told = ""
+
+    def wake(self) -> None:
+        """Look at the bus at once: somebody has asked it for something."""
+        self._ready.set()
+
+    async def run(self) -> None:
+        """Open, serve, back off, open again, for ever; ends by being cancelled, with the line closed."""
+        failures = 0
+        while True:
+            self._heard = False
+            asked_for = await self._open_and_serve()
+            # A line that spoke has earned a quick return; one that spoke and that the bus wants anew, an immediate one.
+            failures = 1 - asked_for if self._heard else failures + 1
+            pause = RECONNECT.delay(failures, self._draw())
+            await self._clock.sleep_until(self._clock.now() + pause, asyncio.Event())
+
+    async def _open_and_serve(self) -> bool:
+        """Say whether it ended because the bus asked for it."""
+        try:
+            stream = await self._opener.open(self._open, OPEN_DEADLINE_S + 1)
+        except LinkError as exc:
+            self._closed(exc.doing)
+            return False
+        try:
+            stream.attach(self._ready.set)
+            self._opened(stream.note)
+            why = await self._serve(stream)
+        except LinkError as exc:
+            self._closed(exc.doing)
+            return False
+        finally:
+            stream.close()
+        # The bus knows that it asked; it is told that the line is lost only where it can't be opened again.
+        _log.info("line-reopened", line=self.spec.name, why=why)
+        self._note("!", b"", "reopen", why)
+        return True
+
+    def _open(self) -> ByteStream:
+        spec = self.spec
+        if spec.modbus_tcp:
+            return open_tcp(spec.name, spec.endpoint, OPEN_DEADLINE_S)
+        return open_serial(spec.name, spec.endpoint, spec.baud, spec.framing, OPEN_DEADLINE_S)
+
+    def _opened(self, note: str) -> None:
+        self._told = ""
+        self._asked = None
+        self._modbus.forget()
+        self._quiet_until = self._clock.now() + self.spec.gap
+        _log.info("line-open", line=self.spec.name, note=note)
+        self._note("!", b"", "open", note)
+        self._hand_over(self._bus.opened(self._clock.now()))
+
+    def _closed(self, why: str) -> None:
+        """Tell that the line is gone: each reason once, not at each try."""
+        if why == self._told:
+            return
+        self._told = why
+        _log.warning("line-lost", line=self.spec.name, why=why)
+        self._note("!", b"", "lost", why)
+        self._hand_over(self._bus.closed(why, self._clock.now()))
+
+    async def _serve(self, stream: ByteStream) -> str:
+        """Serve until the bus wants the line anew, and say why; LinkError where it is lost."""
+        while True:
+            self._ready.clear()
+            self._listen(stream)
+            now = self._clock.now()
+            self._expire(now)
+            wake_at = self._quiet_until
+            if now >= self._quiet_until:
+                action = self._bus.next(now)
+                match action:
+                    case Transmit():
+                        self._transmit(stream, action)
+                    case Drain():
+                        self._note("!", b"", "drain")
+                        self._modbus.forget()
+                        stream.drain()
+                    case Reopen(why=why):
+                        return why
+                    case None:
+                        due = [self._bus.next_deadline(), self._answer_due if self._asked is not None else None]
+                        # A deadline that is over with nothing to do (a poll that waits for a step): no busy loop.
+                        wake_at = max(min((at for at in due if at is not None), default=now + SECOND), now + TURN)
+                    case _:
+                        assert_never(action)
+            await self._clock.sleep_until(wake_at, self._ready)
+
+    def _listen(self, stream: ByteStream) -> None:
+        data = stream.take()
+        if not data:
+            return
+        now = self._clock.now()
+        self._limit(len(data), now)
+        self._heard = True
+        self._quiet_until = now + self.spec.gap
+        self._bus.heard(now)
+        if self.spec.modbus:
+            self._take_frames(data, now)
+        else:
+            inputs = self._bus.replied(Bytes(data), now)
+            self._note("<", data, *inputs)
+            self._hand_over(inputs)
+        if self._bus.in_flight is None:
+            self._asked = None
+
+    def _take_frames(self, data: bytes, now: Nanos) -> None:
+        """Hand over what Modbus frames lead to; a Fault is the asked device's: what it broke is that transaction."""
+        asked = self._asked
+        found = self._modbus.feed(data)
+        self._note("<", data, *found)
+        for item in found:
+            if not isinstance(item, Fault):
+                self._hand_over(self._bus.replied(item, now))
+            elif asked is not None:
+                self._hand_over((Faulted(asked.device, item),))
+                self._bus.heard(now)  # of effect behind an answer alone: the line isn't as silent as it should be
+
+    def _limit(self, count: int, now: Nanos) -> None:
+        if now - self._flood_from > SECOND:
+            self._flood_from, self._flood_bytes = now, 0
+        self._flood_bytes += count
+        if self._flood_bytes > FLOOD:
+            self._heard = False  # no quick return for this one
+            raise LinkError(self.spec.name, f"flooded: over {FLOOD} bytes in a second")
+
+    def _expire(self, now: Nanos) -> None:
+        asked = self._asked
+        if asked is None or now < self._answer_due:
+            return
+        self._asked = None
+        self._modbus.forget()
+        reply = NoAnswer(asked.request)
+        self._note("!", b"", reply)
+        self._hand_over(self._bus.replied(reply, now))
+
+    def _transmit(self, stream: ByteStream, action: Transmit) -> None:
+        request = action.request
+        if action.urgent:
+            stream.flush_output()
+        now = self._clock.now()
+        if isinstance(request, SendBytes):
+            data = request.data
+        else:
+            try:
+                data = self._modbus.ask(request, action.address, now)
+            except ValueError as exc:
+                raise Broken(f"{self.spec.name}: a driver asked for what Modbus has no words for: {exc}") from exc
+        stream.write(data)
+        if self._bus.in_flight is not None:
+            self._asked, self._answer_due = action, now + request.timeout
+        self._note(">", data, action)
+
+    def _hand_over(self, inputs: tuple[Input, ...]) -> None:
+        if inputs:
+            self._deliver(inputs)
+
+    def _note(self, direction: str, data: bytes, *meaning: object) -> None:
+        if self._wire_log is not None:
+            self._wire_log.note(self._clock.utc_ns(), self.spec.name, direction, data, *meaning)
