@@ -216,6 +216,11 @@ def test_a_command_in_any_pieces(split: int) -> None:
     assert b"A23456789" in stream(device, FIRST)
 
 
+def test_a_serial_number_given_as_a_number() -> None:
+    """Pins that the zeros a number can't begin with are put back: the number is nine digits long."""
+    assert oximeter(serial_number=12_345_678).state()["serial_number"] == "012345678"
+
+
 def test_half_a_command_is_forgotten() -> None:
     """Pins that what follows half a command after half a second is a command of its own."""
     device = oximeter()
@@ -263,6 +268,8 @@ def test_power_cycle() -> None:
         ("perfusion", None),
         ("format", "df8"),
         ("serial_number", "12345678"),
+        ("serial_number", 1234567890),
+        ("serial_number", None),
         ("serial_number", "12345678ü"),
         ("hr", 70),
         ("variation", 11),

@@ -84,7 +84,7 @@ DESCRIPTION = Description(
         "perfusion": "green, yellow (marginal), red (low), none",
         "battery": "ok or low (DF7)",
         "format": "df2 or df7; what it streams, also the host's own to set",
-        "serial_number": "nine letters or digits",
+        "serial_number": "nine letters or digits; a number is filled up with zeros",
         "variation": VARIATION,
     },
     presses={},
@@ -184,7 +184,7 @@ def create(settings: Settings, seed: int) -> "NoninOem3":
 
 
 class NoninOem3:
-    """An oximeter on its line. Frame n is sent n/75 s after the first one, by the time that `advance` is given: no drift."""
+    """An oximeter on its line. Frame n is sent n/75 s after the first, by the time that `advance` is given: no drift."""
 
     def __init__(self, now: Nanos, seed: int) -> None:
         self._patient = Patient(seed)
@@ -339,7 +339,7 @@ class NoninOem3:
         if key in WORDS:
             self._settings[key] = one_of(key, value, WORDS[key])
         elif key == "serial_number":
-            text = str(value)
+            text = f"{value:0{SERIAL_LENGTH}}" if type(value) is int else str(value)  # zeros are digits
             if len(text) != SERIAL_LENGTH or not (text.isascii() and text.isalnum()):
                 raise ValueError(f"serial_number: {value!r} is not nine letters or digits")
             self._settings[key] = text
