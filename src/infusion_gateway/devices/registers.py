@@ -92,7 +92,9 @@ class ModbusDriver:
         self._counts = cycle(counts)
         self._probing: ReadRegisters | None = None
         self._objects: dict[str, str] = {}
-        self._due_at: dict[Block, Nanos] = {}
+        timeout = register_map.traits.timeout
+        self._blocks = {ReadRegisters(b.table, b.address, b.count, timeout): b for b in register_map.blocks}
+        self._due_at: dict[ReadRegisters, Nanos] = {}
         self._seen: dict[Metric, Seen] = {}
         self.opened(0)
 
@@ -113,7 +115,7 @@ class ModbusDriver:
         self._probing = None
         self._objects = {}
         self._seen = {}
-        self._due_at = dict.fromkeys(self._map.blocks, now)
+        self._due_at = dict.fromkeys(self._blocks, now)
 
     def identify(self) -> tuple[Request, ...]:
         """Ask 43/14, then the head of a block for its serial number and uptime; () where neither is there.
@@ -134,11 +136,11 @@ class ModbusDriver:
 
     def due(self, now: Nanos) -> tuple[Request, ...]:
         """Give the blocks whose time has come, longest due first; a missed turn is left out, never caught up."""
-        late = sorted((at, n, b) for n, (b, at) in enumerate(self._due_at.items()) if at <= now)
-        for at, _, block in late:
-            following = at + block.every
-            self._due_at[block] = following if following > now else now + block.every
-        return tuple(self._read(block) for _, _, block in late)
+        late = sorted((at, n, read) for n, (read, at) in enumerate(self._due_at.items()) if at <= now)
+        for at, _, read in late:
+            every = self._blocks[read].every
+            self._due_at[read] = at + every if at + every > now else now + every
+        return tuple(read for _, _, read in late)
 
     def next_due(self) -> Nanos | None:
         """Say when the next block is due."""
@@ -178,9 +180,6 @@ class ModbusDriver:
             case _:
                 assert_never(reply)
 
-    def _read(self, block: Block) -> ReadRegisters:
-        return ReadRegisters(block.table, block.address, block.count, self._map.traits.timeout)
-
     def _identification(self, objects: tuple[tuple[int, str], ...]) -> tuple[Observation | Fault, ...]:
         self._objects = {OBJECTS[n]: text[:80] for n, text in objects if n in OBJECTS}
         for key, wanted in (self._map.identification or {}).items():
@@ -198,11 +197,11 @@ class ModbusDriver:
     def _written(self, request: WriteRegisters, now: Nanos) -> tuple[Observation | Fault, ...]:
         """Read at once what shows the effect of a write; the echo itself proves nothing."""
         stop, dead_man = self._map.stop, self._map.dead_man
-        for block in self._map.blocks:
+        for read, block in self._blocks.items():
             stopped = stop is not None and (request.table, request.address) == (stop.table, stop.address)
             armed = dead_man is not None and (request.table, request.address) == (Table.HOLDING, dead_man.address)
             if (stopped and block.field(Means.DELIVERY)) or (armed and block.field(Means.DEAD_MAN)):
-                self._due_at[block] = min(self._due_at[block], now)
+                self._due_at[read] = min(self._due_at[read], now)
         return ()
 
     def _words(self, reply: Words, now: Nanos) -> tuple[Observation | Fault, ...]:
@@ -210,7 +209,7 @@ class ModbusDriver:
         if len(words) != asked.count or not all(0 <= w <= 0xFFFF for w in words):  # noqa: PLR2004 (a register)
             return (_fault(FaultKind.UNEXPECTED, f"{len(words)} words came, {asked.count} were asked"),)
         probing = asked == self._probing
-        block = self._probe if probing else next((b for b in self._map.blocks if self._read(b) == asked), None)
+        block = self._probe if probing else self._blocks.get(asked)
         if block is None:
             return (_fault(FaultKind.UNEXPECTED, f"an answer to what was never asked: {asked}"),)
         high = self._map.high_word_first

@@ -31,6 +31,7 @@ class Uptime:
         self._sent: Nanos = 0
         self._heard: Nanos = 0
         self._born: Nanos = 0  # the latest possible birth, as judged at `_heard`
+        self._lost = False  # by a Fault; drift allowed for from an anchor long ago would let older and older ones in
 
     def anchor(self, count: int, sent_at: Nanos, now: Nanos) -> Fault | None:
         """Begin anew with an answer that can't be late; FROZEN where the count still is what it was."""
@@ -42,14 +43,21 @@ class Uptime:
     def judge(self, count: int, sent_at: Nanos, now: Nanos) -> Fault | None:
         """Hold an answer against the timeline; a Fault (STALE_REPLY, FROZEN) where nothing of it may be taken.
 
-        A Fault leaves the timeline as it was: `anchor` begins the next.
+        After a Fault nothing is taken until `anchor` begins the next timeline.
         """
         if self._count is None:
             return self.anchor(count, sent_at, now)
+        fault = self._wrong(self._count, count, sent_at, now)
+        self._lost = fault is not None
+        return fault
+
+    def _wrong(self, last: int, count: int, sent_at: Nanos, now: Nanos) -> Fault | None:
+        if self._lost:
+            return self._frozen(count, sent_at) if count == last else _stale("its timeline was lost")
         longest = now - self._sent
         if 2 * longest >= self._modulus * self._tick:
             return _stale(f"nothing heard for {longest / SECOND:.0f} s: longer than its counter can tell")
-        ahead = (count - self._count) % self._modulus
+        ahead = (count - last) % self._modulus
         if 2 * ahead >= self._modulus:
             return self._fell(count, longest)
         uptime = self._uptime + ahead * self._tick
@@ -72,6 +80,7 @@ class Uptime:
 
     def _note(self, count: int, uptime: Nanos, born: Nanos, sent_at: Nanos, now: Nanos) -> None:
         self._count, self._uptime, self._born, self._sent, self._heard = count, uptime, born, sent_at, now
+        self._lost = False
 
     def _fell(self, count: int, longest: Nanos) -> Fault:
         """Say what a counter that fell may mean: power was interrupted since, or the answer is old."""
