@@ -138,6 +138,7 @@ class Bus:
             standing.opened(now, anew=not self._reopening)
             said.append(LinkOpened(device))
         self._open, self._reopening = True, False
+        self._drain = self._silence > 0 and not self._reopen_after_timeout  # somebody's late answer may be under way
         return tuple(said)
 
     def closed(self, why: str, now: Nanos) -> tuple[Input, ...]:
