@@ -7,18 +7,17 @@ from typing import Any
 import pytest
 
 from infusion_simulators.device import SECOND
-from infusion_simulators.dialects.nonin_oem3 import (
+from infusion_simulators.dialects._nonin_frames import (
     FRAMES,
-    START_UP,
     Flags,
     Format,
-    NoninOem3,
     Perfusion,
     Values,
     frame,
     packet_data,
     status,
 )
+from infusion_simulators.dialects.nonin_oem3 import START_UP, NoninOem3
 
 Row = dict[str, Any]
 ROWS = tomllib.loads((Path(__file__).parent / "nonin_oem3.toml").read_text())["row"]

@@ -1,4 +1,4 @@
-"""The client of pymodbus, over a real pty and a real socket, judges the simulated Modbus devices register by register."""
+"""The client of pymodbus judges the simulated Modbus devices, over a real pty and a socket, register by register."""
 
 import http
 import json

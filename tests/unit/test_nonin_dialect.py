@@ -162,6 +162,14 @@ def test_the_waveform_follows_the_pulse(rate: int) -> None:
     assert 200 <= high <= 255
 
 
+@pytest.mark.parametrize("rate", [0, 1e-300, 0.4])
+def test_no_pulse_to_speak_of(rate: float) -> None:
+    """Pins that a pulse of less than one a minute makes no beat: a rate of 0 is told, without a colour."""
+    sent = packet(oximeter(pulse=rate))
+    assert {frame[1] & 0x06 for frame in sent} == {0}
+    assert sent[1][3] == 0
+
+
 @pytest.mark.parametrize("rate", [180, 90, 72, 360])
 def test_a_live_device_never_repeats_itself(rate: int) -> None:
     """Pins that no ten packets in a row are equal, also where a packet holds whole beats."""
@@ -242,7 +250,7 @@ def test_endless_commands_are_bounded() -> None:
     device.receive(bytes.fromhex(GET_SERIAL) * 5000, 0)
     device.receive(b"\x02\x70\x3c" * 5000, 0)
     assert len(stream(device, FIRST)) < 600
-    assert len(device._buffer) <= 64
+    assert len(device._commands._buffer) <= 64
 
 
 def test_power_cycle() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from infusion_simulators import recordings
 from infusion_simulators.device import SECOND
+from infusion_simulators.dialects.nonin_oem3 import NoninOem3
 from infusion_simulators.recordings import Row, load, load_raw
 
 DATA = Path(__file__).parents[2] / "../shared/data"
@@ -127,6 +128,31 @@ def test_every_bidmc_recording_is_read() -> None:
     assert (min(known), max(known)) == (83, 87)
     assert max(row.values["hr"] or 0 for row in lived["25"]) == 139
     assert sum(row.values["spo2"] is None for row in lived["19"]) == 102
+
+
+@pytest.mark.parametrize("name", ["07", "19", "32"])
+def test_a_recording_goes_out_on_the_oximeters_wire(name: str) -> None:
+    """Pins real input to its end: each second's SpO2 and pulse are in that second's packets, missing ones as such."""
+    device, sent = NoninOem3(0, seed=1), b""
+    rows = load(recorded(f"bidmc/bidmc_{name}_Numerics.csv"))
+    for row in rows:
+        for key in ("spo2", "pulse"):
+            device.set(key, row.values[key], row.at)
+        sent += b"".join(device.take(row.at + tick * SECOND // 5) for tick in range(5))
+    sent += device.take(rows[-1].at + SECOND)
+    packets = [sent[at : at + 125] for at in range(0, len(sent) - 124, 125)]
+    told = [(packet[3] << 7 | packet[8], packet[13]) for packet in packets[2::3]]  # the last one begun in each second
+    assert (
+        told
+        == [
+            (
+                511 if row.values["pulse"] is None else row.values["pulse"],
+                127 if row.values["spo2"] is None else row.values["spo2"],
+            )
+            for row in rows
+        ][: len(told)]
+    )
+    assert len(told) >= len(rows) - 1
 
 
 def test_the_ivy_capture_is_read() -> None:

@@ -8,57 +8,49 @@ taken from the format command), what DF7's timer counts (here: packets), and wha
 (here: kept). Every other command is answered NAK. Every average shows the value that was set: a settled patient.
 """
 
-import math
-import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from infusion_simulators.device import SECOND, Nanos, Value
 from infusion_simulators.dialects import Description, Kind, Settings
+from infusion_simulators.dialects._nonin_frames import (
+    ACK,
+    COMMAND_ID,
+    FRAMES,
+    FRAMES_PER_SECOND,
+    GET_SERIAL,
+    MISSING_HR,
+    MISSING_SPO2,
+    NAK,
+    SERIAL_LENGTH,
+    SET_FORMAT,
+    TIMER_MODULUS,
+    Commands,
+    Flags,
+    Format,
+    Perfusion,
+    Values,
+    frame,
+    packet_data,
+    serial_answer,
+    status,
+)
 from infusion_simulators.patient import VARIATION, VITALS, Patient
+from infusion_simulators.pleth import Pleth
 from infusion_simulators.pump_keys import one_of
 
-FRAMES_PER_SECOND, FRAMES = 75, 25
 START_UP: Nanos = SECOND // 10
 """From power-on to the first frame. How long the real one takes isn't public; here just not at once."""
 CATCH_UP = FRAMES
 """A device doesn't send the past: of what was missed, at most this many frames still come."""
 MAX_PENDING = 2048
 """Bytes that wait to be taken, five seconds' worth; beyond, frames are lost as on a line nobody reads."""
-MISSING_SPO2, MISSING_HR = 127, 511
-REVISION = 48
 PULSE_FRAMES = 12
 """How long the perfusion colour of a pulse is shown, frames."""
-TIMER_MODULUS = 1 << 14
-STX, ETX, ACK, NAK = 0x02, 0x03, b"\x06", b"\x15"
-SET_FORMAT, GET_SERIAL, SERIAL_ANSWER, COMMAND_ID = 0x70, 0x74, 0xF4, 0x02
-MAX_COMMAND, COMMAND_PATIENCE = 64, SECOND // 2
-SERIAL_LENGTH = 9
 MAX_REPLIES = 8
-
-
-class Format(StrEnum):
-    """The data formats that are modelled."""
-
-    DF2 = "df2"
-    DF7 = "df7"
-
-
-class Perfusion(StrEnum):
-    """The colour shown during a pulse; its two bits in the status byte."""
-
-    NONE = "none"
-    GREEN = "green"
-    YELLOW = "yellow"
-    RED = "red"
-
-
-PERFUSION_BITS = {Perfusion.NONE: 0, Perfusion.GREEN: 2, Perfusion.RED: 4, Perfusion.YELLOW: 6}
+FORMATS = {2: Format.DF2, 7: Format.DF7}
+"""By the number that the host's command names."""
 GAIN = {Perfusion.NONE: 0.0, Perfusion.RED: 0.1, Perfusion.YELLOW: 0.4, Perfusion.GREEN: 1.0}
 """How much of a full beat the pleth shows."""
-FORMAT_NUMBERS = {2: Format.DF2, 7: Format.DF7}
-
 WORDS: Mapping[str, tuple[str, ...]] = {
     "probe": ("on", "off", "off-finger"),
     "artifact": ("on", "off"),
@@ -91,104 +83,17 @@ DESCRIPTION = Description(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """What a frame's status byte says beside sync and perfusion."""
-
-    disconnected: bool = False
-    artifact: bool = False
-    out_of_track: bool = False
-    sensor_alarm: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """What a packet says, in the device's own numbers: 127 and 511 are missing. All of one instant."""
-
-    hr: int
-    spo2: int
-    spo2_d: int
-    spo2_fast: int
-    spo2_bb: int
-    e_hr: int
-    e_spo2: int
-    e_spo2_d: int
-    hr_d: int
-    e_hr_d: int
-    timer: int = 0
-    smart_point: bool = False
-    low_battery: bool = False
-    rev: int = REVISION
-
-
-def status(flags: Flags, perfusion: Perfusion, *, sync: bool) -> int:
-    """Give a frame's status byte."""
-    bits = (sync, False, False, flags.sensor_alarm, flags.out_of_track, flags.artifact, flags.disconnected, True)
-    return sum(bit << n for n, bit in enumerate(bits)) | PERFUSION_BITS[perfusion]
-
-
-def frame(form: Format, status_byte: int, pleth: int, data: int) -> bytes:
-    """Give a frame: pleth 0-255 in DF2, 0-65535 in DF7."""
-    body = bytes((1, status_byte, pleth)) if form is Format.DF2 else bytes((status_byte, pleth >> 8, pleth & 0xFF))
-    return body + bytes((data, (sum(body) + data) & 0xFF))
-
-
-def packet_data(values: Values, form: Format) -> tuple[int, ...]:
-    """Give the data bytes of a packet's 25 frames."""
-    data = [0] * FRAMES
-    for at, rate in ((0, values.hr), (13, values.e_hr), (19, values.hr_d), (21, values.e_hr_d)):
-        data[at : at + 2] = rate >> 7 & 0x03, rate & 0x7F
-    data[2:4] = values.spo2, values.rev
-    data[8:11] = values.spo2_d, values.spo2_fast, values.spo2_bb
-    data[15:17] = values.e_spo2, values.e_spo2_d
-    if form is Format.DF7:
-        data[5:7] = values.timer >> 7 & 0x7F, values.timer & 0x7F
-        data[7] = values.smart_point << 5 | values.low_battery
-    return tuple(data)
-
-
-def serial_answer(serial_number: str) -> bytes:
-    """Give the answer to opcode 74: F4, length, the id 02, nine characters, the sum of these; between STX and ETX."""
-    body = bytes((SERIAL_ANSWER, 2 + SERIAL_LENGTH, COMMAND_ID)) + serial_number.encode("ascii")
-    return bytes((STX, *body, sum(body) & 0xFF, ETX))
-
-
-class Wave:
-    """A synthesised pleth: a beat's upstroke and dicrotic notch, breathing in the baseline, a little noise."""
-
-    __slots__ = ("_chance", "_frames", "_phase")
-
-    def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - the noise of a waveform is no secret
-        self._phase = 0.0
-        self._frames = 0
-
-    def step(self, rate: float | None) -> tuple[float, int]:
-        """Go on by one frame at a pulse rate, /min, None for no pulse.
-
-        Gives the level, about 0 to 1, and how many frames ago the beat began.
-        """
-        breath = 0.04 * math.sin(math.tau * (self._frames / FRAMES_PER_SECOND) / 4.3)
-        level = 0.5 + breath + self._chance.uniform(-0.005, 0.005)
-        self._frames += 1
-        if not rate:
-            return level, FRAMES_PER_SECOND
-        self._phase = (self._phase + rate / 60 / FRAMES_PER_SECOND) % 1
-        beat = math.exp(-(((self._phase - 0.2) / 0.1) ** 2)) + 0.35 * math.exp(-(((self._phase - 0.5) / 0.12) ** 2))
-        return level - 0.2 + 0.6 * beat, int(self._phase * FRAMES_PER_SECOND * 60 / rate)
-
-
 def create(settings: Settings, seed: int) -> "NoninOem3":
     """Make one, streaming format 2 from `settings.now` on, on a patient of this seed."""
     return NoninOem3(settings.now, seed)
 
 
 class NoninOem3:
-    """An oximeter on its line. Frame n is sent n/75 s after the first, by the time that `advance` is given: no drift."""
+    """An oximeter on its line. Frame n is sent n/75 s after the first, by the time `advance` is given: no drift."""
 
     def __init__(self, now: Nanos, seed: int) -> None:
         self._patient = Patient(seed)
-        self._wave = Wave(seed)
+        self._pleth_wave = Pleth(seed, FRAMES_PER_SECOND)
         self._settings: dict[str, str] = {
             "probe": "on",
             "artifact": "off",
@@ -198,8 +103,6 @@ class NoninOem3:
             "format": Format.DF2.value,
             "serial_number": "501234567",
         }
-        self._heard: Nanos = 0
-        self._buffer = bytearray()
         self._switch_on(now)
 
     def _switch_on(self, now: Nanos) -> None:
@@ -210,7 +113,7 @@ class NoninOem3:
         self._form = Format(self._settings["format"])
         self._replies: list[bytes] = []
         self._out = bytearray()
-        self._buffer.clear()
+        self._commands = Commands()
 
     # -- the stream ----------------------------------------------------------------------------------------------------
 
@@ -238,7 +141,7 @@ class NoninOem3:
             self._begin_packet(packet, at)
         flags = self._flags()
         pulse = None if self._settings["probe"] != "on" else self._patient.at("pulse", at)
-        level, since_beat = self._wave.step(pulse)
+        level, since_beat = self._pleth_wave.step(pulse)
         perfusion = Perfusion(self._settings["perfusion"]) if since_beat < PULSE_FRAMES else Perfusion.NONE
         pleth = self._pleth(level) if self._settings["probe"] == "on" else 0
         self._emit(frame(self._form, status(flags, perfusion, sync=position == 0), pleth, self._data[position]))
@@ -298,32 +201,19 @@ class NoninOem3:
     def receive(self, data: bytes, now: Nanos) -> None:
         """Take bytes from the host, split anywhere; never raises; holds a bounded buffer."""
         self.advance(now)
-        if now - self._heard >= COMMAND_PATIENCE:
-            self._buffer.clear()
-        self._heard = now
-        self._buffer += data
-        while (start := self._buffer.find(STX)) >= 0:
-            del self._buffer[:start]
-            size = 4 + self._buffer[2] if len(self._buffer) > 2 else 0  # noqa: PLR2004 - STX, opcode, length
-            if not size or len(self._buffer) < size <= MAX_COMMAND:
-                return
-            if size > MAX_COMMAND or self._buffer[size - 1] != ETX:
-                del self._buffer[0]
-                continue
+        for opcode, command in self._commands.feed(data, now):
             if len(self._replies) < MAX_REPLIES:
-                self._replies.append(self._obey(self._buffer[1], bytes(self._buffer[3 : size - 1])))
-            del self._buffer[:size]
-        self._buffer.clear()
+                self._replies.append(self._obey(opcode, command))
 
     def _obey(self, opcode: int, data: bytes) -> bytes:
         """Carry out a command; its answer waits for the end of the packet."""
         if opcode == GET_SERIAL and data == bytes((COMMAND_ID, COMMAND_ID)):
             return serial_answer(self._settings["serial_number"])
-        if opcode != SET_FORMAT or len(data) not in (2, 4) or data[0] != COMMAND_ID or data[1] not in FORMAT_NUMBERS:
+        if opcode != SET_FORMAT or len(data) not in (2, 4) or data[0] != COMMAND_ID or data[1] not in FORMATS:
             return NAK
         if len(data) == 4 and data[3] != (opcode + len(data) + sum(data[:3])) & 0xFF:  # noqa: PLR2004 - the long form
             return NAK
-        self._settings["format"] = FORMAT_NUMBERS[data[1]].value
+        self._settings["format"] = FORMATS[data[1]].value
         return ACK
 
     # -- keys, keypad, power -------------------------------------------------------------------------------------------
