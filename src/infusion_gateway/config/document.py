@@ -6,6 +6,7 @@ text that tomllib accepted, gives the lines.
 """
 
 import hashlib
+import os
 import re
 import stat
 import tomllib
@@ -78,6 +79,11 @@ def name(key: Key) -> str:
             bare = part if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", part) else repr(part[:60])
             out += f".{bare}" if out else bare
     return out or "file"
+
+
+def absolute(file: Path, written: str) -> Path:
+    """Resolve a path as written in a file: a relative one starts at that file. Links are left as they are."""
+    return Path(os.path.normpath(file.absolute().parent / written))
 
 
 def read(path: Path) -> Document:

@@ -51,10 +51,10 @@ def _add(model: type[BaseModel], detail: ErrorDetails, at: Key, report: Report) 
 
 def _like(model: type[BaseModel], inside: Key) -> str:
     """Give an example of a key in TOML, and what it means."""
-    field = _field(model, inside)
-    if field is None:
+    found = _field(model, inside)
+    if found is None:
         return "what the documentation of the configuration says"
-    named = str(next((p for p in reversed(inside) if isinstance(p, str)), ""))
+    named, field = found
     meaning = f" ({(field.description or '').split('. ')[0].rstrip('.')})" if field.description else ""
     if field.examples:
         return f"`{named} = {toml(field.examples[0])}` or the like{meaning}"
@@ -76,17 +76,18 @@ def toml(value: Any) -> str:
             return str(value)
 
 
-def _field(model: type[BaseModel], inside: Key) -> FieldInfo | None:
-    """Find the field that a place belongs to: the deepest one that is known."""
-    found: FieldInfo | None = None
+def _field(model: type[BaseModel], inside: Key) -> tuple[str, FieldInfo] | None:
+    """Find the field that a place belongs to, and its name: the deepest one that is known."""
+    found: tuple[str, FieldInfo] | None = None
     current: type[BaseModel] | None = model
     for name in inside:
         if isinstance(name, int):
             continue
         if current is None or name not in current.model_fields:
             break
-        found = current.model_fields[name]
-        current = _model_in(found.annotation)
+        field = current.model_fields[name]
+        found = name, field
+        current = _model_in(field.annotation)
     return found
 
 

@@ -1,19 +1,19 @@
 """What the tables of a configuration say of each other: lines, devices, beds, protocols; everything resolved."""
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from infusion_gateway.config import protocols
-from infusion_gateway.config.document import Key, Report
-from infusion_gateway.config.drivers import Drivers
+from infusion_gateway.config.document import Key, Report, absolute
+from infusion_gateway.config.drivers import Drivers, streams
 from infusion_gateway.config.schema import METRICS, BedTable, DeviceTable, LineTable
 from infusion_gateway.config.settings import BedSettings, DeviceSettings, GatewaySettings, LineSettings
-from infusion_gateway.devices.driver import Kind, Traits, Use, Wire
+from infusion_gateway.devices.bus import worst_stall
+from infusion_gateway.devices.driver import Driver, Kind, Traits, Use, Wire
 from infusion_gateway.errors import ConfigError
-from infusion_gateway.model.metric import Metric
+from infusion_gateway.model.metric import SECOND, Metric
 from infusion_gateway.model.session import BedSetup, DeviceSetup, GenerationMode, SessionProtocol
 
 T = TypeVar("T")
@@ -23,11 +23,21 @@ PINNED = ("serial-number", "vendor", "model", "version", "address")
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[T]):
-    """A table of an array: where it stands, the name it gave itself, and what it says; None: it could not be read."""
+    """A table of an array: where it stands, what is written there, and what it says; None: it could not be read."""
 
     at: Key
-    called: str
+    raw: Any
     table: T | None
+
+    def written(self, *keys: str) -> str:
+        """Give the text of the first of these keys that has one, also where the table could not be read; or ""."""
+        found = (self.raw.get(key) for key in keys) if isinstance(self.raw, dict) else ()
+        return next((text for text in found if isinstance(text, str)), "")
+
+    @property
+    def called(self) -> str:
+        """The name that the table gave itself."""
+        return self.written("name", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,7 @@ def _line(table: LineTable, at: Key, report: Report) -> LineSettings | None:
         )
     endpoint = table.port
     if "://" not in endpoint:
-        endpoint = os.path.normpath(report.document.path.absolute().parent / endpoint)
+        endpoint = str(absolute(report.document.path, endpoint))
     return LineSettings(table.name, endpoint, table.baud, table.framing, modbus=table.carries == "modbus")
 
 
@@ -119,9 +129,10 @@ class _Resolver:
         self._known = known
         self._gateway = known.gateway
         self._report = report
-        self._on_line: dict[str, list[tuple[Key, DeviceSettings, bool]]] = {}
+        self._on_line: dict[str, list[tuple[Key, DeviceSettings]]] = {}
         self._mentioned: set[str] = set()
         self._protocols: dict[str, SessionProtocol | None] = {}
+        self._of_bed: dict[Key, tuple[SessionProtocol, ...]] = {}
 
     def bed(self, table: BedRead) -> BedSettings | None:
         """Resolve one bed; None where the bed itself could not be read."""
@@ -133,6 +144,7 @@ class _Resolver:
                 remedy = "Give every device of a bed a name of its own"
                 self._report.add((*read.at, "id"), f"{read.called!r} stands twice in this bed", remedy)
             seen.add(read.called)
+            self._mentioned.add(read.written("line"))
             device = self._device(read.table, read.at) if read.table else None
             if device is None:
                 continue
@@ -144,7 +156,7 @@ class _Resolver:
         if table.bed.table is None:
             return None
         sources = self._sources(table.bed.table, table.bed.at, seen)
-        allowed = self._allowed(table.bed.table, table.bed.at)
+        allowed = self._of_bed[table.bed.at] = self._allowed(table.bed.table, table.bed.at)
         mode = self._gateway.mode if self._gateway else GenerationMode.TEST
         parts = tuple(
             DeviceSetup(d.device, d.traits.kind is Kind.PUMP, d.traits.stoppable, d.traits.dead_man) for d in devices
@@ -152,7 +164,6 @@ class _Resolver:
         return BedSettings(BedSetup(table.bed.table.id, parts, allowed, mode, sources), tuple(devices))
 
     def _device(self, table: DeviceTable, at: Key) -> DeviceSettings | None:
-        self._mentioned.add(table.line)
         traits = self._known.drivers.traits.get(table.driver)
         if traits is None:
             near = difflib.get_close_matches(table.driver, self._known.drivers.traits, n=1)
@@ -169,10 +180,8 @@ class _Resolver:
                 near = difflib.get_close_matches(key.replace("_", "-"), PINNED, n=1)
                 remedy = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(PINNED)}"
                 self._report.add((*at, "pin", key), "no device says this of itself", remedy)
-        if traits is None or line is None:
-            return None
-        streams = self._streams(table, traits, at)
-        if streams is None:
+        driver = self._built(table, traits, line, at) if traits and line else None
+        if driver is None:
             return None
         settings = DeviceSettings(
             device=table.id,
@@ -181,9 +190,9 @@ class _Resolver:
             address=table.address or 0,
             options=tuple(sorted(table.options.items())),
             pin=tuple(sorted(table.pin.items())),
-            traits=traits,
+            traits=driver.traits,
         )
-        self._on_line.setdefault(table.line, []).append((at, settings, streams))
+        self._on_line.setdefault(table.line, []).append((at, settings))
         return settings
 
     def _line_of(self, table: DeviceTable, traits: Traits | None, at: Key) -> LineSettings | None:
@@ -202,32 +211,31 @@ class _Resolver:
             return None
         return line
 
-    def _streams(self, table: DeviceTable, traits: Traits, at: Key) -> bool | None:
-        """Say whether the device only streams, by building its driver; None where that can't be built."""
+    def _built(self, table: DeviceTable, traits: Traits, line: LineSettings, at: Key) -> Driver | None:
+        """Build the driver; None where its address, its options or the line's settings won't do."""
         low, high = (1, 247) if traits.wire is Wire.MODBUS else (0, 99)
-        try:
-            driver = self._known.drivers.build(
-                table.driver, low if table.address is None else table.address, table.options
-            )
-        except (ValueError, KeyError) as error:
-            key = "address" if table.address is not None and not low <= table.address <= high else "options"
-            remedy = (
-                f"Choose {low} to {high}"
-                if key == "address"
-                else "`infusion-gateway devices` says what it can be set to"
-            )
-            self._report.add((*at, key), f"the driver refuses it: {error}", remedy)
-            return None
-        driver.opened(0)
-        streams = driver.next_due() is None
-        if streams and table.address is not None:
-            self._report.add((*at, "address"), f"{traits.model} only streams and has none", "Take this key out")
-        elif not streams and table.address is None:
+        if streams(traits):
+            if table.address is not None:
+                self._report.add((*at, "address"), f"{traits.model} only streams and has none", "Take this key out")
+        elif table.address is None:
             remedy = f"Add address = {low} or whatever the device is set to ({low} to {high})"
             self._report.add((*at, "address"), "this key is missing", remedy)
-        else:
-            return streams
-        return None
+            return None
+        elif not low <= table.address <= high:
+            self._report.add((*at, "address"), f"{table.address} can't be one", f"Choose {low} to {high}")
+            return None
+        try:
+            driver = self._known.drivers.build(table.driver, table.address or 0, table.options)
+        except ValueError as error:
+            remedy = "Correct it, or take it out: the driver's own sentence says what it knows"
+            self._report.add((*at, "options"), f"the driver refuses it: {error}", remedy)
+            return None
+        spoken, set_to = (driver.traits.baud, driver.traits.framing), (line.baud, line.framing)
+        if traits.wire is Wire.SERIAL and spoken != set_to:
+            remedy = "Set the line as the device is; where the device can be set, say so in the driver's options"
+            problem = f"{table.driver} speaks at {spoken[0]} {spoken[1]}, and this line at {set_to[0]} {set_to[1]}"
+            self._report.add((*at, "line"), problem, remedy)
+        return driver
 
     def _sources(self, bed: BedTable, at: Key, devices: set[str]) -> tuple[tuple[Metric, tuple[str, ...]], ...]:
         for word, named in bed.sources.items():
@@ -280,14 +288,40 @@ class _Resolver:
                 remedy = "Take it out, or name it in a [[bed.device]]"
                 self._report.add(at, f"no device is on the line {name!r}", remedy)
         for line, devices in self._on_line.items():
-            for index, (at, device, streams) in enumerate(devices):
-                before = [d for _, d, _ in devices[:index]]
-                if (streams or any(s for _, _, s in devices[:index])) and before:
-                    remedy = "Give it a line of its own: nobody can be asked while it speaks"
-                    self._report.add((*at, "line"), f"a device that streams is not alone on {line!r}", remedy)
-                elif any(d.address == device.address for d in before):
-                    remedy = "Set another address at one of the devices, and write it here"
-                    self._report.add((*at, "address"), f"{device.address} is taken on the line {line!r}", remedy)
-                if any(d.device == device.device for d in before):
-                    remedy = "Devices that share a line need names of their own"
-                    self._report.add((*at, "id"), f"{device.device!r} stands twice on the line {line!r}", remedy)
+            for index, (at, device) in enumerate(devices):
+                self._beside(line, at, device, [d for _, d in devices[:index]])
+                self._dead_man(at, device, [d.traits for _, d in devices])
+
+    def _beside(self, line: str, at: Key, device: DeviceSettings, before: Sequence[DeviceSettings]) -> None:
+        """Hold a device against those that were named before it on its line."""
+        if before and any(streams(d.traits) for d in (device, *before)):
+            remedy = "Give it a line of its own: nobody can be asked while it speaks"
+            self._report.add((*at, "line"), f"a device that streams is not alone on {line!r}", remedy)
+        elif any(d.address == device.address for d in before):
+            remedy = "Set another address at one of the devices, and write it here"
+            self._report.add((*at, "address"), f"{device.address} is taken on the line {line!r}", remedy)
+        if any(d.device == device.device for d in before):
+            remedy = "Devices that share a line need names of their own"
+            self._report.add((*at, "id"), f"{device.device!r} stands twice on the line {line!r}", remedy)
+
+    def _dead_man(self, at: Key, device: DeviceSettings, on_line: Sequence[Traits]) -> None:
+        """Hold the protocols' dead man against the pump that keeps it, and against what may delay a poll of it."""
+        if device.traits.dead_man is None:
+            return
+        low, high = device.traits.dead_man
+        polls = 3 * self._known.drivers.asked_every(device.driver)
+        least = polls + worst_stall(on_line)
+        for protocol in self._of_bed.get(at[:2], ()):
+            wanted = protocol.dead_man_s
+            if not low <= wanted <= high:
+                remedy = f"This pump keeps {low} to {high} s: change dead_man in the protocol {protocol.name!r}"
+                self._report.add((*at, "driver"), f"it can't keep a dead man of {wanted} s", remedy)
+            elif wanted * SECOND <= least:
+                remedy = (
+                    "Give the pump a line of its own, take devices off this one, or lengthen the protocol's dead_man"
+                )
+                problem = (
+                    f"the dead man of {protocol.name!r} ({wanted} s) could run out while others hold the line up: "
+                    f"three polls and the longest stall are {least / SECOND:g} s"
+                )
+                self._report.add((*at, "line"), problem, remedy)

@@ -167,7 +167,7 @@ class DeviceTable(Table):
     """The name of its `[[line]]`."""
     address: Annotated[int | None, Field(ge=0, le=247, examples=[1])] = None
     """Its address on the line: NE-1000 0 to 99, Modbus unit 1 to 247. Needed but for a device that only streams."""
-    options: Annotated[dict[Word, Word], Field(max_length=16, examples=[{"safe_mode": "yes"}])] = {}
+    options: Annotated[dict[Word, Word], Field(max_length=16, examples=[{"baud": "9600"}])] = {}
     """The driver's own options, as text; none by default."""
     pin: Annotated[dict[Word, Word], Field(max_length=8, examples=[{"serial-number": "4711"}])] = {}
     """What the device must say of itself (serial-number, vendor, model, version); else no value of it counts."""

@@ -1,0 +1,248 @@
+"""`session`: every instruction of the one list from a terminal, over MQTT, answered by the gateway.
+
+Each instruction's options are derived from the fields of its class in model.instructions, every quantity with its
+unit, so that an instruction added there is one here.
+"""
+
+import asyncio
+import dataclasses
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import click
+
+from infusion_gateway.config import quantities
+from infusion_gateway.config.broker import broker_of
+from infusion_gateway.config.load import load
+from infusion_gateway.config.quantities import Kind, QuantityError
+from infusion_gateway.config.schema import METRICS, BrokerTable
+from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.model.instructions import NAMES, Hold, Instruction, Score, Stop
+from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
+from infusion_gateway.station.client import ask
+from infusion_gateway.wire.asking import Refusal, parse_instruction, write_instruction
+from infusion_gateway.wire.topics import Topics, checked
+
+UNITS: dict[str, Kind] = {
+    "_mg_ml": quantities.CONCENTRATION,
+    "_ml_h": quantities.RATE,
+    "_kg": quantities.WEIGHT,
+    "_mg": quantities.MASS,
+    "_ml": quantities.VOLUME,
+}
+"""A field's unit is the end of its name; the longer endings first."""
+
+
+class Quantity(click.ParamType[float]):
+    """A quantity with its unit; a length of time in nanoseconds, else in the kind's own unit."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.name = f'"{kind.example}"'
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it; what is wrong is said with the way out."""
+        try:
+            if self.kind is quantities.DURATION:
+                return quantities.duration(value)
+            return quantities.parse(value, self.kind)
+        except QuantityError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Scored(click.ParamType[tuple[Score, float]]):
+    """NAME=NUMBER of a score."""
+
+    name = "NAME=NUMBER"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Score, float]:
+        """Read it."""
+        name, _, number = str(value).partition("=")
+        try:
+            return Score(name), float(number)
+        except ValueError:
+            known = ", ".join(Score)
+            self.fail(f"{str(value)[:40]!r} is no score. Write NAME=NUMBER, NAME one of {known}", param, ctx)
+
+
+class Measured(click.ParamType[tuple[Metric, float]]):
+    """NAME="VALUE UNIT" of a vital sign that a person measured."""
+
+    name = 'NAME="VALUE UNIT"'
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Metric, float]:
+        """Read it."""
+        word, _, amount = str(value).partition("=")
+        metric = METRICS.get(word)
+        if metric is None:
+            self.fail(f"{word[:40]!r} is no vital sign. Known are {', '.join(METRICS)}", param, ctx)
+        try:
+            return metric, quantities.parse(amount, quantities.BY_UNIT[FACTS[metric].unit])
+        except QuantityError as error:
+            self.fail(f"{word}: {error}", param, ctx)
+
+
+SPECIAL: dict[str, dict[str, Any]] = {
+    "scores": {"type": Scored(), "multiple": True, "help": "A score, as moaa-s=5."},
+    "vitals": {"type": Measured(), "multiple": True, "help": 'Measured by hand, as nibp-sys="120 mmHg".'},
+    "since": {"type": click.IntRange(0), "help": "Which occurrence is meant: `instance` of the alarm."},
+}
+"""Fields that are neither text nor a quantity."""
+FLAGS = {"for_at_most": "for", "since": "instance", "scores": "score", "vitals": "vital"}
+"""Options that are not called like their field."""
+
+
+@click.group()
+def session() -> None:
+    """Order, confirm, stop, acknowledge, assess …: what a person asks of a bed, answered by its gateway.
+
+    Exit status: 0 accepted, 1 refused or not answered, 2 unusable arguments.
+    """
+
+
+def _option(cls: type[Instruction], field: "dataclasses.Field[Any]", hint: Any) -> click.Option | None:
+    """Make the option of one field; None for the case, which every instruction has."""
+    if field.name == "case":
+        return None
+    required = field.default is dataclasses.MISSING and not (field.name == "reason" and cls in (Stop, Hold))
+    default: Any = None if required else "" if hint is str else None
+    if field.name == "subject":
+        required, default = False, ""
+    flag = FLAGS.get(field.name, field.name)
+    common: dict[str, Any] = {"required": required, "default": default}
+    if field.name in SPECIAL:
+        return click.Option([f"--{flag}", field.name], **SPECIAL[field.name])
+    if hint is str:
+        return click.Option([f"--{flag}", field.name], metavar="TEXT", **common)
+    kind = quantities.DURATION
+    for ending, found in UNITS.items():
+        if field.name.endswith(ending):
+            flag, kind = field.name.removesuffix(ending), found
+            break
+    return click.Option([f"--{flag}", field.name], type=Quantity(kind), help=f"{kind.name}, with its unit.", **common)
+
+
+def _common() -> list[click.Parameter]:
+    """Make what every instruction needs: which gateway, which bed, who asks."""
+    return [
+        click.Option(
+            ["-c", "--config", "file"], type=click.Path(path_type=Path), metavar="FILE", help="The gateway's."
+        ),
+        click.Option(["--broker"], metavar="URL", help="Instead of FILE: mqtt://127.0.0.1:PORT or mqtts://HOST:PORT."),
+        click.Option(["--ca-file"], metavar="FILE", help="With mqtts://: the authority's certificate."),
+        click.Option(["--username"], metavar="NAME", help="To log in with, where the broker wants it."),
+        click.Option(["--password-file"], metavar="FILE", help="Its first line is the password."),
+        click.Option(["--site"], metavar="NAME", help="Instead of FILE: the gateway's site."),
+        click.Option(["--gateway"], metavar="NAME", help="Instead of FILE: the gateway's name."),
+        click.Option(["--bed"], metavar="NAME", required=True, help="The bed that is meant."),
+        click.Option(["--by"], metavar="NAME", required=True, help="Who asks."),
+        click.Option(["--station"], metavar="NAME", help="What this terminal is called; one of its own by default."),
+        click.Option(
+            ["--patience", "patience"],
+            type=Quantity(quantities.DURATION),
+            default="10 s",
+            show_default=True,
+            help="How long to wait for the answer.",
+        ),
+    ]
+
+
+def _command(name: str, cls: type[Instruction]) -> click.Command:
+    hints = get_type_hints(cls)
+    own = [_option(cls, field, hints[field.name]) for field in dataclasses.fields(cls)]
+    text = (cls.__doc__ or "").removeprefix(f"{name}: ").strip()
+    case = click.Option(
+        ["--case"],
+        metavar="CODE",
+        required="case" in hints,
+        default=None if "case" in hints else "",
+        help="The case that is meant, an opaque code; never a name.",
+    )
+    return click.Command(
+        name,
+        callback=_caller(name, cls),
+        params=[*(o for o in own if o is not None), case, *_common()],
+        help=text[:1].upper() + text[1:],
+        short_help=text.split(". ")[0].rstrip("."),
+    )
+
+
+def _caller(name: str, cls: type[Instruction]) -> Callable[..., None]:
+    def call(**given: Any) -> None:
+        case = given.pop("case")
+        values = {f.name: given.pop(f.name) for f in dataclasses.fields(cls) if f.name != "case"}
+        if "case" in get_type_hints(cls):
+            values["case"] = case
+        _send(name, cls(**values), case, given)
+
+    return call
+
+
+def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any]) -> None:
+    """Send it, say what the gateway answered, and exit as that."""
+    broker, topics = _gateway(given)
+    identity = secrets.token_hex(16)
+    station = given["station"] or f"terminal-{secrets.token_hex(4)}"
+    try:
+        checked(station)
+        checked(given["bed"])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    payload = write_instruction(
+        instruction, by=given["by"], identity=identity, case=case, station=station, utc_ns=time.time_ns()
+    )
+    read_back = parse_instruction(name, payload)
+    if isinstance(read_back, Refusal):
+        raise click.UsageError(read_back.reason)
+    patience: Nanos = given["patience"]
+    asked = ask(
+        broker,
+        topics,
+        station=station,
+        bed=given["bed"],
+        name=name,
+        identity=identity,
+        payload=payload,
+        patience_s=patience / SECOND,
+    )
+    answer = asyncio.run(asked)
+    if answer is None:
+        click.echo(
+            f"no answer within {quantities.show(patience)}: whether {name} took effect is not known; look at the bed",
+            err=True,
+        )
+        sys.exit(1)
+    click.echo(f"{answer.outcome}: {answer.reason}")
+    sys.exit(1 if answer.outcome == "refused" else 0)
+
+
+def _gateway(given: dict[str, Any]) -> tuple[BrokerSettings, Topics]:
+    """Find out where to ask: from the configuration, or from what was given in its place."""
+    direct = {key: given[key] for key in ("broker", "site", "gateway")}
+    if given["file"] is not None:
+        if any(direct.values()):
+            raise click.UsageError("-c FILE says broker, site and gateway already: give one or the other")
+        settings = load(given["file"])
+        if given["bed"] not in {bed.id for bed in settings.beds}:
+            known = ", ".join(bed.id for bed in settings.beds)
+            raise click.UsageError(f"no bed of this gateway is called {given['bed']!r}. Known are {known}")
+        return settings.broker, Topics(settings.gateway.site, settings.gateway.name)
+    missing = [f"--{key}" for key, value in direct.items() if not value]
+    if missing:
+        raise click.UsageError(f"give -c FILE, or {', '.join(missing)} as well")
+    try:
+        topics = Topics(given["site"], given["gateway"])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    table = BrokerTable(
+        url=given["broker"], ca_file=given["ca_file"], username=given["username"], password_file=given["password_file"]
+    )
+    return broker_of(table, Path("command-line")), topics
+
+
+for _name, _cls in NAMES.items():
+    session.add_command(_command(_name, _cls))

@@ -1,0 +1,127 @@
+"""Where the broker is: encrypted, or on this machine's loopback; files that others may not read."""
+
+import ipaddress
+import os
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from infusion_gateway.config.document import Document, Report, absolute
+from infusion_gateway.config.schema import BrokerTable
+from infusion_gateway.config.settings import BrokerSettings
+
+LONGEST_SECRET = 1024
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+"""The ports that the Internet's authority assigned to MQTT."""
+
+
+def broker_of(table: BrokerTable, place: Path) -> BrokerSettings:
+    """Resolve a broker that stands in no file; place: what its problems are told of. ConfigError with every one."""
+    report = Report(Document(place, {}, "", {}))
+    found = resolve(table, report)
+    report.end()
+    assert found is not None, "a broker that can't be used has problems"
+    return found
+
+
+def resolve(table: BrokerTable | None, report: Report) -> BrokerSettings | None:
+    """Resolve `[broker]`; None, and its problems in the report, where it can't be used."""
+    if table is None:
+        return None
+    if table.embedded == (table.url is not None):
+        remedy = 'Write either url = "mqtts://HOST:PORT", or embedded = true and port = 1883'
+        report.add(("broker",), "it must be clear where the broker is: `url`, or `embedded`, and not both", remedy)
+        return None
+    if table.embedded != (table.port is not None):
+        where = "embedded = true needs a port" if table.embedded else "the port stands in the url"
+        report.add(("broker", "port"), where, "Write port = 1883" if table.embedded else "Take this key out")
+        return None
+    username, password = _login(table, report)
+    if table.embedded:
+        _unused(table, ("ca_file", "certificate_file", "key_file"), "the embedded broker is on the loopback", report)
+        return BrokerSettings(
+            "127.0.0.1", table.port or 0, tls=False, embedded=True, ca=None, certificate=None, key=None,
+            username=username, password=password,
+        )  # fmt: skip
+    assert table.url is not None
+    url, port = _url(table.url, report)
+    if url is None:
+        return None
+    tls = url.scheme == "mqtts"
+    if not tls:
+        _unused(table, ("ca_file", "certificate_file", "key_file"), "mqtt:// is not encrypted", report)
+    elif table.ca_file is None:
+        remedy = 'Add ca_file = "ca.pem", the certificate of the authority that signed the broker\'s'
+        report.add(("broker", "ca_file"), "mqtts:// needs to know whom to trust", remedy)
+    if (table.certificate_file is None) != (table.key_file is None):
+        report.add(("broker", "certificate_file"), "certificate_file and key_file go together", "Give both or neither")
+    ca, certificate, key = (_file(table, k, report) for k in ("ca_file", "certificate_file", "key_file"))
+    return BrokerSettings(
+        url.hostname or "", port, tls=tls, embedded=False, ca=ca, certificate=certificate, key=key,
+        username=username, password=password,
+    )  # fmt: skip
+
+
+def _url(text: str, report: Report) -> tuple[SplitResult | None, int]:
+    at = ("broker", "url")
+    form = "Write mqtts://HOST:PORT, or mqtt://127.0.0.1:PORT"
+    try:
+        url = urlsplit(text)
+        port = url.port if url.port is not None else PORTS.get(url.scheme, 0)
+    except ValueError as error:
+        report.add(at, f"no address of a broker: {error}", form)
+        return None, 0
+    if url.scheme not in PORTS or not url.hostname or not port or any(c.isspace() for c in text):
+        report.add(at, f"{text[:80]!r} is no address of a broker", form)
+        return None, 0
+    if url.username is not None or url.path not in ("", "/") or url.query or url.fragment:
+        report.add(at, "only a host and a port belong here", f"{form}; names and passwords have keys of their own")
+        return None, 0
+    if url.scheme == "mqtt" and not _loopback(url.hostname):
+        remedy = "Use mqtts:// with ca_file; mqtt:// is for a broker on this machine's loopback only"
+        report.add(at, f"{url.hostname} would be spoken to without encryption", remedy)
+    return url, port
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _unused(table: BrokerTable, keys: tuple[str, ...], why: str, report: Report) -> None:
+    for key in keys:
+        if getattr(table, key) is not None:
+            report.add(("broker", key), f"not used: {why}", "Take this key out, or use mqtts://")
+
+
+def _file(table: BrokerTable, key: str, report: Report) -> Path | None:
+    """Give the path of a file that can be read; a key or a password must be this user's alone."""
+    text: str | None = getattr(table, key)
+    if text is None:
+        return None
+    path = absolute(report.document.path, text)
+    if not path.is_file() or not os.access(path, os.R_OK):
+        report.add(("broker", key), f"{path} can't be read", "Give the path of a file that this user may read")
+    elif key in ("key_file", "password_file") and path.stat().st_mode & 0o077:
+        report.add(("broker", key), f"others may read {path}", f"Run: chmod 600 {path}")
+    else:
+        return path
+    return None
+
+
+def _login(table: BrokerTable, report: Report) -> tuple[str | None, str | None]:
+    if (table.username is None) != (table.password_file is None):
+        report.add(("broker", "username"), "username and password_file go together", "Give both or neither")
+    path = _file(table, "password_file", report)
+    if path is None:
+        return table.username, None
+    data = path.read_bytes()[: LONGEST_SECRET + 1]
+    try:
+        password = data.decode().split("\n")[0].rstrip("\r")
+    except UnicodeDecodeError:
+        password = ""
+    if not password or len(data) > LONGEST_SECRET:
+        remedy = f"Write the password into its first line, at most {LONGEST_SECRET} bytes of UTF-8"
+        report.add(("broker", "password_file"), f"{path} holds no password", remedy)
+    return table.username, password
