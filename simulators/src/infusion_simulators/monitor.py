@@ -25,6 +25,7 @@ QUESTIONABLE = ("spo2", "hr", "rr", "etco2", "temp_c")
 
 KEYS: Mapping[str, str] = {
     **{key: f"{vital.what}, 0-{vital.high:g}; empty for missing" for key, vital in VITALS.items()},
+    "nibp_mean": f"{VITALS['nibp_mean'].what}, 0-{VITALS['nibp_mean'].high:g}; empty: made from the other two",
     "nibp_state": "idle, measuring, failed; measuring inflates the cuff, a reading follows after 30 s",
     "nibp_sequence": "reading counter; a new number is a new reading of the pressures set, at once; 0 for none yet",
     "nibp_every_s": f"measure every so many s, {SHORTEST_CYCLE_S}-{LONGEST_CYCLE_S}, first after one interval; 0 off",

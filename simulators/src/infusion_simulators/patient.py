@@ -32,7 +32,7 @@ VITALS: Mapping[str, Vital] = {
     "etco2": Vital("end-tidal CO2, mmHg", 38, 999, 1.2),
     "nibp_sys": Vital("systolic pressure that the next measurement will find, mmHg", 122, 510, 4.0),
     "nibp_dia": Vital("diastolic pressure that the next measurement will find, mmHg", 78, 510, 3.0),
-    "nibp_mean": Vital("mean pressure of the next measurement, mmHg; empty: from the other two", None, 510, 3.0),
+    "nibp_mean": Vital("mean pressure that the next measurement will find, mmHg", None, 510, 3.0),
     "temp_c": Vital("temperature, degrees C", 36.7, 99, 0.05),
 }
 PERIODS_S = (9.0, 23.0, 61.0)
