@@ -1,4 +1,4 @@
-"""A bed on virtual time for the core's tests: a pump and a monitor that report once a second, stepped at each deadline."""
+"""A bed on virtual time for the core: pump and monitor report once a second, and every deadline is stepped at."""
 
 from dataclasses import dataclass, field, replace
 

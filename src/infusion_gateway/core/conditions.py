@@ -4,7 +4,7 @@ A gap pauses a delay; only a valid value inside the limit resets it. Only valid 
 clear anything; with questionable ones a row comes to medium at most.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from infusion_gateway.core.claims import Claim
@@ -28,17 +28,19 @@ URGENCY = {Response.TELL: 0, Response.STOP_UNLESS_HELD: 1, Response.STOP: 2}
 def claim_limits(turn: Turn) -> None:
     """Judge every limit condition of this phase, and claim what is true."""
     kept: dict[str, LimitTimer] = {}
+    case = turn.durable.case
+    baseline = dict(case.baseline) if case is not None else {}
     for index, condition in _watched(turn):
         timer = turn.live.limits.get(condition.code)
         idle = timer is not None and timer.index == index and turn.touched.isdisjoint(condition.metrics)
         if timer is None or not idle or (timer.wake is not None and timer.wake <= turn.now):
-            timer = _judge(turn, index, condition, timer)
+            timer = _judge(turn, index, condition, timer, baseline)
         kept[condition.code] = timer
         if timer.wake is not None:
             turn.wake_at(timer.wake)
         if timer.claim is not None:
             turn.claim(timer.claim)
-    turn.live = replace(turn.live, limits=kept)
+    turn.live.limits = kept
 
 
 def _watched(turn: Turn) -> Iterator[tuple[int, LimitCondition]]:
@@ -53,19 +55,49 @@ def _watched(turn: Turn) -> Iterator[tuple[int, LimitCondition]]:
         yield -1, rate
 
 
-def _judge(turn: Turn, index: int, condition: LimitCondition, timer: LimitTimer | None) -> LimitTimer:
-    limits = _limits(turn, condition)
+def _judge(
+    turn: Turn, index: int, condition: LimitCondition, timer: LimitTimer | None, baseline: Mapping[Metric, float]
+) -> LimitTimer:
+    limits = _limits(condition, baseline)
     if timer is None or timer.index != index or len(timer.rows) != len(condition.rows):
         timer = _begun(turn, index, condition)
+    if timer.calm:
+        calm = _calm(turn, condition, limits, timer)
+        if calm is not None:
+            return calm
     timer = _run(timer, condition, limits, turn.now)
-    rows = _settled(turn, condition, timer)
-    timer = replace(timer, rows=rows)
+    timer = replace(timer, rows=_settled(turn, condition, limits, timer))
     picked = _pick(turn, condition, timer)
     if picked is not None and (picked[1] != timer.reading or picked[0] != timer.source):
         timer = _taken(timer, condition, limits, picked, turn.now)
-        timer = replace(timer, rows=_settled(turn, condition, timer))
-    timer = replace(timer, wake=_wake(turn, condition, limits, timer))
-    return replace(timer, claim=_claim(turn, condition, limits, timer))
+        timer = replace(timer, rows=_settled(turn, condition, limits, timer))
+    return replace(
+        timer,
+        wake=_wake(turn, condition, limits, timer),
+        claim=_claim(turn, condition, limits, timer),
+        calm=all(row == QUIET for row in timer.rows),
+    )
+
+
+def _calm(
+    turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer
+) -> LimitTimer | None:
+    """Take the short way where nothing was pending and a valid value is inside every limit; None: it isn't so."""
+    picked = choose(turn.sources, turn.live, condition.metrics, turn.now)
+    if picked is None:
+        return None
+    source, reading = picked
+    value = reading.value
+    if value is None or reading.validity is not Validity.VALID:
+        return None
+    for row, limit in zip(condition.rows, limits, strict=True):
+        if _past(condition, row, limit, value):
+            return None
+    until = usable_until(reading)
+    return LimitTimer(timer.index, timer.rows, turn.now, turn.now, source, reading, until, None, None, calm=True)
+
+
+QUIET = RowTimer()
 
 
 def _begun(turn: Turn, index: int, condition: LimitCondition) -> LimitTimer:
@@ -76,16 +108,12 @@ def _begun(turn: Turn, index: int, condition: LimitCondition) -> LimitTimer:
     return LimitTimer(index, rows, turn.now, turn.now)
 
 
-def _limits(turn: Turn, condition: LimitCondition) -> tuple[float | None, ...]:
+def _limits(condition: LimitCondition, baseline: Mapping[Metric, float]) -> tuple[float | None, ...]:
     """Give each row's limit; None for one over a baseline that was never taken."""
-    case = turn.durable.case
-    baseline = dict(case.baseline) if case is not None else {}
-    found: list[float | None] = []
-    for row in condition.rows:
-        base = next((baseline[metric] for metric in condition.metrics if metric in baseline), None)
-        over = None if base is None else base + row.limit
-        found.append(over if row.over_baseline else row.limit)
-    return tuple(found)
+    base = next((baseline[metric] for metric in condition.metrics if metric in baseline), None)
+    return tuple(
+        row.limit if not row.over_baseline else None if base is None else base + row.limit for row in condition.rows
+    )
 
 
 def _past(condition: LimitCondition, row: Row, limit: float | None, value: float) -> bool:
@@ -129,9 +157,9 @@ def _pick(turn: Turn, condition: LimitCondition, timer: LimitTimer) -> tuple[Sou
     """Choose a source; while a delay is pending, stay with the one that began it, unless it is lost for good."""
     pending = any(row.active < Truth.TRUE and (row.ran_any or row.readings) for row in timer.rows)
     if not pending or timer.source is None or turn.now - timer.heard_at >= LOST_FOR:
-        return choose(turn.setup, turn.live, condition.metrics, turn.now)
+        return choose(turn.sources, turn.live, condition.metrics, turn.now)
     if FACTS[timer.source[0]].intermittent:
-        return choose(turn.setup, turn.live, condition.metrics, turn.now)
+        return choose(turn.sources, turn.live, condition.metrics, turn.now)
     newest = turn.live.values.get(timer.source)
     if newest is None or newest.reading.validity is Validity.INVALID or usable_until(newest.reading) <= turn.now:
         return None
@@ -172,9 +200,10 @@ def _identity(reading: Reading) -> tuple[int, int]:
     return (1, reading.sequence) if reading.sequence is not None else (0, reading.measured_at)
 
 
-def _settled(turn: Turn, condition: LimitCondition, timer: LimitTimer) -> tuple[RowTimer, ...]:
+def _settled(
+    turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer
+) -> tuple[RowTimer, ...]:
     """Say of each row whether its delay is over, or it is over itself."""
-    limits = _limits(turn, condition)
     rows = []
     for index, (row, limit, was) in enumerate(zip(condition.rows, limits, timer.rows, strict=True)):
         truth = _truth(turn, condition, index, limit, timer)

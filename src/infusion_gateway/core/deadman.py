@@ -1,7 +1,5 @@
 """The pump's own dead man: armed at T0, read back, taken off at the end; found armed at a start is said."""
 
-from dataclasses import replace
-
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority
@@ -16,7 +14,7 @@ READ_BACK_WITHIN: Nanos = 10 * SECOND
 
 def wanted_s(turn: Turn) -> int | None:
     """Give the time-out the pump ought to have now, seconds; 0: none; None: it is not ours to say."""
-    setup, case, protocol, durable = turn.setup.pump, turn.durable.case, turn.protocol, turn.durable
+    setup, case, protocol, durable = turn.pump_setup, turn.durable.case, turn.protocol, turn.durable
     if setup is None or setup.dead_man is None:
         return None
     under_way = durable.phase in (Phase.INFUSING, Phase.PAUSED)
@@ -31,7 +29,7 @@ def wanted_s(turn: Turn) -> int | None:
 
 def record(turn: Turn) -> None:
     """Record what was read back, whoever set it."""
-    setup, read = turn.setup.pump, turn.live.pump.dead_man_s
+    setup, read = turn.pump_setup, turn.live.pump.dead_man_s
     if setup is None or read is None:
         return
     wanted = wanted_s(turn)
@@ -47,17 +45,16 @@ def record(turn: Turn) -> None:
 
 def keep(turn: Turn) -> None:
     """Ask for the wanted time-out until it is read back."""
-    setup, pump, wanted = turn.setup.pump, turn.live.pump, wanted_s(turn)
+    setup, pump, wanted = turn.pump_setup, turn.live.pump, wanted_s(turn)
     if setup is None or wanted is None or pump.dead_man_s == wanted:
-        if pump.dead_man_asked_at is not None or pump.dead_man_wanted_at is not None:
-            turn.set_pump(replace(pump, dead_man_asked_at=None, dead_man_wanted_at=None))
+        pump.dead_man_asked_at = pump.dead_man_wanted_at = None
         return
     if pump.dead_man_asked_at is None or turn.has_come(pump.dead_man_asked_at + ASK_EVERY):
         reason = (
             "the infusion runs: the pump is to stop by itself when the gateway dies" if wanted else "not needed now"
         )
         since = pump.dead_man_wanted_at if pump.dead_man_wanted_at is not None else turn.now
-        turn.set_pump(replace(pump, dead_man_asked_at=turn.now, dead_man_wanted_at=since))
+        pump.dead_man_asked_at, pump.dead_man_wanted_at = turn.now, since
         turn.command(SetDeadMan(setup.device, wanted, reason))
         turn.wake_at(turn.now + ASK_EVERY)
         turn.wake_at(since + READ_BACK_WITHIN)

@@ -38,7 +38,7 @@ def short_enough(turn: Turn) -> bool:
 
 def begin(turn: Turn) -> None:
     """Take up the account as just recorded: T0, or a start of the process."""
-    turn.live = replace(turn.live, account=turn.durable.account)
+    turn.live.account = turn.durable.account
 
 
 def book(turn: Turn) -> None:
@@ -50,8 +50,7 @@ def book(turn: Turn) -> None:
     pump = turn.live.pump
     if pump.volume_ml is not None and pump.volume_at == turn.now:
         account = _volume(turn, account, pump.volume_ml)
-    if account is not turn.live.account:
-        turn.live = replace(turn.live, account=account)
+    turn.live.account = account
 
 
 def _time(turn: Turn, account: Account, ordered_ml_h: float) -> Account:
@@ -59,7 +58,7 @@ def _time(turn: Turn, account: Account, ordered_ml_h: float) -> Account:
 
     A pump that has no counter is booked at the greater of the reported and the ordered rate.
     """
-    pump_setup, pump = turn.setup.pump, turn.live.pump
+    pump_setup, pump = turn.pump_setup, turn.live.pump
     if pump_setup is None or pump.delivery is None or turn.device(pump_setup.device).seen_at != turn.now:
         return account
     delivering = pump.delivery.delivering
@@ -89,7 +88,7 @@ def _volume(turn: Turn, account: Account, volume_ml: float) -> Account:
         )
     delivered = account.delivered_ml + volume_ml
     restarted = CounterRestarted(
-        device=turn.setup.pump.device if turn.setup.pump is not None else "",
+        device=turn.pump_setup.device if turn.pump_setup is not None else "",
         epoch=account.epoch + 1,
         reason=f"the pump's volume counter fell from {account.counter_ml:g} to {volume_ml:g} mL: it began anew, "
         "and what was delivered before stays counted",

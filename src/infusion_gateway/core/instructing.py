@@ -160,7 +160,7 @@ def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:
     case, subject = asked.case[:LONGEST_TEXT], asked.subject[:LONGEST_TEXT]
     reason = asked.reason[:LONGEST_TEXT] or "the first entry"
     turn.emit(CaseOrdered(case, subject, ordering.order_of(asked), by, reason))
-    turn.live = replace(turn.live, values={k: v for k, v in turn.live.values.items() if k[1] != BY_HAND})
+    turn.live.values = {k: v for k, v in turn.live.values.items() if k[1] != BY_HAND}
     dose.begin(turn)
     turn.emit(PhaseChanged(Phase.ORDERED, before, "ordered"))
     return ""
@@ -213,7 +213,7 @@ def _stops(turn: Turn, asked: Hold | Stop | End | Abort, by: str, accept: _Done)
             then = Phase.STOPPED if phase in running else Phase.ABORTED if phase is Phase.ARMED else phase
         case _:
             assert_never(asked)
-    if turn.setup.pump is None:
+    if turn.pump_setup is None:
         return "this bed has no pump"
     accept("asked")
     resting = phase is Phase.ORDERED or (phase is Phase.ARMED and turn.live.pump.stills > 1)
@@ -241,14 +241,14 @@ def _permit(turn: Turn, asked: PermitResume, by: str, accept: _Done) -> str:
     if standing:
         return f"what would stop it again still stands: {', '.join(sorted(standing))}"
     if not case.baseline:
-        missing = [m for m in protocol.required_metrics if current(turn.setup, turn.live, m, turn.now) is None]
+        missing = [m for m in protocol.required_metrics if current(turn.sources, turn.live, m, turn.now) is None]
         if missing:
             return f"a new baseline is needed: no valid {', '.join(FACTS[m].word for m in missing)} is seen"
     accept("a person may start the pump again")
     if not case.baseline:
         take_baseline(turn)
     turn.emit(ResumePermitted(by, asked.reason[:LONGEST_TEXT] or "released"))
-    turn.live = replace(turn.live, account=replace(turn.live.account, expected_ml=turn.live.account.delivered_ml))
+    turn.live.account = replace(turn.live.account, expected_ml=turn.live.account.delivered_ml)
     return ""
 
 
@@ -293,14 +293,12 @@ def _assess(turn: Turn, asked: Assess, by: str, accept: _Done) -> str:
     accept("entered")
     measured_at = turn.now - asked.ago
     turn.emit(Assessed(asked.scores, asked.vitals, measured_at, by, "entered by hand"))
-    values = dict(turn.live.values)
     for metric, value in asked.vitals:
         reading = Reading(metric, value, Validity.VALID, measured_at)
-        values[metric, BY_HAND] = Newest(reading, turn.now, measured_at)
+        turn.live.values[metric, BY_HAND] = Newest(reading, turn.now, measured_at)
         turn.touched.add(metric)
-    symptom = any(score in SYMPTOMS and value > 0 for score, value in asked.scores)
-    turn.live = replace(turn.live, values=values, symptom_at=turn.now if symptom else turn.live.symptom_at)
-    if symptom:  # it makes a first reading count: every condition is looked at again
+    if any(score in SYMPTOMS and value > 0 for score, value in asked.scores):
+        turn.live.symptom_at = turn.now  # it makes a first reading count: every condition is looked at again
         turn.touched.update(Metric)
     return ""
 
@@ -309,7 +307,7 @@ PUMPED = frozenset({Metric.RATE, Metric.VOLUME, Metric.VTBI, Metric.VTBI_REMAIN}
 
 
 def _disarm(turn: Turn, asked: Disarm, by: str, accept: _Done) -> str:
-    setup = turn.setup.pump
+    setup = turn.pump_setup
     if setup is None or setup.dead_man is None:
         return "the pump has no dead man"
     accept(asked.reason[:LONGEST_TEXT] or "the dead man is taken off")

@@ -1,8 +1,13 @@
-"""What need not survive a crash: newest values, links, delays that run. Rebuilt from the devices after a start."""
+"""What need not survive a crash: newest values, links, delays that run. Rebuilt from the devices after a start.
+
+Live, PumpNow and DeviceNow aren't frozen: a step works on its own copy (dataclasses.replace for every field took half
+of its time) and nobody writes to them once the step is done.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from operator import attrgetter
 
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.durable import Account
@@ -14,7 +19,7 @@ Source = tuple[Metric, str]
 """A metric, and the device that reports it ("by-hand" for a person)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeviceNow:
     """A device. seen_at: of its last observation, None since the start; link_since: link up, down or unknown since.
 
@@ -31,8 +36,12 @@ class DeviceNow:
     identity: tuple[tuple[str, str], ...] = ()
     off: Mapping[Sensor, Nanos] = field(default_factory=dict)
 
+    def copied(self) -> "DeviceNow":
+        """Give a copy to write to."""
+        return DeviceNow(*_DEVICE(self))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class PumpNow:
     """The pump, as observed since the start. Volumes in mL, rates in mL/h.
 
@@ -48,11 +57,8 @@ class PumpNow:
     stills_since: Nanos = 0
     volume_ml: float | None = None
     volume_at: Nanos = 0
-    count: int | None = None
     resolution: float = 0.0
     rate_ml_h: float | None = None
-    rate_at: Nanos = 0
-    vtbi_left_ml: float | None = None
     rest_ml: float | None = None
     settled_ml: float | None = None
     settled: int = 0
@@ -61,7 +67,6 @@ class PumpNow:
     dead_man_asked_at: Nanos | None = None
     dead_man_wanted_at: Nanos | None = None
     alarms: frozenset[PumpAlarm] = frozenset()
-    alarmed_at: Nanos = 0
     alarm_text: str = ""
 
 
@@ -103,7 +108,8 @@ class LimitTimer:
     """One limit condition's delays, accounted up to `upto`, judged on `reading` from `source`, of use until `until`.
 
     index: of the condition in the protocol (its code may stand for other phases too). heard_at: when a usable value
-    last came. wake: when to look again though nothing comes. claim: what is held to be true now.
+    last came. wake: when to look again though nothing comes. claim: what is held to be true now. calm:
+    no row is pending or active.
     """
 
     index: int
@@ -115,9 +121,10 @@ class LimitTimer:
     until: Nanos = 0
     wake: Nanos | None = None
     claim: Claim | None = None
+    calm: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Live:
     """A bed's volatile state. started_at: of the process; inherited: conditions from before it, unconfirmed so far.
 
@@ -128,12 +135,12 @@ class Live:
 
     started_at: Nanos | None = None
     inherited: frozenset[str] = frozenset()
-    devices: Mapping[str, DeviceNow] = field(default_factory=dict)
+    devices: dict[str, DeviceNow] = field(default_factory=dict)
     pump: PumpNow = field(default_factory=PumpNow)
     account: Account = field(default_factory=Account)
-    values: Mapping[Source, Newest] = field(default_factory=dict)
-    limits: Mapping[str, LimitTimer] = field(default_factory=dict)
-    since: Mapping[str, Nanos] = field(default_factory=dict)
+    values: dict[Source, Newest] = field(default_factory=dict)
+    limits: dict[str, LimitTimer] = field(default_factory=dict)
+    since: dict[str, Nanos] = field(default_factory=dict)
     symptom_at: Nanos | None = None
     broker: bool | None = None
     listeners: bool | None = None
@@ -144,3 +151,17 @@ class Live:
     asked_at: Nanos | None = None
     watched_ml: float | None = None
     deadline: Nanos | None = None
+
+    def copied(self) -> "Live":
+        """Give a copy for a step to write to; limit timers, values and devices in it are replaced, never changed."""
+        other = Live(*_LIVE(self))
+        other.pump = PumpNow(*_PUMP(self.pump))
+        other.devices = dict(self.devices)
+        other.values = dict(self.values)
+        other.since = dict(self.since)
+        return other
+
+
+_LIVE = attrgetter(*(f.name for f in fields(Live)))
+_PUMP = attrgetter(*(f.name for f in fields(PumpNow)))
+_DEVICE = attrgetter(*(f.name for f in fields(DeviceNow)))

@@ -31,72 +31,55 @@ def observed(turn: Turn, heard: Observed) -> None:
     setup = next((device for device in turn.setup.devices if device.device == heard.device), None)
     if setup is None or not heard.observations:
         return
-    before = turn.device(heard.device)
-    refused = before.fault is not None and before.fault.kind is FaultKind.REFUSED
-    turn.set_device(
-        heard.device,
-        replace(
-            before,
-            link=LinkState.UP,
-            link_since=before.link_since if before.link is LinkState.UP else turn.now,
-            why="",
-            seen_at=turn.now,
-            fault=before.fault if refused else None,
-        ),
-    )
+    device = turn.changing(heard.device)
+    if device.link is not LinkState.UP:
+        device.link, device.link_since, device.why = LinkState.UP, turn.now, ""
+    device.seen_at = turn.now
+    if device.fault is not None and device.fault.kind is not FaultKind.REFUSED:
+        device.fault = None
     statuses = [item for item in heard.observations if isinstance(item, DeliveryReported)]
     others = [item for item in heard.observations if not isinstance(item, DeliveryReported)]
     for item in (*statuses, *others):  # readings are judged by what the pump does at the same instant
-        _take(turn, heard.device, item, is_pump=setup.is_pump)
+        _take(turn, heard.device, device, item, is_pump=setup.is_pump)
 
 
-def _take(turn: Turn, device: str, item: Observation, *, is_pump: bool) -> None:
+def _take(turn: Turn, name: str, device: DeviceNow, item: Observation, *, is_pump: bool) -> None:
+    pump = turn.live.pump
     match item:
         case Reading():
-            _reading(turn, device, item, is_pump=is_pump)
+            _reading(turn, name, item, is_pump=is_pump)
         case Identified(identity=identity):
-            turn.set_device(device, replace(turn.device(device), identity=identity))
+            device.identity = identity
         case SensorReported(sensor=sensor, state=state):
-            known = turn.device(device)
-            off = {other: since for other, since in known.off.items() if other is not sensor}
-            if state is SensorState.OFF:
-                off[sensor] = known.off.get(sensor, turn.now)
-            if off != known.off:
-                turn.set_device(device, replace(known, off=off))
+            if (state is SensorState.OFF) != (sensor in device.off):
+                others = {other: since for other, since in device.off.items() if other is not sensor}
+                device.off = {**others, sensor: turn.now} if state is SensorState.OFF else others
         case DeliveryReported(delivery=delivery):
             if is_pump:
-                turn.set_pump(_delivery(turn, turn.live.pump, delivery))
+                _delivery(turn, pump, delivery)
         case AlarmsReported(alarms=alarms, text=text):
-            pump = turn.live.pump
             if is_pump:
-                since = pump.alarmed_at if alarms and pump.alarms else turn.now
-                turn.set_pump(replace(pump, alarms=alarms, alarm_text=text[:200], alarmed_at=since))
+                pump.alarms, pump.alarm_text = alarms, text[:200]
         case DeadManReported(seconds=seconds):
             if is_pump:
-                turn.set_pump(replace(turn.live.pump, dead_man_s=seconds))
+                pump.dead_man_s = seconds
         case _:
             assert_never(item)
 
 
-def _delivery(turn: Turn, pump: PumpNow, delivery: Delivery) -> PumpNow:
+def _delivery(turn: Turn, pump: PumpNow, delivery: Delivery) -> None:
     """Count consecutive reports; an unknown delivery proves neither flow nor stillness."""
+    pump.delivery = delivery
     if delivery is Delivery.STOPPED:
-        first = pump.stills == 0
-        stills_since = turn.now if first else pump.stills_since
-        settled = (None, 0) if first else (pump.settled_ml, pump.settled)
-        return replace(
-            pump,
-            delivery=delivery,
-            runs=0,
-            stills=pump.stills + 1,
-            stills_since=stills_since,
-            settled_ml=settled[0],
-            settled=settled[1],
-        )
-    if delivery is Delivery.UNKNOWN:
-        return replace(pump, delivery=delivery, runs=0, stills=0)
-    runs_since = turn.now if pump.runs == 0 else pump.runs_since
-    return replace(pump, delivery=delivery, stills=0, runs=pump.runs + 1, runs_since=runs_since)
+        if pump.stills == 0:
+            pump.stills_since, pump.settled_ml, pump.settled = turn.now, None, 0
+        pump.runs, pump.stills = 0, pump.stills + 1
+    elif delivery is Delivery.UNKNOWN:
+        pump.runs = pump.stills = 0
+    else:
+        if pump.runs == 0:
+            pump.runs_since = turn.now
+        pump.runs, pump.stills = pump.runs + 1, 0
 
 
 def _reading(turn: Turn, device: str, reading: Reading, *, is_pump: bool) -> None:
@@ -116,7 +99,7 @@ def _reading(turn: Turn, device: str, reading: Reading, *, is_pump: bool) -> Non
     if reading.validity is Validity.VALID:
         valid_at = reading.measured_at
     newest = Newest(reading, turn.now, valid_at)
-    turn.live = replace(turn.live, values={**turn.live.values, source: newest})
+    turn.live.values[source] = newest
     turn.touched.add(reading.metric)
 
 
@@ -128,60 +111,49 @@ def _of_the_pump(turn: Turn, reading: Reading) -> Reading:
     if reading.value is None or reading.validity is not Validity.VALID:
         return reading
     if reading.metric is Metric.RATE:
-        turn.set_pump(replace(pump, rate_ml_h=reading.value, rate_at=turn.now))
-    elif reading.metric is Metric.VTBI_REMAIN:
-        turn.set_pump(replace(pump, vtbi_left_ml=reading.value))
+        pump.rate_ml_h = reading.value
     elif reading.metric is Metric.VOLUME:
-        turn.set_pump(_volume(turn, pump, reading, reading.value))
+        _volume(turn, pump, reading, reading.value)
     return reading
 
 
-def _volume(turn: Turn, pump: PumpNow, reading: Reading, value: float) -> PumpNow:
-    settled_ml, settled, settled_at = pump.settled_ml, pump.settled, pump.settled_at
+def _volume(turn: Turn, pump: PumpNow, reading: Reading, value: float) -> None:
+    pump.resolution = reading.resolution or pump.resolution
     if pump.stills:
-        same = settled_ml is not None and abs(value - settled_ml) < max(pump.resolution, reading.resolution) / 2 + 1e-9
-        settled_ml, settled, settled_at = (settled_ml, settled + 1, settled_at) if same else (value, 1, turn.now)
-    return replace(
-        pump,
-        volume_ml=value,
-        volume_at=turn.now,
-        count=reading.sequence,
-        resolution=reading.resolution or pump.resolution,
-        settled_ml=settled_ml,
-        settled=settled,
-        settled_at=settled_at,
-    )
+        same = pump.settled_ml is not None and abs(value - pump.settled_ml) < pump.resolution / 2 + 1e-9
+        if same:
+            pump.settled += 1
+        else:
+            pump.settled_ml, pump.settled, pump.settled_at = value, 1, turn.now
+    pump.volume_ml, pump.volume_at = value, turn.now
 
 
 def faulted(turn: Turn, heard: Faulted) -> None:
     """Take up what a device did wrong; only what says more than that a reading was lost is kept."""
     if heard.fault.kind in LASTING and any(device.device == heard.device for device in turn.setup.devices):
-        turn.set_device(heard.device, replace(turn.device(heard.device), fault=heard.fault, fault_at=turn.now))
+        device = turn.changing(heard.device)
+        device.fault, device.fault_at = heard.fault, turn.now
 
 
 def link_opened(turn: Turn, opened: LinkOpened) -> None:
     """Take up that the line is open, which says nothing of the device."""
-    before = turn.device(opened.device)
-    turn.set_device(opened.device, replace(before, link=LinkState.UNKNOWN, link_since=turn.now, why=""))
+    device = turn.changing(opened.device)
+    device.link, device.link_since, device.why = LinkState.UNKNOWN, turn.now, ""
     _forget_runs(turn, opened.device)
 
 
 def link_lost(turn: Turn, lost: LinkLost) -> None:
     """Take up that the line is gone; what was measured keeps its age."""
-    before = turn.device(lost.device)
-    since = before.link_since if before.link is LinkState.DOWN else turn.now
-    turn.set_device(lost.device, replace(before, link=LinkState.DOWN, link_since=since, why=lost.why[:200]))
+    device = turn.changing(lost.device)
+    if device.link is not LinkState.DOWN:
+        device.link, device.link_since = LinkState.DOWN, turn.now
+    device.why = lost.why[:200]
     _forget_runs(turn, lost.device)
 
 
 def _forget_runs(turn: Turn, device: str) -> None:
     """Two readings with a break of the line between them aren't consecutive."""
-    pump = turn.setup.pump
-    if pump is not None and pump.device == device:
-        now = turn.live.pump
-        turn.set_pump(replace(now, runs=0, stills=0, settled=0, settled_ml=None))
-
-
-def device_now(turn: Turn) -> DeviceNow | None:
-    """Give what is known of the bed's pump, None on a bed without one."""
-    return turn.device(turn.setup.pump.device) if turn.setup.pump is not None else None
+    pump = turn.live.pump
+    if turn.pump_setup is not None and turn.pump_setup.device == device:
+        pump.runs = pump.stills = pump.settled = 0
+        pump.settled_ml = None

@@ -110,7 +110,7 @@ def gates(turn: Turn) -> list[str]:
     wrong = _pump_gates(turn)
     protocol, live = turn.protocol, turn.live
     for metric in protocol.required_metrics if protocol is not None else ():
-        if current(turn.setup, live, metric, turn.now) is None:
+        if current(turn.sources, live, metric, turn.now) is None:
             wrong.append(f"no valid {FACTS[metric].word} is seen")
     somebody = live.broker is True and live.listeners is not False
     if not somebody and not turn.setup.annunciator:
@@ -121,7 +121,7 @@ def gates(turn: Turn) -> list[str]:
 
 
 def _pump_gates(turn: Turn) -> list[str]:
-    setup, pump, protocol = turn.setup.pump, turn.live.pump, turn.protocol
+    setup, pump, protocol = turn.pump_setup, turn.live.pump, turn.protocol
     if setup is None:
         return ["the bed has no pump"]
     wrong: list[str] = []

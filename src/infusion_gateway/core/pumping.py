@@ -167,6 +167,8 @@ def _restarted(turn: Turn) -> None:
     since, stop = turn.durable.unreleased_since, turn.durable.stop
     if since is None or stop is None or stop.confirmed_at is None:
         return
+    if any(claim.response is Response.STOP for claim in turn.claims.values()):
+        return  # the cause stands: it is stopped at once, by that name
     late = turn.has_come(since + RELEASE_WITHIN)
     text = f"The pump was restarted without release. Release it, or it is stopped: {stop.reason}"
     response = Response.STOP if late else Response.TELL
@@ -175,7 +177,7 @@ def _restarted(turn: Turn) -> None:
 
 def _volume_end(turn: Turn, order: Order) -> None:
     """Judge a pump that keeps the vein open: the end of the volume, or a volume that ended early."""
-    pump, setup = turn.live.pump, turn.setup.pump
+    pump, setup = turn.live.pump, turn.pump_setup
     kvo = pump.delivery is Delivery.KVO and pump.runs > 1
     full = short_enough(turn)
     since = turn.holds_since("kvo-running", kvo and full and setup is not None and not setup.stoppable)

@@ -30,7 +30,7 @@ WORDS = {
 
 def record_devices(turn: Turn) -> None:
     """Record what changed at the devices since it was last recorded."""
-    setup, pump, durable = turn.setup.pump, turn.live.pump, turn.durable
+    setup, pump, durable = turn.pump_setup, turn.live.pump, turn.durable
     for name, device in turn.live.devices.items():
         if device.identity and durable.identities.get(name) != device.identity:
             turn.emit(DeviceIdentified(name, device.identity, "the device said who it is"))

@@ -1,7 +1,5 @@
 """Session: how a case goes from phase to phase by what is observed and by time. A person starts the pump."""
 
-from dataclasses import replace
-
 from infusion_gateway.core import dose, stopping
 from infusion_gateway.core.sources import BASELINE_FOR, preferred
 from infusion_gateway.core.turn import Turn
@@ -47,13 +45,12 @@ def _purge(turn: Turn) -> None:
     """End an announced purge once it was seen to run and to stop, so that T0 isn't missed in the rest of its time."""
     pump = turn.live.pump
     if not _primed(turn):
-        if turn.live.purged:
-            turn.live = replace(turn.live, purged=False)
+        turn.live.purged = False
         return
-    if pump.runs and not turn.live.purged:
-        turn.live = replace(turn.live, purged=True)
+    if pump.runs:
+        turn.live.purged = True
     if turn.live.purged and pump.stills >= TWO:
-        turn.live = replace(turn.live, purged=False)
+        turn.live.purged = False
         turn.emit(PrimeAnnounced(turn.now, "", "the purge is over: the pump ran and stopped"))
 
 
@@ -62,10 +59,10 @@ def _armed(turn: Turn) -> None:
     if protocol is None or case is None:
         return
     if _primed(turn):
-        turn.set_pump(replace(pump, runs=0, rest_ml=pump.volume_ml))
+        pump.runs, pump.rest_ml = 0, pump.volume_ml
         return
     if not pump.runs and pump.volume_ml is not None:
-        turn.set_pump(replace(pump, rest_ml=pump.volume_ml))
+        pump.rest_ml = pump.volume_ml
     if pump.runs >= TWO:
         _start(turn)
     elif not pump.runs and turn.has_come(turn.durable.phase_since + protocol.armed_for):
@@ -94,7 +91,7 @@ def take_baseline(turn: Turn) -> None:
     """Take the newest valid vital signs as what limits over baseline refer to."""
     values = []
     for metric in VITAL_SIGNS:
-        valid = (pair[1].reading for pair in preferred(turn.setup, turn.live, metric))
+        valid = (pair[1].reading for pair in preferred(turn.sources, turn.live, metric))
         found = next(
             (r for r in valid if r.validity is Validity.VALID and r.measured_at > turn.now - BASELINE_FOR), None
         )
@@ -109,7 +106,7 @@ def _infusing(turn: Turn) -> None:
     if stop is not None and stop.confirmed_at is None:
         return  # the ladder confirms it
     kvo_ends = (
-        pump.delivery is Delivery.KVO and pump.runs >= TWO and turn.setup.pump is not None and turn.setup.pump.stoppable
+        pump.delivery is Delivery.KVO and pump.runs >= TWO and turn.pump_setup is not None and turn.pump_setup.stoppable
     )
     if (pump.stills >= TWO or kvo_ends) and dose.short_enough(turn):
         words = "keeps the vein open" if kvo_ends else "has stopped"
@@ -140,7 +137,7 @@ def restarted(turn: Turn, start: Restarted) -> None:
     if blind is not None:
         reason += f"; nobody looked for {dose.seconds(blind)}"
     turn.emit(GatewayStarted(start.version, start.same_boot, blind, reason))
-    turn.live = replace(turn.live, account=turn.durable.account)
+    dose.begin(turn)
     if start.same_boot:
         return
     if before.phase is Phase.ARMED:

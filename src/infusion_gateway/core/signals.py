@@ -75,7 +75,7 @@ def _unseen(turn: Turn, code: str) -> bool:
     live = turn.live
     if code not in live.inherited or live.started_at is None or turn.phase in CASELESS | {Phase.ABORTED}:
         return False
-    if live.pump.stills + live.pump.runs < 2 and turn.setup.pump is not None:  # noqa: PLR2004 -- two reports
+    if live.pump.stills + live.pump.runs < 2 and turn.pump_setup is not None:  # noqa: PLR2004 -- two reports
         return True
     silent = [d for d in turn.setup.devices if not d.is_pump and turn.device(d.device).seen_at is None]
     unknown = live.broker is None or live.journal_kept is None

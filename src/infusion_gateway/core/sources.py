@@ -1,11 +1,15 @@
 """Which device's value counts for a metric, and for how long a value counts at all."""
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from infusion_gateway.core.live import Live, Newest, Source
 from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Reading, Validity
 from infusion_gateway.model.session import BedSetup
 
 BY_HAND = "by-hand"
+Sources: TypeAlias = Mapping[Metric, tuple[str, ...]]
 CURRENT_FOR: Nanos = 5 * SECOND
 """A continuous value runs delays for this long after it was measured: two missed polls of a 2 s monitor."""
 SHOWN_FOR: Nanos = 10 * SECOND
@@ -14,29 +18,35 @@ BASELINE_FOR: Nanos = 15 * MINUTE
 """An intermittent value counts for this long (clinical reference E8)."""
 
 
+_USABLE_FOR = {metric: BASELINE_FOR if facts.intermittent else CURRENT_FOR for metric, facts in FACTS.items()}
+
+
 def usable_until(reading: Reading) -> Nanos:
     """Say until when a reading counts, by the age that runs from its measurement."""
-    return reading.measured_at + (BASELINE_FOR if FACTS[reading.metric].intermittent else CURRENT_FOR)
+    return reading.measured_at + _USABLE_FOR[reading.metric]
 
 
-def preferred(setup: BedSetup, live: Live, metric: Metric) -> tuple[tuple[str, Newest], ...]:
-    """Give the newest readings of a metric, the bed's preferred source first, the one by hand last."""
-    order = next((devices for listed, devices in setup.sources if listed is metric), None)
-    if order is None:
-        order = tuple(device.device for device in setup.devices)
-    found = [(device, live.values[metric, device]) for device in order if (metric, device) in live.values]
-    if (metric, BY_HAND) in live.values:
-        found.append((BY_HAND, live.values[metric, BY_HAND]))
-    if FACTS[metric].intermittent:
+def sources_of(setup: BedSetup) -> Sources:
+    """Give for each metric the devices that may report it, the bed's preferred one first, a person's hand last."""
+    every = tuple(device.device for device in setup.devices)
+    listed = dict(setup.sources)
+    return {metric: (*listed.get(metric, every), BY_HAND) for metric in Metric}
+
+
+def preferred(sources: Sources, live: Live, metric: Metric) -> tuple[tuple[str, Newest], ...]:
+    """Give the newest readings of a metric, the preferred source first; of an intermittent one the newest first."""
+    values = live.values
+    found = [(device, values[metric, device]) for device in sources[metric] if (metric, device) in values]
+    if FACTS[metric].intermittent and len(found) > 1:
         found.sort(key=lambda pair: -pair[1].reading.measured_at)
     return tuple(found)
 
 
-def choose(setup: BedSetup, live: Live, metrics: tuple[Metric, ...], now: Nanos) -> tuple[Source, Reading] | None:
+def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos) -> tuple[Source, Reading] | None:
     """Choose the reading that counts: the first valid current one, else the first questionable one, else none."""
     second_best: tuple[Source, Reading] | None = None
     for metric in metrics:
-        for device, newest in preferred(setup, live, metric):
+        for device, newest in preferred(sources, live, metric):
             reading = newest.reading
             if reading.value is None or usable_until(reading) <= now:
                 continue
@@ -47,7 +57,7 @@ def choose(setup: BedSetup, live: Live, metrics: tuple[Metric, ...], now: Nanos)
     return second_best
 
 
-def current(setup: BedSetup, live: Live, metric: Metric, now: Nanos) -> Reading | None:
+def current(sources: Sources, live: Live, metric: Metric, now: Nanos) -> Reading | None:
     """Give the valid, current reading of a metric, None without one."""
-    found = choose(setup, live, (metric,), now)
+    found = choose(sources, live, (metric,), now)
     return found[1] if found is not None and found[1].validity is Validity.VALID else None

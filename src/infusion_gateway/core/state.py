@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import evolve, fold
 from infusion_gateway.core.live import Live, Newest
-from infusion_gateway.core.sources import BY_HAND
+from infusion_gateway.core.sources import BY_HAND, Sources, sources_of
 from infusion_gateway.errors import Broken
 from infusion_gateway.model.observation import Reading, Validity
 from infusion_gateway.model.session import BedSetup, Phase
@@ -17,16 +17,17 @@ UNFINISHED = frozenset(Phase) - {Phase.IDLE, Phase.CLOSED, Phase.ABORTED}
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that deciding needs. setup never changes while the process lives."""
+    """Everything that deciding needs. setup, and sources drawn from it, never change while the process lives."""
 
     setup: BedSetup
+    sources: Sources
     durable: Durable
     live: Live
 
 
 def initial(setup: BedSetup) -> State:
     """Give the state of a bed whose journal is empty."""
-    return State(setup, Durable(), Live())
+    return State(setup, sources_of(setup), Durable(), Live())
 
 
 def restored(setup: BedSetup, durable: Durable) -> State:
@@ -44,4 +45,4 @@ def restored(setup: BedSetup, durable: Durable) -> State:
         for known in (case.by_hand if case is not None else ())
     }
     inherited = frozenset(code for code, raised in durable.conditions.items() if raised.present)
-    return State(setup, durable, Live(account=durable.account, values=values, inherited=inherited))
+    return State(setup, sources_of(setup), durable, Live(account=durable.account, values=values, inherited=inherited))

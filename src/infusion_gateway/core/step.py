@@ -1,6 +1,6 @@
 """step: the only place that decides. State, input and time in; new state, events and commands out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from infusion_gateway.core import (
@@ -57,7 +57,7 @@ def step(state: State, input: Input, now: Nanos) -> Step:  # noqa: A002 -- the w
     """Decide. Pure, deterministic, never raises on what comes from outside."""
     turn = Turn(state, now)
     if turn.live.started_at is None:
-        turn.live = replace(turn.live, started_at=now)
+        turn.live.started_at = now
     _take(turn, input)
     recording.record_devices(turn)
     dose.book(turn)
@@ -104,11 +104,11 @@ def _take(turn: Turn, taken: Input) -> None:
         case Restarted():
             session.restarted(turn, taken)
         case BrokerChanged(connected=connected, listeners=listeners):
-            turn.live = replace(turn.live, broker=connected, listeners=listeners)
+            turn.live.broker, turn.live.listeners = connected, listeners
         case JournalChanged(kept=kept, why=why):
-            turn.live = replace(turn.live, journal_kept=kept, journal_why=why[:200])
+            turn.live.journal_kept, turn.live.journal_why = kept, why[:200]
         case ClockJumped(seconds=seconds):
-            turn.live = replace(turn.live, clock_jump=(turn.now, seconds))
+            turn.live.clock_jump = (turn.now, seconds)
         case DeadlineReached():
             pass
         case _:

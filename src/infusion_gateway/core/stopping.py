@@ -4,8 +4,6 @@ A pump says nothing by acknowledging a write. A stop is confirmed by two reading
 the volume counter, for good once a step would have shown at the old rate.
 """
 
-from dataclasses import replace
-
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.dose import HOUR, seconds, short_enough
 from infusion_gateway.core.durable import StopWanted
@@ -35,7 +33,7 @@ CRASH_SLACK: Nanos = 2 * SECOND
 
 def ask(turn: Turn, then: Phase, codes: tuple[str, ...], by: str, reason: str, *, doubted: bool = False) -> None:
     """Ask the pump to stop, and begin the ladder; asking for less than is already asked changes nothing."""
-    pump, known = turn.setup.pump, turn.durable.stop
+    pump, known = turn.pump_setup, turn.durable.stop
     if pump is None:
         return
     if known is not None and known.confirmed_at is None:
@@ -45,21 +43,22 @@ def ask(turn: Turn, then: Phase, codes: tuple[str, ...], by: str, reason: str, *
         doubted = doubted or known.doubted
     rate = turn.live.pump.rate_ml_h or turn.durable.rate_ml_h
     turn.emit(StopAsked(pump.device, then, codes, by, reason, rate_ml_h=rate, doubted=doubted))
-    turn.set_pump(replace(turn.live.pump, stills=0, settled=0, settled_ml=None))
-    turn.live = replace(turn.live, asked_at=None, watched_ml=None)
+    now = turn.live.pump
+    now.stills, now.settled, now.settled_ml = 0, 0, None  # what counts is seen after the asking
+    turn.live.watched_ml = None
     _command(turn, reason)
 
 
 def _command(turn: Turn, reason: str) -> None:
-    pump = turn.setup.pump
-    turn.live = replace(turn.live, asked_at=turn.now)
+    pump = turn.pump_setup
+    turn.live.asked_at = turn.now
     if pump is not None and pump.stoppable:
         turn.command(StopInfusion(pump.device, reason))
 
 
 def claim_stopping(turn: Turn) -> None:
     """Claim what people must know of a stop that is under way."""
-    stop, pump = turn.durable.stop, turn.setup.pump
+    stop, pump = turn.durable.stop, turn.pump_setup
     if stop is None or stop.released or pump is None:
         return
     pending = stop.confirmed_at is None
@@ -111,7 +110,9 @@ def climb(turn: Turn) -> None:
             _confirm(turn, stop)
         else:
             _ask_again(turn, stop)
-    elif turn.phase is not Phase.INFUSING:
+    elif turn.phase is Phase.INFUSING or (turn.phase is Phase.PAUSED and turn.live.pump.runs):
+        turn.live.watched_ml = turn.live.pump.volume_ml  # restarted by hand, and told as that
+    else:
         _watch(turn, stop)
 
 
@@ -160,7 +161,7 @@ def _confirm(turn: Turn, stop: StopWanted) -> None:
     so_far = "" if final else ", so far"
     reason = f"the pump is seen not delivering, {seconds(after // SECOND * SECOND)} after it was asked to stop{so_far}"
     turn.emit(StopConfirmed(stop.device, provisional=not final, after=after, reason=reason))
-    turn.live = replace(turn.live, watched_ml=turn.live.pump.volume_ml)
+    turn.live.watched_ml = turn.live.pump.volume_ml
     if turn.phase is not stop.then and turn.phase in LEADING_ON:
         turn.emit(PhaseChanged(stop.then, turn.phase, stop.reason))
     if final:
@@ -187,7 +188,7 @@ def _watch(turn: Turn, stop: StopWanted) -> None:
     else:
         watched = turn.live.watched_ml
         if volume is not None and (watched is None or volume < watched):
-            turn.live = replace(turn.live, watched_ml=volume)
+            turn.live.watched_ml = volume
         if stop.provisional and _for_good(turn, stop):
             reason = "no volume step where one would have shown at the old rate: the pump has stopped"
             turn.emit(StopConfirmed(stop.device, provisional=False, after=turn.now - stop.asked_at, reason=reason))

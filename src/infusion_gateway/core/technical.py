@@ -55,7 +55,7 @@ def _by_age(turn: Turn, steps: tuple[Step, ...], since: Nanos) -> Priority | Non
 
 
 def _pump(turn: Turn) -> None:
-    setup, protocol, stop = turn.setup.pump, turn.protocol, turn.durable.stop
+    setup, protocol, stop = turn.pump_setup, turn.protocol, turn.durable.stop
     if setup is None:
         return
     device = turn.device(setup.device)
@@ -140,7 +140,7 @@ def _causes(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
 
 def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
     """Give the continuous metrics that ought to be there: the required ones, and any that was there before."""
-    pump = turn.setup.pump
+    pump = turn.pump_setup
     seen = {
         metric
         for (metric, device), newest in turn.live.values.items()
@@ -151,8 +151,10 @@ def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
 
 def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]) -> None:
     """Claim that a metric has no usable value, unless a cause of a device that gave it says so already."""
-    found = choose(turn.setup, turn.live, (metric,), turn.now)
-    sources = preferred(turn.setup, turn.live, metric)
+    found = choose(turn.sources, turn.live, (metric,), turn.now)
+    if found is not None and not turn.has_come(found[1].measured_at + steps[0].after):
+        return
+    sources = preferred(turn.sources, turn.live, metric)
     since = max((pair[1].valid_at or 0 for pair in sources), default=0)
     since = max(since, turn.live.started_at or 0, 0 if found is None else found[1].measured_at)
     names = [name for name, _ in sources if name in explained] or list(explained)
@@ -170,7 +172,7 @@ def _overdue(turn: Turn) -> None:
     protocol, case = turn.protocol, turn.durable.case
     if protocol is None or case is None or turn.phase is not Phase.INFUSING or case.t0 is None:
         return
-    sources = preferred(turn.setup, turn.live, Metric.NIBP_SYS)
+    sources = preferred(turn.sources, turn.live, Metric.NIBP_SYS)
     if not sources:
         return
     since = max(case.t0, *(pair[1].valid_at or 0 for pair in sources))
@@ -204,7 +206,7 @@ def _telling(turn: Turn) -> None:
 
 def supervise(turn: Turn) -> None:
     """Say how much the gateway sees: lost without the pump, degraded while equipment alarms."""
-    setup, level = turn.setup.pump, Supervision.OK
+    setup, level = turn.pump_setup, Supervision.OK
     if setup is not None:
         device = turn.device(setup.device)
         if device.seen_at is None or turn.has_come(device.seen_at + UNTOLD_AFTER):

@@ -1,13 +1,15 @@
-"""Turn: one step's working copy. Durable state changes only by emitting an event, so it is the journal's fold."""
+"""Turn: one step's working copy. Durable state changes only by emitting an event, so it is the journal's fold.
 
-from dataclasses import replace
+Live state is a copy of the turn's own, written to in place. protocol: what the case is held against, None without one.
+"""
 
 from infusion_gateway.core.claims import Claim
+from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import evolve
-from infusion_gateway.core.live import DeviceNow, Live, PumpNow
+from infusion_gateway.core.live import DeviceNow, Live
 from infusion_gateway.core.state import State
 from infusion_gateway.model.commands import Command
-from infusion_gateway.model.events import Event
+from infusion_gateway.model.events import CaseOrdered, Event
 from infusion_gateway.model.metric import Metric, Nanos
 from infusion_gateway.model.session import BedSetup, Phase, SessionProtocol
 
@@ -15,12 +17,28 @@ from infusion_gateway.model.session import BedSetup, Phase, SessionProtocol
 class Turn:
     """What one step has come to so far. Lives no longer than the step."""
 
-    __slots__ = ("claims", "commands", "deadline", "durable", "events", "live", "now", "setup", "touched")
+    __slots__ = (
+        "claims",
+        "commands",
+        "deadline",
+        "durable",
+        "events",
+        "live",
+        "now",
+        "protocol",
+        "pump_setup",
+        "setup",
+        "sources",
+        "touched",
+    )
 
     def __init__(self, state: State, now: Nanos) -> None:
         self.setup: BedSetup = state.setup
+        self.sources = state.sources
         self.durable = state.durable
-        self.live: Live = state.live
+        self.live: Live = state.live.copied()
+        self.protocol = _protocol(self.setup, self.durable)
+        self.pump_setup = self.setup.pump
         self.now = now
         self.events: list[Event] = []
         self.commands: list[Command] = []
@@ -32,6 +50,8 @@ class Turn:
         """Record a fact; durable state takes it up at once."""
         self.durable = evolve(self.durable, event, self.now)
         self.events.append(event)
+        if isinstance(event, CaseOrdered):
+            self.protocol = _protocol(self.setup, self.durable)
 
     def command(self, command: Command) -> None:
         """Ask the pump for something."""
@@ -59,23 +79,21 @@ class Turn:
         """Give what is known of a device."""
         return self.live.devices.get(name) or DeviceNow()
 
-    def set_device(self, name: str, device: DeviceNow) -> None:
-        """Take up what is now known of a device."""
-        self.live = replace(self.live, devices={**self.live.devices, name: device})
-
-    def set_pump(self, pump: PumpNow) -> None:
-        """Take up what is now known of the pump."""
-        self.live = replace(self.live, pump=pump)
+    def changing(self, name: str) -> DeviceNow:
+        """Give a device to write to."""
+        known = self.live.devices.get(name)
+        device = known.copied() if known is not None else DeviceNow()
+        self.live.devices[name] = device
+        return device
 
     def holds_since(self, code: str, holds: bool) -> Nanos | None:  # noqa: FBT001 -- a fact to keep time of
         """Keep the time since which a cause holds without a break; None while it doesn't."""
         known = self.live.since.get(code)
         if holds and known is None:
-            self.live = replace(self.live, since={**self.live.since, code: self.now})
+            self.live.since[code] = self.now
             return self.now
         if not holds and known is not None:
-            rest = {other: since for other, since in self.live.since.items() if other != code}
-            self.live = replace(self.live, since=rest)
+            del self.live.since[code]
             return None
         return known
 
@@ -85,14 +103,14 @@ class Turn:
         return self.durable.phase
 
     @property
-    def protocol(self) -> SessionProtocol | None:
-        """What the case is held against; None without a case."""
-        case = self.durable.case
-        if case is None:
-            return None
-        return next((p for p in self.setup.protocols if p.name == case.order.protocol), None)
-
-    @property
     def done(self) -> State:
         """The state that the step leaves behind."""
-        return State(self.setup, self.durable, replace(self.live, deadline=self.deadline))
+        self.live.deadline = self.deadline
+        return State(self.setup, self.sources, self.durable, self.live)
+
+
+def _protocol(setup: BedSetup, durable: Durable) -> SessionProtocol | None:
+    case = durable.case
+    if case is None:
+        return None
+    return next((p for p in setup.protocols if p.name == case.order.protocol), None)

@@ -81,7 +81,7 @@ def vitals(state: State, now: Nanos) -> tuple[VitalStatus, ...]:
     """Give the newest value of each metric, of the source that is preferred among those that are of use."""
     found = []
     for metric in Metric:
-        sources = preferred(state.setup, state.live, metric)
+        sources = preferred(state.sources, state.live, metric)
         if not sources:
             continue
         device, newest = next((pair for pair in sources if _of_use(pair[1].reading, now)), sources[0])
