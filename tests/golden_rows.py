@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -24,8 +25,13 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def rows(device: str, **having: object) -> list[Row]:
     """Give the rows of a device that have all these values."""
-    found = tomllib.loads((GOLDEN / f"{device}.toml").read_text())["row"]
-    return [row for row in found if all(row.get(key) == value for key, value in having.items())]
+    return [row for row in _read(device) if all(row.get(key) == value for key, value in having.items())]
+
+
+@cache
+def _read(device: str) -> list[Row]:
+    found: list[Row] = tomllib.loads((GOLDEN / f"{device}.toml").read_text())["row"]
+    return found
 
 
 def row_of(device: str, name: str) -> Row:

@@ -140,6 +140,13 @@ def test_low_perfusion_lasts_until_a_better_pulse() -> None:
     assert said == ["valid", "questionable", "questionable", "valid", "valid"]
 
 
+def test_low_perfusion_lasts_three_seconds_at_most() -> None:
+    """Pins that an oximeter which shows no colour after a red one isn't doubted for ever: doubt weakens alarms."""
+    packets = [df2(1, bits={3: 0x04}), *[df2(n) for n in range(2, 14)]]
+    said = [values(one)[Metric.SPO2][1] for one in hear(build(0, {}), *packets)]
+    assert said == [Validity.QUESTIONABLE] * 9 + [Validity.VALID] * 4
+
+
 def test_low_perfusion_ends_with_the_probe() -> None:
     """Pins that a weak pulse of before is no remark on a probe put on anew."""
     packets = [df2(1, bits={3: 0x04}), df2(2, bits={3: 0x40}), df2(3)]

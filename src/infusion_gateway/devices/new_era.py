@@ -134,7 +134,7 @@ def scan(buffer: bytes, modes: frozenset[Mode]) -> tuple[int, Frame | Fault | No
         return _scan_basic(buffer)
     if MIN_LENGTH <= buffer[1] <= MAX_LENGTH and Mode.SAFE in modes:
         return _scan_safe(buffer)
-    return 1, Fault(FaultKind.FRAMING, f"no frame of this mode: {shown(buffer)}")
+    return 1, Fault(FaultKind.FRAMING, f"no frame of this mode: {shown(buffer[:2])}")
 
 
 def parse(text: str) -> Status | Alarm | None:
@@ -199,7 +199,7 @@ def _scan_basic(buffer: bytes) -> tuple[int, Frame | Fault | None]:
         if byte == ETX:
             return end + 1, Frame(Mode.BASIC, buffer[1:end].decode("ascii"))
         if byte not in _PRINTABLE or end >= MAX_LENGTH:
-            return 1, Fault(FaultKind.FRAMING, f"no text of a reply: {shown(buffer)}")
+            return 1, Fault(FaultKind.FRAMING, f"no text of a reply: {shown(buffer[: end + 1])}")
     return 0, None
 
 

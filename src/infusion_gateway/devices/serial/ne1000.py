@@ -306,7 +306,7 @@ class Ne1000:
     def _refused(self, data: str) -> tuple[Fault, ...]:
         """Take an error. STP is not applicable to a pump that is stopped: nothing is wrong with that."""
         if not self._asked:
-            return (Fault(FaultKind.STALE_REPLY, f"an error that nothing was asked for: {data}"[:DETAIL]),)
+            return (Fault(FaultKind.STALE_REPLY, f"an error that nothing was asked for: {data!r}"[:DETAIL]),)
         question = next(iter(self._asked.values()))
         self._settle(question)
         self._wake = self._now
@@ -323,7 +323,7 @@ class Ne1000:
                 pass
             case _:
                 assert_never(question)
-        return (Fault(FaultKind.REFUSED, f"the question for {question.value} was refused: {data}"[:DETAIL]),)
+        return (Fault(FaultKind.REFUSED, f"the question for {question.value} was refused: {data!r}"[:DETAIL]),)
 
     def _timeout_read(self, seconds: int) -> tuple[Observation | Fault, ...]:
         """Report the time-out; write it where another is wanted, for at most WRITES times."""

@@ -6,8 +6,8 @@ as Nonin's OEM specifications describe them. One set of observations a packet, e
   lag further behind a fall, the display ones are held for seconds, and fast and beat-to-beat ones are too jumpy.
 * Sensor disconnected (SNSD) and sensor alarm (SNSA: plugged in, but its light gives nothing to analyse) are both probe
   off; values held from before are then invalid. 127 and 511 are missing values.
-* Artifact, out of track or a red (low) pulse signal make values questionable; red lasts until a pulse is better, since
-  colours are only set during one.
+* Artifact, out of track or a red (low) pulse signal make values questionable. Colours are only set during a pulse, so
+  red lasts until a better pulse, three seconds at most.
 
 Cautious readings where the facts are thin. The timer of format 7: how fast it counts isn't public, so it must only move
 within three seconds. The serial number: asked as mdpnp asks (opcode 74) and read as mdpnp reads (F4, one byte, nine
@@ -59,6 +59,8 @@ FRAME = 5
 MAX_GAP = SECOND
 STUCK = 9
 """So many repetitions of one packet, three seconds, are a device that hangs: no pleth is equal to the bit so long."""
+BEAT = 9
+"""A red pulse counts for so many packets, three seconds: the slowest pulse shows its colour again within that."""
 ASK_EVERY, ASKS = 2 * SECOND, 4
 MISSING_SPO2, MISSING_RATE = 127, 511
 SYNC, GREEN, RED, SNSA, OOT, ARTF, SNSD, MARK = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80
@@ -119,7 +121,7 @@ class NoninOem3:
         self._dropped = 0
         self._last: tuple[Frame, ...] = ()
         self._repeated = 0
-        self._weak = False
+        self._weak = 0
         self._asks = ASKS
         self._ask_at: Nanos = now
 
@@ -236,14 +238,14 @@ class NoninOem3:
 
     def _said(self, packet: tuple[Frame, ...], now: Nanos) -> Iterable[Observation | Fault]:
         """Read a whole packet."""
-        bits = 0
+        bits, weak = 0, max(self._weak - 1, 0)
         for frame in packet:
             bits |= frame.status
             if colour := frame.status & (RED | GREEN):
-                self._weak = colour == RED
+                weak = BEAT if colour == RED else 0
         data = [frame.data for frame in packet]
         off = bool(bits & (SNSD | SNSA))
-        self._weak = self._weak and not off
+        self._weak = 0 if off else weak
         rate = _two(data, 0) & 0x1FF
         if self._stuck(packet, has_pulse=rate != MISSING_RATE and not off):
             return (Fault(FaultKind.FROZEN, f"the same packet for the {self._repeated + 1}th time"),)
