@@ -1,5 +1,7 @@
 """The schedule of a line: one transaction at a time, drained after a time-out, stop first, identity before values."""
 
+from itertools import pairwise
+
 import pytest
 
 from bus_hands import MS, POLL, SILENCE, STOP, TIMEOUT, WHO, Drain, Hands, Scripted, unit, until_sent
