@@ -14,6 +14,8 @@ from infusion_simulators.pacing import Pacer
 from infusion_simulators.serve.ports import Port
 
 LONGEST_SLEEP_S = 1.0
+LINGER_S = 0.2
+"""After a recording's end: what is under way still arrives."""
 IDLE_S = 0.02
 """How often a key that flows (a volume) is looked at for those who wait for it."""
 
@@ -56,14 +58,15 @@ class Wire:
         playing = step is not None
         while step is not None or not playing:
             now = self.now()
-            with contextlib.suppress(OSError):  # a port that is taken meanwhile: tried again at the next turn
-                await self._plug()
             while step is not None and began + round(step.at_s * SECOND) <= now:
                 self._play(step, now)
                 step = next(steps, None)
             self._move(now)
+            with contextlib.suppress(OSError):  # a port that is taken meanwhile: tried again at the next turn
+                await self._plug()
             due = None if step is None else began + round(step.at_s * SECOND)
             await self._sleep(due)
+        await asyncio.sleep(LINGER_S)
 
     def touched(self) -> None:
         """Look again at once: somebody has changed something."""
@@ -86,17 +89,17 @@ class Wire:
         await self.port.close()
 
     async def _plug(self) -> None:
-        """Have the port open where the cable is in, and closed where it is out."""
-        if self.line.connected == self._up:
-            return
-        if self.line.connected:
-            await self.port.open(self._receive)
-        else:
+        """Have the port open where the cable is in, and closed where it is out or the port has gone."""
+        if self._up and (self.port.lost or not self.line.connected):
             await self.port.close()
             for pacer in filter(None, (self._inward, self._outward)):
                 pacer.clear()
-        self._up = self.line.connected
-        self.line.note("link", "up" if self._up else "down", self.now())
+            self._up = False
+            self.line.note("link", "down", self.now())
+        if self.line.connected and not self._up:
+            await self.port.open(self._receive)
+            self._up = True
+            self.line.note("link", "up", self.now())
 
     def _receive(self, data: bytes) -> None:
         now = self.now()

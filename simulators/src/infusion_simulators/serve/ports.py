@@ -22,6 +22,8 @@ class Port(Protocol):
 
     endpoint: str
     """What a client opens, as it is printed."""
+    lost: bool
+    """Whether it has gone by itself: a serial adapter that was pulled out."""
 
     async def open(self, heard: Heard) -> None:
         """Be there; OSError or ValueError with a sentence where that can't be."""
@@ -42,6 +44,7 @@ class Pty:
 
     path: Path
     endpoint: str = ""
+    lost: bool = False
     _master: int = -1
     _slave: int = -1
 
@@ -97,6 +100,7 @@ class Tcp:
     host: str
     port: int
     endpoint: str = ""
+    lost: bool = False
     _server: asyncio.Server | None = None
     _client: asyncio.StreamWriter | None = None
 
@@ -143,6 +147,7 @@ class Serial:
     baud: int
     framing: str
     endpoint: str = ""
+    lost: bool = False
     _serial: serial.Serial | None = None
 
     async def open(self, heard: Heard) -> None:
@@ -157,22 +162,36 @@ class Serial:
             write_timeout=0,
             exclusive=True,
         )
-        self.endpoint = self.path
+        self.endpoint, self.lost = self.path, False
         asyncio.get_running_loop().add_reader(self._serial.fileno(), self._read, heard)
 
     def write(self, data: bytes) -> None:
         """Send what the port takes at once."""
         if self._serial is not None:
-            with contextlib.suppress(serial.SerialTimeoutException):
+            try:
                 self._serial.write(data)
+            except serial.SerialTimeoutException:
+                return  # more than the port takes: lost, as on a real line
+            except OSError:
+                self._lose()
 
     async def close(self) -> None:
         """Give the port back."""
         if self._serial is not None:
-            asyncio.get_running_loop().remove_reader(self._serial.fileno())
+            if not self.lost:
+                asyncio.get_running_loop().remove_reader(self._serial.fileno())
             self._serial.close()
             self._serial = None
 
     def _read(self, heard: Heard) -> None:
-        if self._serial is not None:
+        if self._serial is None:
+            return
+        try:
             heard(self._serial.read(READ_MAX))
+        except OSError:
+            self._lose()
+
+    def _lose(self) -> None:
+        if self._serial is not None and not self.lost:
+            asyncio.get_running_loop().remove_reader(self._serial.fileno())
+            self.lost = True
