@@ -107,7 +107,8 @@ def _wire(traits: Traits) -> str:
 
 def _plain(traits: Traits) -> dict[str, Any]:
     plain = asdict(traits)
-    plain["silence_s"] = plain.pop("silence") / SECOND
+    for key in ("silence", "timeout"):
+        plain[f"{key}_s"] = plain.pop(key) / SECOND
     return plain
 
 

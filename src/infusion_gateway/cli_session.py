@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import click
+from pydantic import ValidationError
 
 from infusion_gateway.config import quantities
 from infusion_gateway.config.broker import broker_of
@@ -40,9 +41,10 @@ UNITS: dict[str, Kind] = {
 class Quantity(click.ParamType[float]):
     """A quantity with its unit; a length of time in nanoseconds, else in the kind's own unit."""
 
+    name = "quantity"
+
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self.name = f'"{kind.example}"'
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read it; what is wrong is said with the way out."""
@@ -87,16 +89,35 @@ class Measured(click.ParamType[tuple[Metric, float]]):
 
 
 SPECIAL: dict[str, dict[str, Any]] = {
-    "scores": {"type": Scored(), "multiple": True, "help": "A score, as moaa-s=5."},
-    "vitals": {"type": Measured(), "multiple": True, "help": 'Measured by hand, as nibp-sys="120 mmHg".'},
-    "since": {"type": click.IntRange(0), "help": "Which occurrence is meant: `instance` of the alarm."},
+    "scores": {"type": Scored(), "multiple": True, "metavar": "NAME=NUMBER", "help": "A score, as moaa-s=5."},
+    "vitals": {
+        "type": Measured(),
+        "multiple": True,
+        "metavar": 'NAME="VALUE UNIT"',
+        "help": 'Measured by hand, as nibp-sys="120 mmHg".',
+    },
+    "since": {"type": click.IntRange(0), "metavar": "NUMBER", "help": "Which occurrence: the alarm's `instance`."},
 }
 """Fields that are neither text nor a quantity."""
 FLAGS = {"for_at_most": "for", "since": "instance", "scores": "score", "vitals": "vital"}
 """Options that are not called like their field."""
+HELP = {
+    "reason": "Why, in words that a clinician reads.",
+    "subject": "The patient's opaque code, the same in every session; never a name.",
+    "protocol": "The session protocol's name.",
+    "code": "The alarm condition's, as spo2-low.",
+}
 
 
-@click.group()
+class InOrder(click.Group):
+    """A group that lists its commands in the order of the one list of instructions."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the instructions."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrder)
 def session() -> None:
     """Order, confirm, stop, acknowledge, assess …: what a person asks of a bed, answered by its gateway.
 
@@ -109,21 +130,22 @@ def _option(cls: type[Instruction], field: "dataclasses.Field[Any]", hint: Any) 
     if field.name == "case":
         return None
     required = field.default is dataclasses.MISSING and not (field.name == "reason" and cls in (Stop, Hold))
-    default: Any = None if required else "" if hint is str else None
-    if field.name == "subject":
-        required, default = False, ""
+    required = required and field.name != "subject"
     flag = FLAGS.get(field.name, field.name)
-    common: dict[str, Any] = {"required": required, "default": default}
+    common: dict[str, Any] = {"required": True} if required else {"default": ""} if hint is str else {}
     if field.name in SPECIAL:
         return click.Option([f"--{flag}", field.name], **SPECIAL[field.name])
     if hint is str:
-        return click.Option([f"--{flag}", field.name], metavar="TEXT", **common)
+        return click.Option([f"--{flag}", field.name], metavar="TEXT", help=HELP.get(field.name), **common)
     kind = quantities.DURATION
     for ending, found in UNITS.items():
         if field.name.endswith(ending):
             flag, kind = field.name.removesuffix(ending), found
             break
-    return click.Option([f"--{flag}", field.name], type=Quantity(kind), help=f"{kind.name}, with its unit.", **common)
+    said = f"{kind.name[:1].upper()}{kind.name[1:]}, with its unit."
+    return click.Option(
+        [f"--{flag}", field.name], type=Quantity(kind), metavar=f'"{kind.example}"', help=said, **common
+    )
 
 
 def _common() -> list[click.Parameter]:
@@ -144,6 +166,7 @@ def _common() -> list[click.Parameter]:
         click.Option(
             ["--patience", "patience"],
             type=Quantity(quantities.DURATION),
+            metavar='"10 s"',
             default="10 s",
             show_default=True,
             help="How long to wait for the answer.",
@@ -154,20 +177,19 @@ def _common() -> list[click.Parameter]:
 def _command(name: str, cls: type[Instruction]) -> click.Command:
     hints = get_type_hints(cls)
     own = [_option(cls, field, hints[field.name]) for field in dataclasses.fields(cls)]
-    text = (cls.__doc__ or "").removeprefix(f"{name}: ").strip()
+    said = (cls.__doc__ or "").removeprefix(f"{name}: ").split(". ")[0].rstrip(".")
     case = click.Option(
         ["--case"],
         metavar="CODE",
-        required="case" in hints,
-        default=None if "case" in hints else "",
+        **({"required": True} if "case" in hints else {"default": ""}),
         help="The case that is meant, an opaque code; never a name.",
     )
     return click.Command(
         name,
         callback=_caller(name, cls),
         params=[*(o for o in own if o is not None), case, *_common()],
-        help=text[:1].upper() + text[1:],
-        short_help=text.split(". ")[0].rstrip("."),
+        help=f"{said[:1].upper()}{said[1:]}.",
+        short_help=said,
     )
 
 
@@ -192,10 +214,14 @@ def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any])
         checked(given["bed"])
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    payload = write_instruction(
-        instruction, by=given["by"], identity=identity, case=case, station=station, utc_ns=time.time_ns()
-    )
-    read_back = parse_instruction(name, payload)
+    try:
+        payload = write_instruction(
+            instruction, by=given["by"], identity=identity, case=case, station=station, utc_ns=time.time_ns()
+        )
+    except ValidationError as error:
+        said = error.errors(include_url=False)[0]
+        raise click.UsageError(f"--{said['loc'][0]}: {said['msg']}") from None
+    read_back = parse_instruction(name, payload)  # as the gateway will: what it can't read is told here and now
     if isinstance(read_back, Refusal):
         raise click.UsageError(read_back.reason)
     patience: Nanos = given["patience"]
@@ -212,7 +238,7 @@ def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any])
     answer = asyncio.run(asked)
     if answer is None:
         click.echo(
-            f"no answer within {quantities.show(patience)}: whether {name} took effect is not known; look at the bed",
+            f"no answer in {quantities.show(patience)}: whether {name} took effect is not known; look at the bed",
             err=True,
         )
         sys.exit(1)

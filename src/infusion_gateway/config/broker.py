@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from infusion_gateway.config.document import Document, Report, absolute
-from infusion_gateway.config.schema import BrokerTable
+from infusion_gateway.config.schema import BrokerTable, is_host
 from infusion_gateway.config.settings import BrokerSettings
 
 LONGEST_SECRET = 1024
@@ -70,7 +70,7 @@ def _url(text: str, report: Report) -> tuple[SplitResult | None, int]:
     except ValueError as error:
         report.add(at, f"no address of a broker: {error}", form)
         return None, 0
-    if url.scheme not in PORTS or not url.hostname or not port or any(c.isspace() for c in text):
+    if url.scheme not in PORTS or not url.hostname or not is_host(url.hostname) or not port:
         report.add(at, f"{text[:80]!r} is no address of a broker", form)
         return None, 0
     if url.username is not None or url.path not in ("", "/") or url.query or url.fragment:

@@ -3,6 +3,7 @@
 What one key alone can get wrong is refused here; what keys say of each other is resolved in `load`.
 """
 
+import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,8 @@ RESERVED = ("stations", "availability", "heartbeat", "do")
 """Names that the topics use for themselves (docs/mqtt.md)."""
 LAST_PORT = 65535
 LONGEST_PATH = 1024
+LONGEST_HOST = 253
+LABEL = re.compile("[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 NAME = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
 METRICS = {facts.word: metric for metric, facts in FACTS.items()}
 """Every metric by its word, as people name it."""
@@ -53,9 +56,19 @@ def _framing(text: str) -> str:
     return text
 
 
+def is_host(text: str) -> bool:
+    """Say whether this is an IP address, or a host's name that a resolver can be asked for (RFC 1123, 2.1)."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return len(text) <= LONGEST_HOST and all(LABEL.fullmatch(label) for label in text.removesuffix(".").split("."))
+    return True
+
+
 def _host_port(text: str) -> str:
     host, _, port = text.rpartition(":")
-    if not host or not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]", host) or not _port(port):
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not is_host(bare) or (":" in bare and bare == host) or not _port(port):
         raise wrong(f"{text[:80]!r} is no address", 'Write "HOST:PORT", like "10.0.0.7:502"; an IPv6 host in brackets')
     return text
 
