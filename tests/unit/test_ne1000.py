@@ -207,7 +207,6 @@ def test_answers_that_are_all_late_say_nothing() -> None:
     """Pins that a pump whose every answer comes 0.4 s late, over minutes, yields no value at all, only faults."""
     talk, said = Talk(), []
     talk.settle()
-    texts = {"VER": VERSION, "SAF": "S0", "DIS": "II1.000W0.000ML", "RAT": "I45.00MH"}
     for _ in range(300):
         talk.mode = Mode.BASIC
         talk.now = max(talk.now, talk.driver.next_due() or 0)
@@ -217,24 +216,64 @@ def test_answers_that_are_all_late_say_nothing() -> None:
         said += talk.driver.receive(NoAnswer(request), talk.now)
         if request.data[0] != 2:  # a pump in basic mode
             talk.now += 150 * MS
-            said += talk.driver.receive(Bytes(reply("00" + texts[request.data[1:4].decode()], Mode.BASIC)), talk.now)
+            said += talk.driver.receive(Bytes(reply("00" + TEXTS[request.data[1:4].decode()], Mode.BASIC)), talk.now)
     assert not [one for one in said if not isinstance(one, Fault)]
 
 
-@pytest.mark.parametrize("late", ["DIS", "RAT"])
-def test_an_overtaken_answer_comes_too_late(late: str) -> None:
-    """Pins that even an answer overtaken by those after it, up to a second late, isn't read as a fresh one."""
+TEXTS = {"VER": VERSION, "SAF": "S0", "DIS": "II1.000W0.000ML", "RAT": "I45.00MH"}
+
+
+@pytest.mark.parametrize(("lost", "other"), [("DIS", "RAT"), ("RAT", "DIS")])
+def test_an_overtaken_answer_finds_nobody_waiting(lost: str, other: str) -> None:
+    """Pins that what was lost isn't asked for three seconds, in which its late answer is nobody's; the other tells."""
     talk = Talk()
     talk.settle()
-    while talk.ask() != late:
-        talk.answer("II1.000W0.000ML")
+    while (command := talk.ask()) != lost:
+        talk.answer(TEXTS[command])
+    talk.silence()
+    lost_at, asked = talk.now, []
+    while (command := talk.ask()) != lost:
+        asked.append(command)
+        assert any(isinstance(one, DeliveryReported) for one in talk.answer(TEXTS[command]))
+    assert talk.now - lost_at == pytest.approx(3 * SECOND, abs=SECOND)
+    assert asked.count(other) >= 2
+
+
+def test_a_lost_answer_that_came_late_is_lost_no_more() -> None:
+    """Pins that its question is asked again with the next poll, once the late answer is there and thrown away."""
+    talk = Talk()
+    talk.settle()
+    assert talk.ask() == "DIS"
+    talk.silence()
     lost_at = talk.now
+    assert kinds(talk.answer("II1.000W0.000ML")) == [FaultKind.STALE_REPLY]
+    while (command := talk.ask()) != "DIS":
+        talk.answer(TEXTS[command])
+    assert talk.now - lost_at <= SECOND
+
+
+def test_what_the_pump_does_is_not_read_from_an_answer_that_may_be_old() -> None:
+    """Pins that VER, asked again after it was lost, tells who answers and not whether the pump delivers."""
+    talk = Talk()
+    talk.settle()
+    talk.take(talk.driver.identify())
     talk.silence()
     assert talk.ask() == "VER"
-    talk.answer(VERSION)
-    assert talk.ask() == "SAF"
-    talk.answer("S0")
-    assert (talk.driver.next_due() or 0) >= lost_at + SECOND
+    assert [type(one) for one in talk.answer(VERSION)] == [Identified]
+
+
+def test_a_time_out_that_may_be_old_is_read_again() -> None:
+    """Pins that a dead man isn't judged by an answer which may be of an earlier time, and is judged soon."""
+    talk = Talk()
+    talk.settle()
+    talk.take(talk.driver.dead_man(20))
+    talk.silence()
+    assert talk.take(talk.driver.dead_man(20)) == "SAF"
+    assert not [one for one in talk.answer("S0") if isinstance(one, DeadManReported)]
+    lost_at = talk.now
+    while (command := talk.ask()) != "SAF20":
+        talk.answer(TEXTS[command])
+    assert talk.now - lost_at < 4 * SECOND
 
 
 def test_an_answer_said_twice_is_read_once() -> None:

@@ -4,9 +4,10 @@ The protocol and its sources: devices/new_era.py. The manuals print NOT FOR CLIN
 read cautiously: the turnaround isn't stated, so it gets 250 ms on top of the time that the bytes take on the line. In
 basic mode nothing protects a reply's digits: safe mode (a time-out above 0), which has a CRC, is to be preferred.
 
-A late answer is never taken for another's. Its form says what it answers, and no two questions here have answers
-of one form. After any lost answer VER is asked first: a pump answers in order, so once it has answered VER, no older
-answer can still come; a poll that was lost waits a second besides.
+A late answer is never taken for another's. Its form says what it answers, and no two questions here have answers of
+one form. After any lost answer VER is asked first: a pump answers in order, so that once it has answered VER, no older
+answer can still come. For where that order doesn't hold (a network in between), what was lost isn't asked again before
+its answer came late or three seconds are over; the other questions tell meanwhile what the pump does.
 
 The mode is found by asking VER in one framing and then in the other, which changes nothing in the pump: in safe mode it
 ignores what is no packet, and in basic mode it answers "?" once, for the bytes of a packet that it took for text.
@@ -38,6 +39,8 @@ POLL = SECOND
 TURNAROUND = SECOND // 4
 MAX_GAP = SECOND // 2
 """Inter-byte time-out of the protocol, manual p. 34."""
+LATEST = 3 * SECOND
+"""A lost answer may still come for so long."""
 FORGOTTEN = 5 * SECOND
 """An answer that nobody reported lost within this time is lost."""
 IMPATIENT = 3
@@ -103,11 +106,13 @@ class Ne1000:
         self._missed = 0
         self._ignored = 0
         self._doubt = False
+        self._late: dict[Question, Nanos] = {}
         self._letter = ""
         self._last: Status | None = None
         self._todo = [Question.VERSION]
         self._wake = now
         self._next_poll = now
+        self._unread = True  # the time-out: to be read as soon as that can be done
         self._wanted: int | None = None
         self._writes = 0
 
@@ -144,8 +149,7 @@ class Ne1000:
             self._give_up(question)
         if not self._todo:
             self._next_poll = self._next_poll + POLL if self._next_poll + POLL > now else now + POLL
-            self._todo = [*self._doubt * [Question.VERSION], Question.DISPENSED, Question.RATE]
-            self._doubt = False
+            self._todo = self._polls()
         return (self._ask(self._todo.pop(0)),)
 
     def stop(self) -> tuple[Request, ...]:
@@ -157,7 +161,7 @@ class Ne1000:
         """Read SAF; written only where it differs, and read back. 0: no time-out, basic mode. () outside 0 to 255."""
         if not 0 <= seconds <= new_era.LONGEST_TIMEOUT:
             return ()
-        self._wanted, self._writes = seconds, 0
+        self._wanted, self._writes, self._unread = seconds, 0, True
         return (self._ask(Question.TIMEOUT),)
 
     def receive(self, reply: Reply, now: Nanos) -> tuple[Observation | Fault, ...]:
@@ -188,27 +192,35 @@ class Ne1000:
         self._asked_at = self._now
         return SendBytes(data, self.traits.timeout)
 
+    def _polls(self) -> list[Question]:
+        """Give what to ask this second: nothing whose earlier answer may still come; VER where that leaves nothing."""
+        wanted = [Question.DISPENSED, Question.RATE] + [Question.TIMEOUT] * self._unread
+        polls = [q for q in wanted if not self._may_be_late(q)]
+        first = [Question.VERSION] if self._doubt or not polls else []
+        self._doubt = False
+        return first + polls
+
     def _give_up(self, question: Question) -> None:
         """Expect no answer to it any more: a lost or changed mode is found out by asking in the other framing."""
         self._framer.clear()
+        self._late[question] = self._now + LATEST
         if self._mode is None:
             self._guess = _other(self._guess)
         elif self._missed > 0 or question is Question.SET_TIMEOUT:
             self._guess, self._mode = _other(self._mode), None
         elif question is Question.STOP:
             self._guess, self._mode = self._mode, None
-        self._unsure(question)
+        self._unsure()
 
-    def _unsure(self, question: Question) -> None:
-        """Ask VER before all else: at once after a first loss, then every second time a second later.
-
-        After a lost poll the next waits a second: even a reply that overtook another comes too late to be taken for it.
-        """
+    def _unsure(self) -> None:
+        """Ask VER before all else: at once after a first loss, then every second time a second later."""
         self._missed += 1
         self._wake = self._now if self._missed % 2 else self._now + POLL
-        if question in {Question.DISPENSED, Question.RATE}:
-            self._next_poll = max(self._next_poll, self._now + POLL)
         self._todo = [q for q in self._todo if q is Question.STOP] + [Question.VERSION]
+
+    def _may_be_late(self, question: Question) -> bool:
+        """Whether an answer to it may be that of an earlier time it was asked."""
+        return self._late.get(question, self._now) > self._now
 
     # --- hearing
 
@@ -233,14 +245,15 @@ class Ne1000:
                 assert_never(said)
 
     def _status(self, said: Status) -> tuple[Observation | Fault, ...]:
-        """Take a reply that is no alarm: what the pump does, and an error or an answer."""
-        does: tuple[Observation | Fault, ...] = (DeliveryReported(said.delivery), *self._noted(said.letter))
+        """Take a reply that is no alarm: an error or an answer, and what the pump does unless that may be old."""
         if said.data.startswith("?"):
-            return (*does, *self._refused(said.data))
+            asked = next(iter(self._asked.values()), None)
+            return (*self._does(said, asked), *self._refused(asked, said.data))
         question = self._question(said.data)
         if question is None:
             return (_unexpected(said.data),)
         if question not in self._asked.values():
+            self._late.pop(question, None)
             if said == self._last:
                 return (Fault(FaultKind.UNEXPECTED, f"said twice: {said.data!r}"[:DETAIL]),)
             self._doubt = True
@@ -249,18 +262,19 @@ class Ne1000:
         self._last = said
         self._missed = self._ignored = 0
         self._wake = self._now
-        return (*self._answer(question, said), *does)
+        return (*self._answer(question, said), *self._does(said, question))
 
     def _settle(self, question: Question) -> None:
         """Expect this answer no more, in whatever framing it was asked."""
         self._asked = {key: asked for key, asked in self._asked.items() if asked is not question}
 
-    def _noted(self, letter: str) -> tuple[Fault, ...]:
-        """Note once that the pump began to withdraw: no order for an infusion ever says so."""
-        before, self._letter = self._letter, letter
-        if letter == "W" and before != "W":
-            return (Fault(FaultKind.UNEXPECTED, "the pump is withdrawing"),)
-        return ()
+    def _does(self, said: Status, question: Question | None) -> tuple[Observation | Fault, ...]:
+        """Say what the pump does; once that it began to withdraw, since no order for an infusion ever says so."""
+        if question is None or self._may_be_late(question):
+            return ()
+        before, self._letter = self._letter, said.letter
+        noted = (Fault(FaultKind.UNEXPECTED, "the pump is withdrawing"),) if said.letter == "W" != before else ()
+        return (DeliveryReported(said.delivery), *noted)
 
     def _question(self, data: str) -> Question | None:
         """Say which question a reply's data answers: by its form, and where it has none, which change was asked."""
@@ -273,10 +287,10 @@ class Ne1000:
             case Question.STOP:
                 return ()
             case Question.SET_TIMEOUT:
-                self._todo.insert(0, Question.TIMEOUT)
+                self._ask_next(Question.TIMEOUT)
                 return ()
             case Question.VERSION:
-                self._todo = [Question.TIMEOUT, *(q for q in self._todo if q is not Question.TIMEOUT)]
+                self._ask_next(Question.TIMEOUT)
                 model, version = new_era.model_and_version(said.data)
                 pairs = (("vendor", TRAITS.vendor), ("model", model), ("version", version))
                 return (Identified((*pairs, ("address", str(self._address)))),)
@@ -301,13 +315,18 @@ class Ne1000:
         """Put a question first that the pump didn't act on; after a few times in a row, not before a second is over."""
         self._ignored += 1
         self._wake = self._now if self._ignored < IMPATIENT else self._now + POLL
-        self._todo = [question, *(q for q in self._todo if q is not question)]
+        self._ask_next(question)
 
-    def _refused(self, data: str) -> tuple[Fault, ...]:
+    def _ask_next(self, question: Question) -> None:
+        """Put a question before all others, unless an earlier answer to it may still come."""
+        self._unread = self._unread or question is Question.TIMEOUT
+        first = [] if self._may_be_late(question) and question is not Question.STOP else [question]
+        self._todo = first + [q for q in self._todo if q is not question]
+
+    def _refused(self, question: Question | None, data: str) -> tuple[Fault, ...]:
         """Take an error. STP is not applicable to a pump that is stopped: nothing is wrong with that."""
-        if not self._asked:
+        if question is None:
             return (Fault(FaultKind.STALE_REPLY, f"an error that nothing was asked for: {data!r}"[:DETAIL]),)
-        question = next(iter(self._asked.values()))
         self._settle(question)
         self._wake = self._now
         match question:
@@ -318,7 +337,7 @@ class Ne1000:
             case Question.SET_TIMEOUT:
                 self._wanted = None
             case Question.VERSION | Question.DISPENSED | Question.RATE:
-                self._unsure(question)
+                self._unsure()
             case Question.TIMEOUT:
                 pass
             case _:
@@ -327,6 +346,9 @@ class Ne1000:
 
     def _timeout_read(self, seconds: int) -> tuple[Observation | Fault, ...]:
         """Report the time-out; write it where another is wanted, for at most WRITES times."""
+        if self._may_be_late(Question.TIMEOUT):
+            return ()
+        self._unread = False
         self._todo = [q for q in self._todo if q is not Question.SET_TIMEOUT]
         said = DeadManReported(seconds)
         if self._wanted in {None, seconds}:
