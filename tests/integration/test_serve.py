@@ -55,9 +55,9 @@ class Served:
 
 @contextmanager
 def serving(*arguments: str | Path, command: str = "serve") -> Iterator[Served]:
-    """Run `infusion-sim serve …` with a control address; it must end within a second of SIGTERM."""
+    """Run `infusion-sim serve …` with a control address; it must end in silence within a second of SIGTERM."""
     whole = [SIM, command, *map(str, arguments), "--control", "127.0.0.1:0"]
-    with subprocess.Popen(whole, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Served(process)
         finally:
@@ -65,6 +65,8 @@ def serving(*arguments: str | Path, command: str = "serve") -> Iterator[Served]:
             process.terminate()
             assert process.wait(5) == 0
             assert time.monotonic() - began < 1.0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
 
 
 def exchange(port: serial.Serial, question: bytes, length: int) -> bytes:
@@ -184,6 +186,18 @@ def test_several_units_share_a_line() -> None:
         assert served.ask("POST", "/press", {"key": "1.start"})[1]["1"]["delivery"] == "infusing"
         status, answer = served.ask("POST", "/press", {"key": "start"})
         assert (status, answer["error"]) == (422, "start: name the unit, as in 1.start")
+
+
+def test_it_ends_while_it_is_talked_to() -> None:
+    """Pins that an open client and an open `wait` hold up no end, and nothing is printed about them."""
+    with serving("ne1000", "--tcp", "127.0.0.1:0") as served:
+        host, _, port = served.control.rpartition(":")
+        with connect(served) as client, socket.create_connection((host, int(port)), timeout=3) as waiting:
+            waiting.sendall(b"GET /wait?condition=delivery=bolus&timeout_s=100 HTTP/1.1\r\n\r\n")
+            client.sendall(b"0\r")
+            assert client.recv(100) == b"\x0200A?R\x03"
+            served.process.terminate()
+            assert served.process.wait(1) == 0
 
 
 def test_a_serial_port_is_served(tmp_path: Path) -> None:

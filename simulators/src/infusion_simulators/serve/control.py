@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 from infusion_simulators.device import Value
 from infusion_simulators.line import parse_condition
 from infusion_simulators.serve import Wire
+from infusion_simulators.serve.ports import listen
 
 HEAD_MAX, BODY_MAX = 8192, 65_536
 CONNECTIONS_MAX = 32
@@ -54,7 +55,7 @@ class Control:
 
     async def open(self, host: str, port: int) -> str:
         """Listen; give HOST:PORT as it really is. OSError where that can't be."""
-        self._server = await asyncio.start_server(self._serve, host, port, limit=HEAD_MAX)
+        self._server = await listen(self._serve, host, port, HEAD_MAX)
         return f"{host}:{self._server.sockets[0].getsockname()[1]}"
 
     async def close(self) -> None:

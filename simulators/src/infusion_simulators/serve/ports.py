@@ -6,7 +6,7 @@ import errno
 import os
 import termios
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -15,6 +15,19 @@ import serial
 
 READ_MAX = 4096
 Heard: TypeAlias = Callable[[bytes], None]
+Streams: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+
+
+async def listen(serve: Streams, host: str, port: int, limit: int = READ_MAX) -> asyncio.Server:
+    """Listen on TCP, a task of ours for each client: asyncio's own complain on stderr where the end cancels them."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return await asyncio.start_server(accept, host, port, limit=limit)
 
 
 class Port(Protocol):
@@ -117,7 +130,7 @@ class Tcp:
             if self._client is writer:
                 self._drop()
 
-        self._server = await asyncio.start_server(serve, self.host, self.port)
+        self._server = await listen(serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         self.endpoint = f"{self.host}:{self.port}"
 
