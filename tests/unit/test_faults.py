@@ -163,6 +163,21 @@ def test_freeze_answers_as_it_did_first() -> None:
     assert ask(faulty, b"a", 4 * SECOND) == b"6:a;"
 
 
+def test_a_frozen_answer_keeps_its_transaction() -> None:
+    """Pins that where answers repeat the question's first bytes (Modbus TCP), the frozen ones repeat the new ones."""
+
+    class Tagged(Echo):
+        def receive(self, data: bytes, _now: Nanos) -> None:
+            self.count += 1
+            self.out += data[:2] + b"%d" % self.count
+
+    faulty = Faulty(Tagged(), Random(1), echoed=2)
+    faulty.fault("freeze", {}, 0)
+    assert ask(faulty, b"\x00\x01read", 0) == b"\x00\x011"
+    assert ask(faulty, b"\x00\x02read", SECOND) == b"\x00\x021"
+    assert ask(faulty, b"\x00\x03other", 2 * SECOND) == b"\x00\x033"
+
+
 def test_freeze_tells_a_torn_question_from_two() -> None:
     """Pins that a question to somebody else, unanswered here, doesn't become part of the next one."""
 

@@ -14,8 +14,8 @@ from infusion_simulators.device import SECOND, Commanded, Dialect, Nanos, Obedie
 
 QUEUE_MAX = 256
 """Answers held back at most; what is beyond is lost."""
-MEMORY_MAX = 64
-"""Questions whose frozen answers are remembered."""
+MEMORY_MAX = 256
+"""Questions whose frozen answers are remembered; a host that asks more different ones gets live answers to the rest."""
 QUESTION_MAX = 512
 PARAMETER_MAX = 86_400.0
 BURST: Nanos = SECOND // 20
@@ -89,11 +89,15 @@ def checked(name: str, given: Mapping[str, float], now: Nanos) -> Fault:
 
 
 class Faulty:
-    """A dialect with faults, itself a dialect. `chance` is the only source of randomness: same seed, same faults."""
+    """A dialect with faults, itself a dialect. `chance` is the only source of randomness: same seed, same faults.
 
-    def __init__(self, inner: Dialect, chance: Random) -> None:
+    `echoed` is how many leading bytes an answer repeats from its question, whatever it says: Modbus TCP's transaction.
+    """
+
+    def __init__(self, inner: Dialect, chance: Random, echoed: int = 0) -> None:
         self._inner = inner
         self._chance = chance
+        self._echoed = echoed
         self._faults: dict[str, Fault] = {}
         self._queue: list[tuple[Nanos, int, bytes]] = []
         self._count = 0
@@ -240,8 +244,8 @@ class Faulty:
         self._question.clear()
         if "silent" in self._faults or self._off or not self.connected or self._hit("drop"):
             return
-        if "freeze" in self._faults and (question in self._memory or len(self._memory) < MEMORY_MAX):
-            answer = self._memory.setdefault(question, answer)
+        if "freeze" in self._faults:
+            answer = self._frozen(question, answer)
         if self._hit("truncate"):
             answer = answer[: self._chance.randrange(len(answer))]
         if self._hit("corrupt"):
@@ -252,6 +256,13 @@ class Faulty:
         self._hold(answer, due)
         if self._hit("duplicate"):
             self._hold(answer, due)
+
+    def _frozen(self, question: bytes, answer: bytes) -> bytes:
+        """Give what was first answered to that question."""
+        tag, asked = question[: self._echoed], question[self._echoed :]
+        if asked in self._memory or len(self._memory) < MEMORY_MAX:
+            return tag + self._memory.setdefault(asked, answer[len(tag) :])
+        return answer
 
     def _hit(self, name: str) -> bool:
         fault = self._faults.get(name)

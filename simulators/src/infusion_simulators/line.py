@@ -17,6 +17,8 @@ from infusion_simulators.faults import Faulty
 UNITS_MAX = 32
 UNIT_MAX = 247
 ENTRIES_MAX = 2000
+TRANSACTION_BYTES = 2
+"""Each Modbus TCP answer begins with its question's transaction number."""
 _SPEC = re.compile(r"([a-z0-9_]+)(?:@(\d{1,3}))?", re.ASCII)
 _CONDITION = re.compile(r"([a-z0-9_.]+)([=<>])(.*)", re.ASCII)
 
@@ -97,7 +99,9 @@ def build(specs: tuple[str, ...], wire: Wire, seed: int, now: Nanos) -> "Line":
             raise ValueError(f"{spec}: {match[1]} has no unit")
         names[unit] = match[1]
         device = dialects.create(match[1], Settings(wire, unit, now), seed + unit)
-        units[unit] = Faulty(device, Random(f"{seed}/{unit}"))  # noqa: S311 - faults that can be repeated, no secrets
+        chance = Random(f"{seed}/{unit}")  # noqa: S311 - faults that can be repeated, no secrets
+        echoed = TRANSACTION_BYTES if description.shares_line and wire is Wire.TCP else 0
+        units[unit] = Faulty(device, chance, echoed)
     if len(units) > 1 and not all(dialects.describe(name).shares_line for name in names.values()):
         raise ValueError("only devices with units (Modbus) can share a line")
     first = dialects.describe(next(iter(names.values())))
