@@ -211,6 +211,33 @@ def test_what_it_refuses(command: str, error: str) -> None:
     assert host.pump.state() == before
 
 
+def test_volume_and_its_unit() -> None:
+    """Pins VOL: its unit by the syringe or by command, its target held in it, and what DIS then counts in."""
+    host = Host()
+    assert host.ask("0VOL") == "00S0.000ML"
+    assert host.ask("0DIA 10.00") == "00S"
+    assert host.ask("0VOL 500") == "00S"
+    assert host.ask("0VOL") == "00S500.0UL"
+    assert host.pump.state()["vtbi_ml"] == 0.5
+    assert host.ask("0VOL ML") == "00S"
+    assert host.pump.state()["vtbi_ml"] == 500.0
+    assert host.ask("0DIS") == "00SI0.000W0.000ML"
+    host.ask("0VOL 0")
+    assert host.pump.state()["vtbi_ml"] is None
+
+
+def test_the_fifth_digit_is_refused_at_the_keypad_too() -> None:
+    """Pins that a rate the syringe can't have is refused with its limits, and a finer one is rounded."""
+    host = Host()
+    with pytest.raises(ValueError, match="the limits of this syringe"):
+        host.pump.press("rate=1800", 0)
+    host.pump.press("rate=12.3456", 0)
+    assert host.ask("0RAT") == "00S12.35MH"
+    assert host.pump.state()["rate_ml_h"] == 12.35
+    assert host.ask("*ADR 100") == "00S?OOR"
+    assert host.ask("0PHN") == "00S01"
+
+
 def test_addresses() -> None:
     """Pins that a pump answers its own address alone, with or without a leading zero, and the system prefix."""
     host = Host()
