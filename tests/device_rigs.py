@@ -4,6 +4,7 @@ A driver without golden rows, or a serial one without a rig here, fails the suit
 """
 # ruff: noqa: ARG002 (each rig leaves out what its device has no use for)
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,22 +52,30 @@ class Ne1000Rig:
     def reply(self, request: Request, now: Nanos) -> Reply | None:
         """Answer VER, DIS, RAT, SAF and STP."""
         assert isinstance(request, SendBytes)
-        safe = request.data[0] == 0x02
-        said_safe = self._seconds > 0
-        text = (request.data[2:-3] if safe else request.data[:-1]).decode()
-        command, argument = text.lstrip("0123456789")[:3], text.lstrip("0123456789")[3:]
-        if safe != said_safe:
+        text = self._heard(request.data)
+        if text is None:
             return NoAnswer(request)
+        found = re.fullmatch(r"\d{1,2}(VER|DIS|RAT|STP|SAF)(?:(?<=SAF)(\d{1,3}))?", text)
+        if found is None:
+            return Bytes(self._wrapped("00" + self._status() + "?"))
+        command, argument = found[1], found[2]
         if command == "STP":
             self._stopped = True
         if argument:
             self._seconds = int(argument)
         return Bytes(self._wrapped("00" + self._status() + self._data(command, argument)))
 
+    def _heard(self, data: bytes) -> str | None:
+        """Give the text that a pump in this mode makes of the bytes: the packet in them, or all up to the first CR."""
+        if self._seconds > 0:
+            found = re.search(rb"\x02.(\d+[A-Z]{3}\d*)..\x03", data, re.DOTALL)
+            return found[1].decode() if found else None
+        return "".join(chr(b) for b in data.partition(b"\r")[0] if b > 0x20).upper() if b"\r" in data else None
+
     def _status(self) -> str:
         return "P" if self._stopped else "I"
 
-    def _data(self, command: str, argument: str) -> str:
+    def _data(self, command: str, argument: str | None) -> str:
         if command == "SAF":
             return "" if argument else str(self._seconds)
         row = next((r for r in rows("ne1000", direction="device", mode="basic", answers=command)), None)

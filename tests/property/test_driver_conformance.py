@@ -179,7 +179,7 @@ class Bedside:
                 self.send(request)
             due = self.driver.next_due()
             tick = self.now + SECOND // 3 if streamed or due is None else max(due, self.now + 1)
-            self.now = min(tick, end)
+            self.now = max(self.now, min(tick, end))
         return self.said[before:]
 
 

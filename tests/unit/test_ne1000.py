@@ -27,6 +27,7 @@ from infusion_gateway.model.observation import (
 Said = tuple[Observation | Fault, ...]
 MS = SECOND // 1000
 VERSION = "SNE1000V3.928"
+COMMANDS = ["VER", "DIS", "RAT", "SAF", "STP", "SAF0", "SAF10", "SAF20"]
 
 
 def reply(text: str, mode: Mode) -> bytes:
@@ -49,13 +50,13 @@ class Talk:
         return self.take(self.driver.due(self.now))
 
     def take(self, requests: tuple[Request, ...]) -> str:
-        """Send a single request; the mode in which it was asked is held against the pump's."""
+        """Send a single request; it is held against the pump's mode: some packet or line of it must be for that."""
         (request,) = requests
         assert isinstance(request, SendBytes)
         self.sent = request
-        safe = request.data[0] == 2
-        assert safe == (self.mode is Mode.SAFE), "asked in the wrong framing"
-        return (request.data[2:-3] if safe else request.data[:-1]).decode()[1:]
+        framed = {wrap(text, self.mode): text for text in (f"0{command}" for command in COMMANDS)}
+        (text,) = (text for data, text in framed.items() if data in request.data)
+        return text[1:]
 
     def answer(self, text: str) -> Said:
         """Give the pump's answer, 20 ms later, in its mode."""
@@ -126,36 +127,43 @@ def test_the_next_question_waits_for_the_answer() -> None:
     assert not talk.driver.awaiting
 
 
-def test_a_safe_pump_is_found_without_a_word_that_changes_it() -> None:
-    """Pins that a pump in safe mode is found by asking VER in the other framing, and talked to in it from then on."""
-    talk = Talk()
+@pytest.mark.parametrize(("mode", "seconds"), [(Mode.BASIC, 0), (Mode.SAFE, 20)])
+def test_the_mode_is_found_by_the_first_question(mode: Mode, seconds: int) -> None:
+    """Pins that VER goes out in both framings, which changes neither pump, and only in the right one from then on."""
+    talk = Talk(mode=mode)
     assert talk.ask() == "VER"
-    assert kinds(talk.silence()) == [FaultKind.NO_ANSWER]
-    talk.mode = Mode.SAFE
-    assert talk.ask() == "VER"
+    assert talk.sent
+    assert talk.sent.data == frame("ne1000", "safe-ver") + frame("ne1000", "basic-ver")
     talk.answer(VERSION)
     assert talk.ask() == "SAF"
-    assert DeadManReported(20) in talk.answer("S20")
-    assert talk.ask() == "DIS"
+    assert talk.sent.data == wrap("0SAF", mode)
+    assert DeadManReported(seconds) in talk.answer(f"S{seconds}")
 
 
-def test_a_basic_pump_that_took_a_packet_for_text_is_found() -> None:
-    """Pins that the one error which a pump in basic mode gives after a packet in the wrong framing is survived."""
+def test_a_basic_pump_that_took_the_packet_for_text_is_found() -> None:
+    """Pins that the error of a pump in basic mode, for text that a packet spoiled, tells its mode."""
     talk = Talk()
     talk.ask()
-    talk.silence()
-    talk.mode = Mode.SAFE
-    talk.ask()
-    talk.silence()
-    talk.mode = Mode.BASIC
-    assert talk.ask() == "VER"
     assert kinds(talk.answer("S?")) == [FaultKind.REFUSED]
     assert talk.ask() == "VER"
+    assert talk.sent
+    assert talk.sent.data == b"0VER\r"
     assert isinstance(talk.answer(VERSION)[0], Identified)
 
 
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_pump_that_answers_in_both_framings_is_read_once(mode: Mode) -> None:
+    """Pins that a second answer to the question in both framings takes no other's place."""
+    talk = Talk(mode=mode)
+    talk.ask()
+    talk.answer(VERSION)
+    talk.ask()
+    assert kinds(talk.answer(VERSION)) == [FaultKind.UNEXPECTED]
+    assert any(isinstance(one, DeadManReported) for one in talk.answer("S0"))
+
+
 def test_a_mode_that_changed_by_hand_is_found_again() -> None:
-    """Pins that after two unanswered questions in a known mode the other is tried."""
+    """Pins that after two unanswered questions in a known mode both are asked."""
     talk = Talk()
     talk.settle()
     talk.ask()
@@ -214,9 +222,9 @@ def test_answers_that_are_all_late_say_nothing() -> None:
         assert isinstance(request, SendBytes)
         talk.now += request.timeout
         said += talk.driver.receive(NoAnswer(request), talk.now)
-        if request.data[0] != 2:  # a pump in basic mode
-            talk.now += 150 * MS
-            said += talk.driver.receive(Bytes(reply("00" + TEXTS[request.data[1:4].decode()], Mode.BASIC)), talk.now)
+        talk.now += 150 * MS
+        (text,) = (text for command, text in TEXTS.items() if command.encode() + b"\r" in request.data)
+        said += talk.driver.receive(Bytes(reply("00" + text, Mode.BASIC)), talk.now)
     assert not [one for one in said if not isinstance(one, Fault)]
 
 
@@ -225,7 +233,7 @@ TEXTS = {"VER": VERSION, "SAF": "S0", "DIS": "II1.000W0.000ML", "RAT": "I45.00MH
 
 @pytest.mark.parametrize(("lost", "other"), [("DIS", "RAT"), ("RAT", "DIS")])
 def test_an_overtaken_answer_finds_nobody_waiting(lost: str, other: str) -> None:
-    """Pins that what was lost isn't asked for three seconds, in which its late answer is nobody's; the other tells."""
+    """Pins that what was lost isn't asked for a while, in which its late answer is nobody's; the other tells."""
     talk = Talk()
     talk.settle()
     while (command := talk.ask()) != lost:
@@ -308,9 +316,20 @@ def test_stop_is_one_word_and_its_answer_says_what_the_pump_does() -> None:
 
 
 def test_stop_goes_out_in_both_framings_while_none_is_known() -> None:
-    """Pins that a stop doesn't wait for the mode: either pump hears it."""
-    requests = Ne1000(7, 19200).stop()
-    assert [r.data for r in requests if isinstance(r, SendBytes)] == [b"7STP\r", wrap("7STP", Mode.SAFE)]
+    """Pins that a stop doesn't wait for the mode: as text first, which no packet may spoil, then as a packet."""
+    (request,) = Ne1000(7, 19200).stop()
+    assert isinstance(request, SendBytes)
+    assert request.data == b"7STP\r" + wrap("7STP", Mode.SAFE)
+
+
+def test_a_stop_without_an_answer_leaves_the_mode_open() -> None:
+    """Pins that after one lost stop the next one goes out in both framings: the mode may have been changed by hand."""
+    talk = Talk()
+    talk.settle()
+    talk.take(talk.driver.stop())
+    talk.silence()
+    talk.mode = Mode.SAFE
+    assert talk.take(talk.driver.stop()) == "STP"
 
 
 def test_a_stop_answered_by_an_alarm_is_given_again_at_once() -> None:
@@ -349,7 +368,6 @@ def test_a_stop_refused_for_a_garbled_line_is_given_again() -> None:
 def test_an_alarm_of_its_own_accord_answers_nothing() -> None:
     """Pins that an auto-alarm is told, and that the pump's alarms are empty again once it answers without one."""
     talk = Talk(mode=Mode.SAFE)
-    talk.driver._guess = Mode.SAFE
     talk.settle()
     said = talk.driver.receive(Bytes(frame("ne1000", "safe-auto-alarm-stall")), talk.now)
     assert said == (AlarmsReported(frozenset({PumpAlarm.STALL}), "A?S"),)
@@ -376,7 +394,6 @@ def test_a_dead_man_is_written_where_it_differs_and_read_back_in_the_new_mode() 
 def test_a_dead_man_that_is_as_wanted_is_not_written() -> None:
     """Pins that the pump's memory is spared."""
     talk = Talk(mode=Mode.SAFE)
-    talk.driver._guess = Mode.SAFE
     talk.settle()
     talk.take(talk.driver.dead_man(20))
     assert DeadManReported(20) in talk.answer("S20")
@@ -386,7 +403,6 @@ def test_a_dead_man_that_is_as_wanted_is_not_written() -> None:
 def test_disarming_goes_back_to_basic_mode() -> None:
     """Pins SAF 0: written in safe framing, answered in basic."""
     talk = Talk(mode=Mode.SAFE)
-    talk.driver._guess = Mode.SAFE
     talk.settle()
     talk.take(talk.driver.dead_man(0))
     talk.answer("S20")

@@ -21,7 +21,8 @@ STX, ETX = 0x02, 0x03
 MIN_LENGTH, MAX_LENGTH = 7, 0x2F
 """Bounds of a safe reply's length byte. None is longer, and below "0" it tells a safe frame from a basic one."""
 MAX_FRAME = MAX_LENGTH + 1
-MAX_COMMAND = len("99SAF255") + 5
+MAX_COMMAND = 2 * len("99VER") + 6
+"""Longest that is sent at once: a question in both framings."""
 LAST_ADDRESS, LONGEST_TIMEOUT = 99, 255
 
 _DELIVERY = {

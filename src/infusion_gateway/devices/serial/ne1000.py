@@ -7,10 +7,10 @@ basic mode nothing protects a reply's digits: safe mode (a time-out above 0), wh
 A late answer is never taken for another's. Its form says what it answers, and no two questions here have answers of
 one form. After any lost answer VER is asked first: a pump answers in order, so that once it has answered VER, no older
 answer can still come. For where that order doesn't hold (a network in between), what was lost isn't asked again before
-its answer came late or three seconds are over; the other questions tell meanwhile what the pump does.
+its answer came late or 2.5 seconds are over; the other questions tell meanwhile what the pump does.
 
-The mode is found by asking VER in one framing and then in the other, which changes nothing in the pump: in safe mode it
-ignores what is no packet, and in basic mode it answers "?" once, for the bytes of a packet that it took for text.
+The mode is found by asking VER in both framings in one breath, which changes nothing in the pump: in safe mode it
+ignores what is no packet; in basic mode it answers VER, or "?" where it took the packet for the text's beginning.
 
 An alarm comes in place of the answer to a command that is then ignored, so that command is given again. What the pump
 does is never concluded from an alarm: the next status says it.
@@ -39,7 +39,7 @@ POLL = SECOND
 TURNAROUND = SECOND // 4
 MAX_GAP = SECOND // 2
 """Inter-byte time-out of the protocol, manual p. 34."""
-LATEST = 3 * SECOND
+LATEST = 5 * SECOND // 2
 """A lost answer may still come for so long."""
 FORGOTTEN = 5 * SECOND
 """An answer that nobody reported lost within this time is lost."""
@@ -48,7 +48,6 @@ IMPATIENT = 3
 WRITES = 3
 """So many times a time-out that isn't read back as written is written again: the pump's memory wears."""
 DETAIL = 200
-ALL_MODES = frozenset(Mode)
 BAUDS = (300, 1200, 2400, 9600, 19200)
 
 
@@ -96,7 +95,6 @@ class Ne1000:
         self._framer: Framer[Frame] = Framer(self._scan, new_era.MAX_FRAME, MAX_GAP)
         self._now: Nanos = 0
         self._forget(0)
-        self._guess = Mode.BASIC
 
     def _forget(self, now: Nanos) -> None:
         self._framer.clear()
@@ -123,7 +121,6 @@ class Ne1000:
 
     def opened(self, now: Nanos) -> None:
         """Start anew: who is there, in which mode and with which time-out, is all to be asked."""
-        self._guess = self._mode or self._guess
         self._now = now
         self._forget(now)
 
@@ -154,8 +151,7 @@ class Ne1000:
 
     def stop(self) -> tuple[Request, ...]:
         """Ask STP: a running pump pauses, a paused one stops; neither delivers. Both framings while none is known."""
-        modes = (self._mode,) if self._mode else (Mode.BASIC, Mode.SAFE)
-        return tuple(self._ask(Question.STOP, mode) for mode in modes)
+        return (self._ask(Question.STOP),)
 
     def dead_man(self, seconds: int) -> tuple[Request, ...]:
         """Read SAF; written only where it differs, and read back. 0: no time-out, basic mode. () outside 0 to 255."""
@@ -184,10 +180,10 @@ class Ne1000:
 
     # --- asking
 
-    def _ask(self, question: Question, mode: Mode | None = None) -> SendBytes:
+    def _ask(self, question: Question) -> SendBytes:
         argument = str(self._wanted) if question is Question.SET_TIMEOUT else ""
         text = f"{self._address}{new_era.COMMANDS[question]}{argument}"
-        data = new_era.wrap(text, mode or self._mode or self._guess)
+        data = new_era.wrap(text, self._mode) if self._mode else _in_both(text, question)
         self._asked[data] = question
         self._asked_at = self._now
         return SendBytes(data, self.traits.timeout)
@@ -201,15 +197,11 @@ class Ne1000:
         return first + polls
 
     def _give_up(self, question: Question) -> None:
-        """Expect no answer to it any more: a lost or changed mode is found out by asking in the other framing."""
+        """Expect no answer to it any more. After a second loss, or that of a change, the mode is open again."""
         self._framer.clear()
         self._late[question] = self._now + LATEST
-        if self._mode is None:
-            self._guess = _other(self._guess)
-        elif self._missed > 0 or question is Question.SET_TIMEOUT:
-            self._guess, self._mode = _other(self._mode), None
-        elif question is Question.STOP:
-            self._guess, self._mode = self._mode, None
+        if self._missed > 0 or question in {Question.SET_TIMEOUT, Question.STOP}:
+            self._mode = None
         self._unsure()
 
     def _unsure(self) -> None:
@@ -227,7 +219,7 @@ class Ne1000:
     def _scan(self, buffer: bytes) -> tuple[int, Frame | Fault | None]:
         """Look for frames of the known mode; of either while none is known or it is being changed."""
         changing = self._mode is None or Question.SET_TIMEOUT in self._asked.values()
-        return new_era.scan(buffer, ALL_MODES if changing or self._mode is None else frozenset({self._mode}))
+        return new_era.scan(buffer, frozenset(Mode) if changing or self._mode is None else frozenset({self._mode}))
 
     def _heard(self, frame: Frame) -> tuple[Observation | Fault, ...]:
         said = new_era.parse(frame.text)
@@ -362,8 +354,10 @@ class Ne1000:
         return (said, Fault(FaultKind.REFUSED, f"the time-out stays at {seconds} s, {wanted} s was written"))
 
 
-def _other(mode: Mode) -> Mode:
-    return Mode.SAFE if mode is Mode.BASIC else Mode.BASIC
+def _in_both(text: str, question: Question) -> bytes:
+    """Wrap a command for a pump of unknown mode. A stop goes first as text, so that no packet spoils the text."""
+    basic, safe = new_era.wrap(text, Mode.BASIC), new_era.wrap(text, Mode.SAFE)
+    return basic + safe if question is Question.STOP else safe + basic
 
 
 def _unexpected(text: str) -> Fault:
