@@ -131,13 +131,13 @@ class Stage:
 
     def _serve(self, simulator: str, line: str, seed: int) -> list[str]:
         devices = self.on_line(line)
-        named = [f"{d.dialect}@{d.address}" if len(devices) > 1 else d.dialect for d in devices]
+        named = [f"{d.dialect}@{d.address}" if WIRES[d.dialect][0] == "modbus" else d.dialect for d in devices]
         wire = ["--pty", str(self.tty(line))] if devices[0].wire == "pty" else ["--tcp", "127.0.0.1:0"]
         sets = []
         for d in devices:
             prefix = f"{d.address}." if len(devices) > 1 else ""
             sets += [x for k, v in d.set.items() for x in ("--set", f"{prefix}{k}={v}")]
-            if len(devices) == 1 and d.address:
+            if d.dialect == "ne1000":
                 sets += ["--set", f"address={d.address}"]
         return [simulator, "serve", *named, *wire, *sets, "--seed", str(seed), "--control", "127.0.0.1:0"]
 

@@ -2,17 +2,19 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
+from itertools import count
 
-from aiomqtt import Client, Message, MqttError, ProtocolVersion, TLSParameters
+from aiomqtt import Client, Message, MqttError, ProtocolVersion, TLSParameters, Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import ValidationError
 
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
+from infusion_gateway.station.listener import availability
 from infusion_gateway.wire.asking import Answer
-from infusion_gateway.wire.topics import Topics
+from infusion_gateway.wire.topics import ROOT, Topics
 
 CONNECT_S = 5.0
 EXPIRES_S = 5
@@ -20,6 +22,11 @@ EXPIRES_S = 5
 LONGEST_ANSWER = 16 * 1024
 BACKLOG = 64
 """Answers that may wait; a station gets one for each thing that it asks."""
+HEARD = 20_000
+"""Messages that may wait for a listening station, which only looks at them."""
+AGAIN_S = 0.3
+KEEPALIVE_S = 5
+SEEN_EVERY_S = 2.0
 REFUSED = 0x80
 """Reason codes from here on are failures (MQTT 5, 2.4)."""
 
@@ -37,23 +44,29 @@ async def ask(
 ) -> Answer | None:
     """Send one instruction, as `wire.asking.write_instruction` wrote it, and wait for its answer.
 
-    None: nobody answered in time, and what became of it is not known. BrokerError: the broker can't be reached, or
-    refused; then nothing was asked.
+    None: nobody answered in time, or the broker was lost meanwhile: what became of it is not known. BrokerError: the
+    broker can't be reached, or refused; then nothing was asked.
     """
     answers = topics.answers(station)
-    async with asyncio.timeout(patience_s + 2 * CONNECT_S):
-        try:
-            async with _client(broker, station) as client:
-                codes = await client.subscribe(answers, qos=1)
-                if any(getattr(code, "value", code) >= REFUSED for code in codes):
-                    raise BrokerError(f"the broker does not let {station} listen on {answers}")
-                await client.publish(topics.do(bed, name), payload, qos=1, properties=_asked(answers, identity))
-                return await _answer(client.messages, identity, patience_s)
-        except MqttError as error:
+    sent = False
+    answer: Answer | None = None
+    try:
+        async with _client(broker, station) as client:
+            codes = await client.subscribe(answers, qos=1)
+            if any(getattr(code, "value", code) >= REFUSED for code in codes):
+                raise BrokerError(f"the broker does not let {station} listen on {answers}")
+            sent = True
+            await client.publish(topics.do(bed, name), payload, qos=1, properties=_asked(answers, identity))
+            answer = await _answer(client.messages, identity, patience_s)
+    except MqttError as error:
+        if not sent:
             raise BrokerError(f"{broker.host}:{broker.port}: {error}") from error
+    return answer
 
 
-def _client(broker: BrokerSettings, station: str) -> Client:
+def _client(
+    broker: BrokerSettings, station: str, *, will: Will | None = None, backlog: int = BACKLOG, keepalive: int = 60
+) -> Client:
     tls = TLSParameters(
         ca_certs=str(broker.ca) if broker.ca else None,
         certfile=str(broker.certificate) if broker.certificate else None,
@@ -69,7 +82,9 @@ def _client(broker: BrokerSettings, station: str) -> Client:
         password=broker.password,
         tls_params=tls if broker.tls else None,
         timeout=CONNECT_S,
-        max_queued_incoming_messages=BACKLOG,
+        max_queued_incoming_messages=backlog,
+        will=will,
+        keepalive=keepalive,
     )
 
 
@@ -97,3 +112,46 @@ async def _answer(messages: AsyncIterable[Message], identity: str, patience_s: f
     except TimeoutError:
         pass
     return None
+
+
+async def listen(
+    broker: BrokerSettings,
+    topics: Topics,
+    *,
+    station: str,
+    utc_ns: Callable[[], int],
+    take: Callable[[str, bytes], None],
+    seen: Callable[[], bytes],
+) -> None:
+    """Be a station for ever: hear everything of the site, say that one is there, and how far one really has it.
+
+    Connects again within a second when the broker is away; ends by being cancelled. `take` must not block.
+    """
+    while True:
+        try:
+            async with _station(broker, topics, station, utc_ns) as client:
+                await client.subscribe(f"{ROOT}/{topics.site}/#", qos=1)
+                saying = asyncio.create_task(_say(client, topics, station, utc_ns, seen))
+                try:
+                    async for message in client.messages:
+                        take(str(message.topic), bytes(message.payload))
+                finally:
+                    saying.cancel()
+        except MqttError:
+            pass  # away, or not there yet: that is what the loop is for
+        await asyncio.sleep(AGAIN_S)
+
+
+def _station(broker: BrokerSettings, topics: Topics, station: str, utc_ns: Callable[[], int]) -> Client:
+    will = Will(topics.station_availability(station), availability("offline", utc_ns(), 0), qos=1, retain=True)
+    return _client(broker, station, will=will, backlog=HEARD, keepalive=KEEPALIVE_S)
+
+
+async def _say(
+    client: Client, topics: Topics, station: str, utc_ns: Callable[[], int], seen: Callable[[], bytes]
+) -> None:
+    for sequence in count(1):
+        said = availability("online", utc_ns(), sequence)
+        await client.publish(topics.station_availability(station), said, qos=1, retain=True)
+        await client.publish(topics.seen(station), seen(), qos=1)
+        await asyncio.sleep(SEEN_EVERY_S)

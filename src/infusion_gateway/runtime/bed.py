@@ -1,0 +1,165 @@
+"""One bed's hands: takes what waits in the inbox, steps, and carries out what was decided, in the order that is safe.
+
+Stop first: to the line, before a disk or a broker is asked. Then the alarm state, where a device or the time brought
+it about. Then the record; and only when that is durable the answers to people, the effects of what they asked, and the
+events. A step that breaks an invariant quarantines this bed alone.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from infusion_gateway.core.state import State
+from infusion_gateway.core.step import next_deadline, step
+from infusion_gateway.errors import JournalError
+from infusion_gateway.model.commands import Command, SetDeadMan, StopInfusion
+from infusion_gateway.model.events import BedQuarantined, Event, InstructionAccepted, InstructionRefused
+from infusion_gateway.model.inputs import DeadlineReached, Input, Instructed, Observed, Restarted
+from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.inbox import Inbox
+from infusion_gateway.runtime.journal import Journal
+from infusion_gateway.runtime.show import Show
+from infusion_gateway.wire.records import Record
+
+log = structlog.get_logger(__name__)
+
+STOP_AGAIN: Nanos = 2 * SECOND
+"""How often a quarantined bed, which can't decide any more, asks its pump to stop."""
+BATCH = 64
+"""Inputs stepped before the loop is given back to the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a bed's commands reach its devices. Each is called with the device's id; none blocks, none raises."""
+
+    stop: Callable[[str], None]
+    set_dead_man: Callable[[str, int], None]
+    decided: Callable[[str, Nanos], None]
+
+
+class Bed:
+    """A bed while the process lives."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        version: str,
+        reach: Reach,
+        journal: Journal,
+        show: Show,
+        recorded: Callable[[], None],
+        clock: Clock,
+        broken: str | None,
+    ) -> None:
+        self.inbox = Inbox()
+        self.name = state.setup.bed
+        self.broken = broken
+        self._state = state
+        self._reach = reach
+        self._journal = journal
+        self._show = show
+        self._recorded = recorded
+        self._clock = clock
+        self.stepped_at: Nanos = 0
+        self._version = version
+        self._shown_at: Nanos = 0
+        self._stopped_at: Nanos = 0
+
+    async def run(self, *, same_boot: bool) -> None:
+        """Supervise for ever. Only cancelling ends it."""
+        self.inbox.put(Restarted(same_boot=same_boot, version=self._version))
+        if self.broken is not None:
+            self._quarantine(self.broken, self._clock.now())
+        while True:
+            await self.inbox.wait(self._patience(self._clock.now()))
+            for _ in range(BATCH):
+                given = self.inbox.take()
+                self._take(given if given is not None else DeadlineReached(), self._clock.now())
+                if given is None:
+                    break
+            await asyncio.sleep(0)  # others' turn: a flood at one bed must not starve its neighbour
+
+    def _patience(self, now: Nanos) -> float:
+        due = self._shown_at + SECOND
+        if self.broken is None:
+            deadline = next_deadline(self._state)
+            due = due if deadline is None else min(due, deadline)
+        return max(due - now, 0) / SECOND
+
+    def _take(self, given: Input, now: Nanos) -> None:
+        if self.broken is not None:
+            self._keep_stopping(now)
+        else:
+            try:
+                self._step(given, now)
+            except Exception as error:  # one bed's failure is its own: whatever broke, the others go on
+                log.exception("bed quarantined", bed=self.name)
+                self._quarantine(f"{type(error).__name__}: {error}"[:200], now)
+        if isinstance(given, Observed):
+            self._show.telemetry(given)
+        if now - self._shown_at >= SECOND:
+            self._shown_at = now
+            self._show.every_second(self._state, now, quarantined=self.broken)
+
+    def _step(self, given: Input, now: Nanos) -> None:
+        done = step(self._state, given, now)
+        self.stepped_at = now
+        for command in done.commands:
+            self._carry_out(command)
+        self._state = done.state
+        pump = self._state.setup.pump
+        if pump is not None:
+            self._reach.decided(pump.device, now)
+        by_person = isinstance(given, Instructed)
+        if not by_person:
+            self._show.alarms(self._state, now, quarantined=None)
+        if done.events:
+            self._record(done.events, now, show_after=by_person)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case StopInfusion(device=device, reason=reason):
+                log.warning("stop asked", bed=self.name, device=device, reason=reason)
+                self._reach.stop(device)
+            case SetDeadMan(device=device, seconds=seconds):
+                self._reach.set_dead_man(device, seconds)
+
+    def _record(self, events: tuple[Event, ...], now: Nanos, *, show_after: bool) -> None:
+        state = self._state
+        future = self._journal.append(self.name, events, now, self._clock.utc_ns())
+
+        def durable(done: "asyncio.Future[tuple[Record, ...]]") -> None:
+            if done.cancelled():
+                return
+            kept = done.exception() is None
+            if not kept and not isinstance(done.exception(), JournalError):
+                log.error("journal", bed=self.name, error=repr(done.exception()))
+            for event in events:
+                if isinstance(event, InstructionAccepted | InstructionRefused):
+                    self._show.answer(event, kept=kept)
+            if show_after:
+                self._show.alarms(self._state, self._clock.now(), quarantined=self.broken)
+            self._show.session(state, now)
+            self._recorded()
+
+        future.add_done_callback(durable)
+
+    def _quarantine(self, why: str, now: Nanos) -> None:
+        self.broken = why
+        reason = f"The gateway can no longer decide for this bed ({why}): stop the pump by hand, restart the gateway"
+        self._keep_stopping(now)
+        self._journal.append(self.name, (BedQuarantined(reason=reason),), now, self._clock.utc_ns()).add_done_callback(
+            lambda done: None if done.cancelled() or done.exception() else self._recorded()
+        )
+        self._show.alarms(self._state, now, quarantined=why)
+
+    def _keep_stopping(self, now: Nanos) -> None:
+        pump = self._state.setup.pump
+        if pump is not None and now - self._stopped_at >= STOP_AGAIN:
+            self._stopped_at = now
+            self._reach.stop(pump.device)

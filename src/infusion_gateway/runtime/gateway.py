@@ -1,0 +1,222 @@
+"""The gateway: builds beds, lines, journal and publisher from the settings, and runs them until it is told to end."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from itertools import count
+
+import structlog
+
+from infusion_gateway.config.settings import BedSettings, Settings
+from infusion_gateway.core.state import State, fold, initial, restored
+from infusion_gateway.devices.bus import Bus, Unit
+from infusion_gateway.devices.catalogue import build
+from infusion_gateway.errors import JournalError
+from infusion_gateway.model.inputs import BrokerChanged, ClockJumped, DeadlineReached, Input, Instructed, JournalChanged
+from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.runtime.answers import Answers, Asker
+from infusion_gateway.runtime.bed import Bed, Reach
+from infusion_gateway.runtime.broker import Publisher, ReplyTo
+from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.feed import Feed
+from infusion_gateway.runtime.journal import Journal
+from infusion_gateway.runtime.links import Line, LineSpec
+from infusion_gateway.runtime.show import Show
+from infusion_gateway.runtime.watchdog import Notifier
+from infusion_gateway.runtime.wirelog import WireLog
+from infusion_gateway.wire.asking import Refusal, parse_instruction
+from infusion_gateway.wire.messages import Heartbeat, JournalHead
+from infusion_gateway.wire.records import Unreadable
+from infusion_gateway.wire.stamps import rfc3339
+from infusion_gateway.wire.topics import Topics
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_S = 5.0
+WATCH_S = 1.0
+MINDFUL: Nanos = 3 * SECOND
+"""A bed that has not stepped for so long does not decide any more; the process's watchdog is then not fed."""
+RETAIN_FOR: Nanos = 90 * 24 * 3600 * SECOND
+RETAIN_EVERY: Nanos = 3600 * SECOND
+HEARTBEAT_EXPIRES_S = 10
+
+
+class Gateway:
+    """Everything that supervises, for as long as the process lives."""
+
+    def __init__(self, settings: Settings, *, version: str, clock: Clock, wire_log: WireLog | None) -> None:
+        self._settings = settings
+        self._version = version
+        self._clock = clock
+        self._topics = Topics(settings.gateway.site, settings.gateway.name)
+        self._journal = Journal(settings.gateway.state_directory, boot_id=clock.boot_id(), on_change=self._kept)
+        self._feed = Feed(settings.gateway.socket)
+        self._notifier = Notifier()
+        self.beds: dict[str, Bed] = {}
+        self._lines = {spec.name: self._line(spec.name, wire_log) for spec in settings.lines}
+        self._publisher = Publisher(settings.broker, self._topics, self._journal, self._instruct, self._reached, clock)
+        self._answers = Answers(self._publisher, clock)
+        self._shows: dict[str, Show] = {}
+
+    def _line(self, name: str, wire_log: WireLog | None) -> tuple[Bus, Line]:
+        spec = next(s for s in self._settings.lines if s.name == name)
+        here = self._settings.on_line(name)
+        units = tuple(Unit(d.device, build(d.driver, d.address, dict(d.options)), d.address, d.pin) for _, d in here)
+        owners = {d.device: bed.id for bed, d in here}
+        bus = Bus(units, reopen_after_timeout=spec.endpoint.startswith("tcp://"))
+
+        def deliver(inputs: tuple[Input, ...]) -> None:
+            for one in inputs:
+                self.beds[owners[one.device]].inbox.put(one)  # type: ignore[union-attr]  # a line speaks of devices
+
+        line = LineSpec(spec.name, spec.endpoint, spec.baud, spec.framing, spec.modbus)
+        return bus, Line(line, bus, deliver, self._clock, wire_log)
+
+    def _bed(self, bed: BedSettings) -> tuple[Bed, bool]:
+        state, same_boot, broken = self._restore(bed)
+        lines = {d.device: self._lines[d.line] for d in bed.devices}
+        show = self._shows[bed.id] = Show(
+            bed,
+            topics=self._topics,
+            publisher=self._publisher,
+            feed=self._feed,
+            answers=self._answers,
+            clock=self._clock,
+            version=self._version,
+        )
+        made = Bed(
+            state,
+            version=self._version,
+            reach=self._reach(lines),
+            journal=self._journal,
+            show=show,
+            recorded=self._publisher.recorded,
+            clock=self._clock,
+            broken=broken,
+        )
+        return made, same_boot
+
+    def _restore(self, bed: BedSettings) -> tuple[State, bool, str | None]:
+        """Replay the bed's journal. What can't be replayed quarantines the bed: unknown is never taken as idle."""
+        try:
+            records = list(self._journal.records(bed.id, self._journal.closed(bed.id)))
+            unreadable = [r for r in records if isinstance(r.event, Unreadable)]
+            if unreadable:
+                return (
+                    initial(bed.setup),
+                    False,
+                    f"the journal holds what this version can't read: {unreadable[0].event}",
+                )
+            same_boot = not records or records[-1].boot_id == self._clock.boot_id()
+            events = ((r.at, r.event) for r in records if not isinstance(r.event, Unreadable))
+            return restored(bed.setup, fold(events)), same_boot, None
+        except Exception as error:  # a bed whose replay breaks starts quarantined, and the others go on
+            log.exception("replay failed", bed=bed.id)
+            return initial(bed.setup), False, f"replay: {type(error).__name__}: {error}"[:200]
+
+    def _reach(self, lines: Mapping[str, tuple[Bus, Line]]) -> Reach:
+        def on(device: str, ask: Callable[[Bus], None]) -> None:
+            bus, line = lines[device]
+            ask(bus)
+            line.wake()
+
+        def decided(device: str, at: Nanos) -> None:
+            lines[device][0].decided(device, at)
+
+        now = self._clock.now
+        return Reach(
+            stop=lambda device: on(device, lambda bus: bus.stop(device, now())),
+            set_dead_man=lambda device, seconds: on(device, lambda bus: bus.set_dead_man(device, seconds, now())),
+            decided=decided,
+        )
+
+    async def run(self, end: asyncio.Event) -> None:
+        """Supervise until `end` is set; JournalError where another gateway has the journal."""
+        opened = await self._journal.open()
+        if opened.why:
+            log.error("journal", kept=opened.kept, why=opened.why, moved_to=str(opened.moved_to or ""))
+        started = [self._bed(bed) for bed in self._settings.beds]
+        self.beds = {bed.name: bed for bed, _ in started}
+        await self._feed.open()
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks += [group.create_task(bed.run(same_boot=same), name=bed.name) for bed, same in started]
+                tasks += [group.create_task(line.run(), name=name) for name, (_, line) in self._lines.items()]
+                tasks.append(group.create_task(self._publisher.run(), name="publisher"))
+                tasks.append(group.create_task(self._watch(), name="watch"))
+                tasks.append(group.create_task(self._heartbeat(), name="heartbeat"))
+                self._notifier.ready()
+                await end.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._notifier.stopping()
+            await self._feed.close()
+            await self._journal.close()
+
+    def _tell_all(self, what: Input) -> None:
+        for bed in self.beds.values():
+            bed.inbox.put(what)
+
+    def _kept(self, kept: bool, why: str) -> None:  # noqa: FBT001 - the journal's callback
+        log.log(logging.INFO if kept else logging.ERROR, "journal", kept=kept, why=why)
+        self._tell_all(JournalChanged(kept, why))
+
+    def _reached(self, connected: bool, listeners: bool | None, why: str) -> None:  # noqa: FBT001 - the publisher's
+        log.info("broker", connected=connected, listeners=listeners, why=why)
+        self._tell_all(BrokerChanged(connected, listeners))
+
+    def _instruct(self, bed: str, name: str, payload: bytes, reply_to: ReplyTo) -> None:
+        """Put a person's instruction to its bed, or answer at once why it can't be."""
+        parsed = parse_instruction(name, payload)
+        topic = reply_to.topic or (self._topics.answers(parsed.station) if parsed.station else None)
+        asker = Asker(bed, topic, reply_to.correlation)
+        if isinstance(parsed, Refusal):
+            self._answers.refuse(asker, name, parsed.id, parsed.reason)
+        elif bed not in self.beds:
+            self._answers.refuse(asker, name, parsed.id, f"there is no bed {bed!r}; there are {', '.join(self.beds)}")
+        elif self.beds[bed].broken is not None:
+            self.beds[bed].inbox.put(DeadlineReached())  # which asks the pump to stop
+            self._answers.refuse(asker, name, parsed.id, "this bed is quarantined: stop the pump by hand")
+        else:
+            self._answers.owe(parsed.id, asker)
+            if not self.beds[bed].inbox.put(Instructed(parsed.instruction, parsed.by, parsed.id, parsed.case)):
+                self._answers.refuse(asker, name, parsed.id, "too many instructions wait at this bed; try again")
+
+    async def _watch(self) -> None:
+        """Look once a second at the clock and at the beds, and feed the process's watchdog while all decide."""
+        pruned_at: Nanos = 0
+        while True:
+            await asyncio.sleep(WATCH_S)
+            jumped = self._clock.jumped()
+            if jumped is not None:
+                self._tell_all(ClockJumped(jumped))
+            now = self._clock.now()
+            if all(bed.broken is not None or now - bed.stepped_at < MINDFUL for bed in self.beds.values()):
+                self._notifier.alive()
+            if now - pruned_at > RETAIN_EVERY:
+                pruned_at = now
+                await self._retain()
+
+    async def _retain(self) -> None:
+        try:
+            await self._journal.retain(self._clock.utc_ns() - RETAIN_FOR)
+        except JournalError as error:
+            log.warning("retention", error=str(error))
+
+    async def _heartbeat(self) -> None:
+        for sequence in count(1):
+            head = self._journal.head
+            said = Heartbeat(
+                time=rfc3339(self._clock.utc_ns()),
+                sequence=sequence,
+                boot_id=self._clock.boot_id(),
+                head=JournalHead(sequence=head.sequence, hash=head.hash.hex()),
+                challenge=secrets.token_hex(16),
+                alarm_revisions={name: show.revision for name, show in self._shows.items()},
+            ).to_bytes()
+            self._publisher.say(self._topics.heartbeat, said, HEARTBEAT_EXPIRES_S)
+            self._feed.say(self._topics.heartbeat, said, retain=False)
+            await asyncio.sleep(HEARTBEAT_S)

@@ -1,0 +1,58 @@
+"""The gateway as a process: logs, signals, the embedded broker where it is ours to run; then supervise until told."""
+
+import asyncio
+import signal
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+
+from infusion_gateway.config.settings import Settings
+from infusion_gateway.errors import GatewayError, JournalError
+from infusion_gateway.runtime import logs
+from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.embedded import start as start_broker
+from infusion_gateway.runtime.gateway import Gateway
+from infusion_gateway.runtime.wirelog import WireLog
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, *, wire_log: Path | None) -> int:
+    """Supervise until SIGTERM or SIGINT. Exit code: 0 ended as told, 1 failed, 2 the journal is another gateway's."""
+    directory = settings.gateway.state_directory
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logs.configure(level="info", json_file=directory / "gateway.log.json")
+    try:
+        asyncio.run(_supervise(settings, wire_log))
+    except JournalError as error:
+        log.error("can't start", error=str(error))  # noqa: TRY400 - the sentence says it; no traceback for a user
+        return 2
+    except BaseExceptionGroup as errors:
+        log.exception("failed", error=str(errors))
+        return 1
+    except GatewayError as error:
+        log.error("failed", error=str(error))  # noqa: TRY400 - likewise
+        return 1
+    return 0
+
+
+async def _supervise(settings: Settings, wire_log: Path | None) -> None:
+    end = asyncio.Event()
+    for which in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(which, end.set)
+    broker = None
+    if settings.broker.embedded:
+        broker = await start_broker(settings.gateway.state_directory / "broker", settings.broker.port)
+        log.info("embedded broker", url=broker.url, kind=broker.kind, pid=broker.pid)
+    try:
+        gateway = Gateway(
+            settings,
+            version=version("infusion-gateway"),
+            clock=Clock(),
+            wire_log=WireLog(wire_log) if wire_log else None,
+        )
+        await gateway.run(end)
+    finally:
+        if broker is not None:
+            await broker.stop()

@@ -1,0 +1,155 @@
+"""Draws beds for a terminal from what was published: nothing is decided here, and nothing old is shown as new."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {"high": "bold white on red", "medium": "bold black on yellow", "low": "bold black on cyan"}
+MARKS = {"high": "!!!", "medium": "!!", "low": "!"}
+"""Priority by symbol and word too, never by colour alone."""
+STATES = {"ok": "green", "degraded": "yellow", "lost": "red"}
+SILENT_S = 3.0
+"""With nothing heard from the gateway for so long, no value on the screen is current."""
+SHOWN = 12
+"""Happenings kept on the screen."""
+
+Payload = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Beds:
+    """What was heard of each bed, by topic; `heard_s`: when anything was, on the reader's own clock."""
+
+    newest: dict[str, dict[str, Payload]] = field(default_factory=dict)
+    happened: list[str] = field(default_factory=list)
+    heard_s: float | None = None
+
+    def take(self, topic: str, payload: Payload | None, at_s: float) -> None:
+        """Take one message; igw/v1/{site}/{gateway}/{bed}/{kind…}."""
+        self.heard_s = at_s
+        parts = topic.split("/")
+        if len(parts) < 6:  # noqa: PLR2004 - the gateway's own topics are shorter
+            return
+        bed, kind = parts[4], "/".join(parts[5:])
+        if kind.startswith("event/") and payload is not None:
+            reason = payload.get("data", {}).get("reason", "")
+            self.happened = [*self.happened, f"{_clock(payload.get('time'))} {bed} {kind[6:]}: {reason}"][-SHOWN:]
+        elif payload is None:
+            self.newest.get(bed, {}).pop(kind, None)
+        else:
+            self.newest.setdefault(bed, {})[kind] = payload
+
+
+def draw(beds: Beds, *, now_s: float, utc: datetime) -> RenderableType:
+    """Draw everything. now_s: the reader's own clock, as given to `take`."""
+    silent = beds.heard_s is None or now_s - beds.heard_s > SILENT_S
+    shown: list[RenderableType] = []
+    if silent:
+        since = "nothing yet" if beds.heard_s is None else f"nothing for {now_s - beds.heard_s:.0f} s"
+        shown.append(Text(f" NO WORD FROM THE GATEWAY ({since}): nothing below is current ", STYLES["high"]))
+    shown += [_bed(name, kinds, utc, silent=silent) for name, kinds in sorted(beds.newest.items())]
+    if beds.happened:
+        shown.append(
+            Panel("\n".join(escape(line) for line in beds.happened), title="what happened", border_style="dim")
+        )
+    return Group(*shown)
+
+
+def _bed(name: str, kinds: Mapping[str, Payload], utc: datetime, *, silent: bool) -> RenderableType:
+    session = kinds.get("session", {})
+    alarms = kinds.get("alarms", {}).get("alarms", [])
+    mode = str(session.get("generation_mode", "")).upper()
+    phase = str(session.get("phase", "unknown"))
+    supervision = str(session.get("supervision", "unknown"))
+    rows: list[RenderableType] = [_session(session, utc), _values(kinds.get("vitals", {}), silent=silent)]
+    rows += [_alarm(alarm, utc) for alarm in alarms]
+    rows.append(_devices(kinds))
+    title = f"[bold]{escape(name)}[/]  {phase.upper()}  supervision {supervision}"
+    title += "" if mode == "REAL" else f"  [reverse] {mode or 'UNKNOWN'}: NO PATIENT [/]"
+    worst = next((a.get("priority") for a in alarms if a.get("present")), None)
+    border = {"high": "red", "medium": "yellow", "low": "cyan"}.get(str(worst), STATES.get(supervision, "red"))
+    return Panel(Group(*rows), title=title, border_style="dim" if silent else border)
+
+
+def _session(session: Payload, utc: datetime) -> Text:
+    order = session.get("order") or {}
+    line = Text()
+    if order:
+        line.append(f"{order['protocol']}  {order['rate_ml_h']:g} mL/h × {order['concentration_mg_ml']:g} mg/mL  ")
+    if session.get("ends_at"):
+        left = (_at(session["ends_at"]) - utc).total_seconds()
+        line.append(f"ends in {_span(left)}  " if left >= 0 else f"time over by {_span(-left)}  ", "bold")
+    if session.get("dose_mg") is not None and order:
+        line.append(f"given {session['dose_mg']:.3f} of {order['dose_mg']:g} mg ({session['volume_ml']:.3f} mL)  ")
+    if session.get("stopping"):
+        line.append(f"stop {session['stopping']}", "bold red")
+    return line if line.plain else Text("no session", "dim")
+
+
+def _values(vitals: Payload, *, silent: bool) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    cells = []
+    for word, value in vitals.get("values", {}).items():
+        age = float(value.get("age_s", 0))
+        number = value.get("value")
+        current = not silent and value.get("validity") == "valid"
+        text = "---" if number is None or value.get("validity") == "invalid" else f"{number:g}"
+        mark = "" if current else "?" if value.get("validity") == "questionable" else " (old)" if silent else ""
+        cells.append(
+            Text.assemble(
+                (f"{word} ", "dim"),
+                (f"{text}{mark}", "bold" if current else "strike dim"),
+                (f" {value.get('unit', '')}", "dim"),
+                (f" {'≥ ' if value.get('age_at_least') else ''}{age:.0f} s", "yellow" if age > SILENT_S else "dim"),
+            )
+        )
+    for start in range(0, len(cells), 4):
+        table.add_row(*cells[start : start + 4])
+    return table
+
+
+def _alarm(alarm: Payload, utc: datetime) -> Text:
+    priority = str(alarm.get("priority"))
+    words = f" {MARKS.get(priority, '?')} {priority.upper()} {alarm.get('text', '')} "
+    line = Text(words, STYLES.get(priority, STYLES["high"]) if alarm.get("signal") == "on" else "bold")
+    if alarm.get("countdown_ends"):
+        left = (_at(alarm["countdown_ends"]) - utc).total_seconds()
+        line.append(f" stop in {max(left, 0):.0f} s unless held off ", "bold red")
+    if alarm.get("acknowledged_by"):
+        line.append(f" acknowledged by {alarm['acknowledged_by']}", "green")
+    if not alarm.get("present"):
+        line.append(" over; waits to be acknowledged", "dim")
+    return line
+
+
+def _devices(kinds: Mapping[str, Payload]) -> Text:
+    line = Text()
+    for kind, device in sorted(kinds.items()):
+        if not kind.startswith("device/"):
+            continue
+        link = str(device.get("link"))
+        line.append(f"{device.get('device')} {link}", "green" if link == "up" else "bold red")
+        for key, word in (("delivery", ""), ("dead_man_s", "dead man s "), ("fault", "")):
+            if device.get(key) not in (None, ""):
+                line.append(f" {word}{device[key]}", "dim" if key != "fault" else "red")
+        line.append("   ")
+    return line
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _clock(text: Any) -> str:
+    return _at(text).astimezone(UTC).strftime("%H:%M:%S") if isinstance(text, str) else "--:--:--"
+
+
+def _span(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,53 @@
+"""The live view in a terminal, over the gateway's local socket: no broker is needed for it."""
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from infusion_gateway.config.settings import Settings
+from infusion_gateway.runtime.terminal import Beds, draw
+
+LINE_BYTES = 1 << 17
+AGAIN_S = 0.5
+REDRAW_S = 0.25
+
+
+def run(settings: Settings) -> int:
+    """Show until Ctrl-C; where the gateway is away, say so and wait for it."""
+    try:
+        asyncio.run(show(settings.gateway.socket, Console()))
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+async def show(socket: Path, console: Console) -> None:
+    """Draw the beds for ever; ends by being cancelled."""
+    beds = Beds()
+    reading = asyncio.create_task(_read(socket, beds))
+    try:
+        with Live(console=console, screen=console.is_terminal, auto_refresh=False, transient=True) as live:
+            while not reading.done():
+                live.update(draw(beds, now_s=time.monotonic(), utc=datetime.now(UTC)), refresh=True)
+                await asyncio.sleep(REDRAW_S)
+        await reading
+    finally:
+        reading.cancel()
+
+
+async def _read(socket: Path, beds: Beds) -> None:
+    while True:
+        try:
+            reader, writer = await asyncio.open_unix_connection(socket, limit=LINE_BYTES)
+            while line := await reader.readline():
+                message = json.loads(line)
+                beds.take(message["topic"], message["payload"], time.monotonic())
+            writer.close()
+        except (OSError, ValueError):  # not there yet, gone, or a line cut off: the screen says that it is silent
+            pass
+        await asyncio.sleep(AGAIN_S)

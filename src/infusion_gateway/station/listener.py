@@ -1,0 +1,60 @@
+"""A station's ears, without MQTT: what it has of each bed's events, so that it can say so."""
+
+import json
+from dataclasses import dataclass, field
+
+from infusion_gateway.wire.asking import LONGEST
+from infusion_gateway.wire.stamps import rfc3339
+from infusion_gateway.wire.stations import SeenBed, StationAvailability, StationSeen
+
+BEDS = 256
+"""Beds that one station follows."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """How far a station has each bed's events, counted without a gap: what it says back to the gateways."""
+
+    _through: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    _beyond: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
+
+    def take(self, gateway: str, bed: str, sequence: int, identity: str) -> bool:
+        """Note an event; false where it was there before. Another journal's count (the id's first part) begins anew."""
+        key = (gateway, bed)
+        through, last = self._through.get(key, (sequence - 1, identity))
+        if last.rpartition("-")[0] != identity.rpartition("-")[0]:
+            through = sequence - 1
+            self._beyond.pop(key, None)
+        waiting = self._beyond.setdefault(key, {})
+        if sequence <= through or sequence in waiting or (key not in self._through and len(self._through) >= BEDS):
+            return False
+        waiting[sequence] = identity
+        while through + 1 in waiting:
+            through += 1
+            self._through[key] = (through, waiting.pop(through))
+        return True
+
+    def payload(self, utc_ns: int) -> bytes:
+        """Write it for the station's `seen` topic."""
+        seen = [
+            SeenBed(gateway=gateway, bed=bed, sequence=sequence, id=identity)
+            for (gateway, bed), (sequence, identity) in self._through.items()
+        ]
+        return StationSeen(time=rfc3339(utc_ns), seen=seen).model_dump_json().encode()
+
+
+def availability(status: str, utc_ns: int, sequence: int) -> bytes:
+    """Write a station's availability."""
+    said = {"time": rfc3339(utc_ns), "status": status, "sequence": sequence}
+    return StationAvailability.model_validate(said).model_dump_json().encode()
+
+
+def read(payload: bytes) -> dict[str, object] | None:
+    """Read a gateway's message; None where it is no JSON object, or longer than a gateway sends."""
+    if len(payload) > 4 * LONGEST:
+        return None
+    try:
+        found = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
