@@ -183,7 +183,7 @@ class DeviceTable(Table):
     options: Annotated[dict[Word, Word], Field(max_length=16, examples=[{"baud": "9600"}])] = {}
     """The driver's own options, as text; none by default."""
     pin: Annotated[dict[Word, Word], Field(max_length=8, examples=[{"serial-number": "4711"}])] = {}
-    """What the device must say of itself (serial-number, vendor, model, version); else no value of it counts."""
+    """What the device must say of itself, as serial-number, model or address; else no value of it counts."""
 
 
 class BedTable(Table):
