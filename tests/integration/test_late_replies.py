@@ -169,8 +169,8 @@ async def test_late_answers_counted(tmp_path, wire, faults, reads):
     units = tuple(Unit(device, profile.build(unit), unit, ()) for device, (unit, _, _) in UNITS.items())
     bus = Spy(Bus(units, reopen_after_timeout=wire == "tcp"), tally, reads)
     where = ("--pty", str(tmp_path / "line")) if wire == "pty" else ("--tcp", "127.0.0.1:0")
-    async with simulated(*two_pumps(*faults), *where) as endpoint:
-        await counted(endpoint if wire == "pty" else f"tcp://{endpoint}", bus, tally, 150)
+    async with simulated(*two_pumps(*faults), *where) as pumps:
+        await counted(pumps.endpoint if wire == "pty" else f"tcp://{pumps.endpoint}", bus, tally, 150)
     tally.judge()
     told(tally, f"the gateway over {wire}", faults)
     assert tally.wrong == []
@@ -224,8 +224,8 @@ class NaiveBus:
 async def test_the_judge_sees_what_a_common_client_takes(tmp_path):
     """Pins that the count above can fail: without drain, silence and uptime, old values are taken, and are counted."""
     tally = Tally()
-    async with simulated(*two_pumps(*late(0.05)), "--pty", str(tmp_path / "line")) as endpoint:
-        await counted(endpoint, NaiveBus(tally, 1000), tally, 60)
+    async with simulated(*two_pumps(*late(0.05)), "--pty", str(tmp_path / "line")) as pumps:
+        await counted(pumps.endpoint, NaiveBus(tally, 1000), tally, 60)
     tally.judge()
     told(tally, "a schedule without the guard", late(0.05))
     assert len(tally.wrong) > 0

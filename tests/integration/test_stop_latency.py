@@ -81,8 +81,8 @@ def harness(endpoint, units, profile):
 async def test_a_stop_on_an_idle_line(tmp_path):
     """Pins that a stop is on the wire in under 10 ms at p99 where the line is idle."""
     profile = registers.load_profiles()["modbus_pump"]
-    async with simulated("modbus_pump@1", "--pty", str(tmp_path / "line")) as endpoint:
-        line, watch, heard = harness(endpoint, {"pump": 1}, profile)
+    async with simulated("modbus_pump@1", "--pty", str(tmp_path / "line")) as pumps:
+        line, watch, heard = harness(pumps.endpoint, {"pump": 1}, profile)
         async with running(line), asyncio.timeout(60):
             await heard.wait()
             for _ in range(200):
@@ -105,8 +105,8 @@ async def test_a_stop_on_a_busy_line_with_dead_neighbours(tmp_path):
     silent = [part for address in range(2, 9) for part in ("--fault", f"{address}.silent")]
     chance, units = random.Random(5), {"pump": 1} | {f"dead-{address}": address for address in range(2, 9)}
     arguments = ("modbus_pump@1", *dead, *silent, "--baud-timing", "--pty", str(tmp_path / "line"))
-    async with simulated(*arguments) as endpoint:
-        line, watch, heard = harness(endpoint, units, profile)
+    async with simulated(*arguments) as pumps:
+        line, watch, heard = harness(pumps.endpoint, units, profile)
         async with running(line), asyncio.timeout(100):
             await heard.wait()
             for _ in range(40):
