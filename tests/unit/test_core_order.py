@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from core_bed import Bed, Monitor, bed_setup, depression_40
 
+from core_bed import Bed, Monitor, bed_setup, depression_40
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import CaseOrdered, InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import BrokerChanged, JournalChanged, LinkLost

@@ -1,10 +1,11 @@
 """The session's time and volume: T0, purges, the end and its grace, pauses, wall time, recovery, a crash."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
-from core_bed import HIGH, LOW, MEDIUM, Bed, Pump, bed_setup, depression_40
 
+from core_bed import HIGH, LOW, MEDIUM, Bed, Pump, bed_setup, depression_40
 from infusion_gateway.model.events import (
     CounterRestarted,
     EndApproaching,
@@ -27,7 +28,7 @@ def phases(bed: Bed) -> list[Phase]:
 
 
 def test_a_good_session_is_left_alone() -> None:
-    """Pins 40 minutes without an alarm or a stop, ended by hand at the ordered time: completed, on the way to closed."""
+    """Pins 40 minutes without an alarm or a stop, ended by hand at the ordered time: completed, then closed."""
     bed = Bed()
     bed.infuse()
     bed.run(40 * 60 - 2)
@@ -272,7 +273,7 @@ def test_samples_are_at_most_one_a_second_and_only_in_a_case() -> None:
     bed.run(60)
     times = [at for at, _ in bed.events(Sampled)]
     assert len(times) >= 60
-    assert all(later - earlier >= SECOND for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= SECOND for earlier, later in itertools.pairwise(times))
     last = bed.events(Sampled)[-1][1]
     assert last.dose_mg == pytest.approx(bed.session.dose_mg)
     assert {value.metric for value in last.values} >= {Metric.SPO2, Metric.RATE, Metric.VOLUME}

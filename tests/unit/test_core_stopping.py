@@ -1,7 +1,6 @@
 """The stop ladder: asked at once, asked again, confirmed by observation or said not to be, watched to the end."""
 
 from core_bed import HIGH, Bed, Pump, bed_setup, depression_40
-
 from infusion_gateway.model.commands import StopInfusion
 from infusion_gateway.model.events import PhaseChanged, StopAsked, StopConfirmed
 from infusion_gateway.model.inputs import LinkLost, LinkOpened

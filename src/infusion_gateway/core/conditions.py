@@ -103,8 +103,9 @@ QUIET = RowTimer()
 def _begun(turn: Turn, index: int, condition: LimitCondition) -> LimitTimer:
     """Begin with what was raised before, in another phase or another process: it stays until seen to be over."""
     raised = turn.durable.conditions.get(condition.code)
-    worst = raised.priority if raised is not None and raised.present else 0
-    rows = tuple(RowTimer(active=Truth.TRUE if row.priority <= worst else Truth.NOT) for row in condition.rows)
+    worst = (raised.priority, URGENCY[raised.response]) if raised is not None and raised.present else (0, 0)
+    true = ((row.priority, URGENCY[row.response]) <= worst for row in condition.rows)
+    rows = tuple(RowTimer(active=Truth.TRUE if so else Truth.NOT) for so in true)
     return LimitTimer(index, rows, turn.now, turn.now)
 
 
@@ -307,7 +308,9 @@ def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ..
 
 def _text(condition: LimitCondition, metric: Metric, value: float | None, limit: float, *, lost: bool) -> str:
     unit = NAMED_UNITS.get(FACTS[metric].unit, FACTS[metric].unit)
-    side = "below" if condition.side is Side.LOW else "above"
+    low = condition.side is Side.LOW
+    inside = value is not None and (value > limit if low else value < limit)
+    side = ("was " if inside else "") + ("below" if low else "above")
     shown = f"{value:g} {unit}" if value is not None else "not known"
     gone = f", and no usable signal for {seconds(LOST_FOR)} since" if lost else ""
     return f"{NAMES[metric]} {shown}, {side} the limit of {limit:g} {unit}{gone}. {condition.advice}"

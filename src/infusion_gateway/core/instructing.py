@@ -176,6 +176,7 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
     case = turn.durable.case
     alone = case is not None and case.ordered_by == by
     reason = f"one person made both entries: {asked.reason[:LONGEST_TEXT]}" if alone else "both entries agree"
+    turn.live.pump.rest_ml = turn.live.pump.volume_ml  # it is at rest, or the gate had been shut
     turn.emit(CaseConfirmed(by, reason))
     turn.emit(PhaseChanged(Phase.ARMED, Phase.ORDERED, reason))
     return ""

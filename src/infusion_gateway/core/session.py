@@ -76,7 +76,7 @@ def _start(turn: Turn) -> None:
     if case is None:
         return
     t0 = pump.runs_since
-    base = pump.rest_ml if pump.rest_ml is not None else turn.durable.account.counter_ml
+    base = pump.rest_ml
     if base is None or (pump.volume_ml is not None and base > pump.volume_ml):
         base = pump.volume_ml
     reason = "two consecutive readings show delivery: the infusion runs since the first"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import evolve, fold
-from infusion_gateway.core.live import Live, Newest
+from infusion_gateway.core.live import Live, Newest, PumpNow
 from infusion_gateway.core.sources import BY_HAND, Sources, sources_of
 from infusion_gateway.errors import Broken
 from infusion_gateway.model.observation import Reading, Validity
@@ -44,5 +44,7 @@ def restored(setup: BedSetup, durable: Durable) -> State:
         )
         for known in (case.by_hand if case is not None else ())
     }
+    pump = PumpNow(rest_ml=durable.account.counter_ml if durable.phase is Phase.ARMED else None)
     inherited = frozenset(code for code, raised in durable.conditions.items() if raised.present)
-    return State(setup, sources_of(setup), durable, Live(account=durable.account, values=values, inherited=inherited))
+    live = Live(account=durable.account, pump=pump, values=values, inherited=inherited)
+    return State(setup, sources_of(setup), durable, live)
