@@ -6,7 +6,10 @@ import errno
 import fcntl
 import os
 import pty
+import shutil
 import socket
+import subprocess
+import sys
 import termios
 import threading
 import time
@@ -373,6 +376,46 @@ async def test_half_open_sockets_are_given_up_by_the_kernel():
             assert [same.getsockopt(socket.IPPROTO_TCP, o) for o in tcp_options] == [1, 3000, 1, 1]
             assert same.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         stream.close()
+
+
+VANISHING = """
+import asyncio, socket, subprocess, sys, time
+from infusion_gateway.errors import LinkError
+from infusion_gateway.runtime.streams import open_tcp
+
+async def main():
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    server = socket.create_server(("127.0.0.1", 0))
+    stream, ready = open_tcp("line", f"tcp://127.0.0.1:{server.getsockname()[1]}", 1), asyncio.Event()
+    stream.attach(ready.set)
+    far, _ = server.accept()
+    subprocess.run(["ip", "link", "set", "lo", "down"], check=True)
+    begun = time.monotonic()
+    if sys.argv[1] == "asks":
+        stream.write(b"ask")
+    await asyncio.wait_for(ready.wait(), 20)
+    try:
+        stream.take()
+    except LinkError as exc:
+        print(time.monotonic() - begun, exc)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root, unshare and ip")
+@pytest.mark.parametrize("how", ["asks", "listens"])
+async def test_a_peer_that_vanishes_is_noticed(how):
+    """Pins, with every packet really lost, that a half-open connection is an error within 6 s, idle or asked."""
+    command = ["unshare", "--net", sys.executable, "-c", VANISHING, how]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said, complaint = await process.communicate()
+    if complaint.startswith(b"unshare"):
+        pytest.skip(f"no network namespaces here: {complaint.decode().strip()}")
+    after, _, why = said.decode().partition(" ")
+    assert 1 < float(after) < 6
+    assert "timed out" in why
 
 
 async def test_a_peer_that_does_not_read_is_noticed():
