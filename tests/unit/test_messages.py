@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from infusion_gateway.model.alarm import AlarmKind, AlarmStatus, Priority, Response
 from infusion_gateway.model.events import CaseOrdered, ConditionRaised, Event, InfusionStarted, StopConfirmed
+from infusion_gateway.model.inputs import Observed
 from infusion_gateway.model.metric import SECOND, Metric, Unit
 from infusion_gateway.model.observation import Delivery, Observation, Validity
 from infusion_gateway.model.session import BedSetup, GenerationMode, Order, Phase, SessionStatus, Supervision
@@ -136,7 +137,7 @@ def test_a_device_fits_the_schema(status: DeviceStatus) -> None:
 @given(st.lists(st.from_type(Observation), max_size=5))
 def test_telemetry_fits_the_schema(observations: list[Observation]) -> None:
     """Pins that whatever a device says can be repeated."""
-    body = valid(Telemetry.of("pump", tuple(observations), NOW, UTC))
+    body = valid(Telemetry.of(Observed("pump", tuple(observations)), UTC, NOW))
     assert len(body["observations"]) == len(observations)
 
 

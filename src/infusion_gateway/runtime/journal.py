@@ -16,9 +16,11 @@ from typing import TypeAlias, TypeVar
 from infusion_gateway.errors import JournalError
 from infusion_gateway.model.events import Event
 from infusion_gateway.model.metric import Nanos
-from infusion_gateway.runtime.journal_store import BedEnd, Draft, Head, Reader
+from infusion_gateway.runtime.journal_store import SEEN, BedEnd, Draft, Head, Reader
 from infusion_gateway.runtime.journal_writer import Opened, Work, Writer
 from infusion_gateway.wire.records import Record
+
+__all__ = ["OUTBOX", "SEEN", "Head", "Journal", "JournalHeld", "Opened"]
 
 T = TypeVar("T")
 OUTBOX = "outbox"
@@ -51,6 +53,7 @@ class Journal:
         self._slow = False
         self._closed = False
         self._cursors: dict[str, int] = {}
+        self._cursors_of = ""
 
     async def open(self) -> Opened:
         """Take the directory for this process and open the file in it, or begin a new one beside an unusable one.
@@ -61,7 +64,7 @@ class Journal:
         self._lock = _lock(self._directory)
         self._writer.start()
         opened = await asyncio.wrap_future(self._writer.opened)
-        self._cursors = dict(opened.cursors)
+        self._cursors, self._cursors_of = dict(opened.cursors), self.uuid
         return opened
 
     @property
@@ -97,12 +100,14 @@ class Journal:
         return future
 
     def cursor(self, name: str) -> int:
-        """Give a cursor's place; 0 where it was never set."""
+        """Give a cursor's place in the present journal; 0 where it was never set."""
+        if self._cursors_of != self.uuid:  # a new journal began: what was told of the old one says nothing of it
+            self._cursors, self._cursors_of = {}, self.uuid
         return self._cursors.get(name, 0)
 
     def set_cursor(self, name: str, sequence: int) -> None:
         """Move a cursor; durable a little later (one that is lost makes for a repeat, which the id shows)."""
-        if self._cursors.get(name) != sequence:
+        if self.cursor(name) != sequence:
             self._cursors[name] = sequence
             self._writer.queue.put(Work(lambda _: None, cursors={name: sequence}))
 
@@ -121,6 +126,11 @@ class Journal:
     async def sequence_of(self, bed: str, bed_sequence: int) -> int | None:
         """Give the journal's sequence of a bed's event; None where it is not held. Raises JournalError."""
         return await self._read(lambda reader: reader.sequence_of(bed, bed_sequence))
+
+    def cursors(self, prefix: str) -> dict[str, int]:
+        """Give every cursor whose name begins so."""
+        self.cursor("")
+        return {name: at for name, at in self._cursors.items() if name.startswith(prefix)}
 
     async def retain(self, since_utc_ns: int) -> int:
         """Forget rows older than this that no open case and no cursor needs; give up to which sequence."""

@@ -193,7 +193,7 @@ class Writer(Thread):
             except (Damaged, Newer) as error:
                 self._moved_to = set_aside(self._directory, "corrupt" if isinstance(error, Damaged) else "newer")
                 self._why = f"{error}; set aside as {self._moved_to.name}, a new journal begins"
-                self._acknowledged = None
+                self._acknowledged, self._cursors = None, {}
                 if self.opened.done():
                     self._tell(False, self._why)
                 store = self._open()

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, assert_never
 from pydantic import Field
 
 from infusion_gateway.model.events import CaseOrdered
+from infusion_gateway.model.inputs import Observed
 from infusion_gateway.model.metric import FACTS, SECOND, Nanos
 from infusion_gateway.model.observation import (
     AlarmsReported,
@@ -175,9 +176,11 @@ class Telemetry(Payload):
     observations: list[Said]
 
     @classmethod
-    def of(cls, device: str, observations: tuple[Observation, ...], now: Nanos, utc_ns: int) -> Self:
+    def of(cls, seen: Observed, utc_ns: int, now: Nanos) -> Self:
         """Write what a device said just now."""
-        return cls(time=rfc3339(utc_ns), device=device, observations=[_said(one, now) for one in observations])
+        return cls(
+            time=rfc3339(utc_ns), device=seen.device, observations=[_said(one, now) for one in seen.observations]
+        )
 
 
 def _said(

@@ -7,7 +7,7 @@ the monotone timeline, in nanoseconds, at the moment of writing.
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infusion_gateway.model.alarm import AlarmStatus
 from infusion_gateway.model.metric import FACTS, Metric, Nanos
@@ -54,6 +54,14 @@ class Availability(Payload):
     def of(cls, status: Literal["online", "offline"], why: str, keep_alive_s: int, utc_ns: int) -> Self:
         """Say whether the gateway is there, and why."""
         return cls(time=rfc3339(utc_ns), status=status, why=words(why), keep_alive_s=keep_alive_s)
+
+
+def own_word(payload: bytes) -> Availability | None:
+    """Read an availability that came back on our own topic; None where it is none."""
+    try:
+        return Availability.model_validate_json(payload[:4096])
+    except ValidationError:
+        return None
 
 
 class JournalHead(Part):

@@ -126,11 +126,11 @@ class Topics:
         found = re.fullmatch(rf"{re.escape(f'{ROOT}/{self.site}/stations/')}([^/]*)/answers", topic)
         return found is not None and NAME.fullmatch(found[1]) is not None
 
-    def subscriptions(self, beds: tuple[str, ...]) -> tuple[str, ...]:
-        """Give the filters that a gateway with these beds subscribes to, its own availability first."""
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """Give the filters that a gateway subscribes to: its own availability, its own beds, the site's stations."""
         stations = f"{ROOT}/{self.site}/stations/+"
-        asked = tuple(f"{self._of(bed, 'do')}/+" for bed in beds)
-        return (self.availability, *asked, self.history, f"{stations}/availability", f"{stations}/seen")
+        return (self.availability, f"{self.root}/+/do/+", f"{stations}/availability", f"{stations}/seen")
 
     def parse(self, topic: str) -> Incoming | None:
         """Say what came in on this topic; None where it is nothing of ours, or a name in it can't be one."""

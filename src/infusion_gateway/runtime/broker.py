@@ -1,0 +1,400 @@
+"""The publisher: keeps people told through the MQTT broker, and never lets the broker hold anything up.
+
+On each connection: availability, then all retained state with the alarms before the rest, then events strictly in
+sequence. Telemetry is never queued. A broker's acknowledgement proves that a message was in its memory, no more: one
+that came back without what it had kept is told again what no station has shown to have.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from typing import TypeAlias
+
+import structlog
+
+from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.core.backoff import RECONNECT
+from infusion_gateway.errors import BrokerError, JournalError
+from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.runtime.audience import Audience
+from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.incoming import Incoming, OnInstruction, ReplyTo
+from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
+from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection, NotSpoken
+from infusion_gateway.runtime.presence import Presence
+from infusion_gateway.wire.happenings import event_payload
+from infusion_gateway.wire.outbox import Outbox, Outgoing
+from infusion_gateway.wire.topics import Topics
+
+__all__ = ["OnChange", "OnInstruction", "Publisher", "ReplyTo"]
+
+log = structlog.get_logger(__name__)
+
+STATES = 2_000
+"""Retained topics; sixteen beds of ten devices have some two hundred."""
+STATES_IN_FLIGHT = 8
+UNSENT = 256
+"""Messages of quality 0 that may wait for the socket; more are dropped."""
+ANSWERS = 64
+ANSWER_EXPIRES_S = 60
+REWIND = 2_000
+"""Rows of the journal that a rewind goes back at most; what lies before is asked for as history."""
+TICK_S = 0.25
+REFUSED_AGAIN_S = 5.0
+ANOTHER_GATEWAY_S = 30.0
+"""How long to leave the name to another gateway: two would push each other out for ever."""
+SETTLED_S = 5.0
+"""A connection that lasted so long was a good one: the next failure is a first failure."""
+
+ECHO_S = 0.3
+"""How long our own word may take to come back; without it the broker is taken for one that forgot."""
+ANOTHER_GATEWAY = "another-gateway: another process connects under this gateway's name"
+
+NOBODY = 0x10
+FAILED = 0x80
+QUOTA = 0x97
+
+
+OnChange: TypeAlias = Callable[[bool, bool | None, str], None]
+"""Told (connected, listeners, why) when one of them changes; why is words for people, empty while all is well."""
+
+
+class Publisher:
+    """One gateway's side of the broker. Every method but `run` returns at once and never raises."""
+
+    def __init__(  # noqa: PLR0917 - what a publisher joins: a broker, names, a record, two listeners, the time
+        self,
+        settings: BrokerSettings,
+        topics: Topics,
+        journal: Journal,
+        on_instruction: OnInstruction,
+        on_change: OnChange,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._journal = journal
+        self._on_change = on_change
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._told: tuple[bool, bool | None, str] | None = None
+        self._connected = False
+        self._why = "not connected yet"
+        self._wake = asyncio.Event()
+        self._states: dict[str, bytes] = {}
+        self._dirty: dict[str, None] = {}
+        self._flying: set[str] = set()
+        self._answering: set[asyncio.Future[int]] = set()
+        self._outbox = Outbox(0)
+        self._outbox_of = ""
+        self._more = True
+        self._refused_at: Nanos = 0
+        self._presence = Presence(clock)
+        self._audience = Audience()
+        self._incoming = Incoming(topics, journal, on_instruction, self._came_back, self._audience, clock)
+        self._scanned = 0
+        self.dropped = 0
+
+    def set_state(self, topic: str, payload: bytes) -> None:
+        """Let this be the retained state of the topic; empty clears it. Only the newest is kept and sent."""
+        if self._states.get(topic) == payload:
+            return
+        if topic not in self._states and len(self._states) >= STATES:
+            log.error("too many retained topics", topic=topic, most=STATES)
+            return
+        self._states[topic] = payload
+        self._dirty[topic] = None
+        self._wake.set()
+
+    def say(self, topic: str, payload: bytes, expires_s: int, *, retain: bool = False) -> None:
+        """Publish once, now or never. retain: only where the broker lets it expire (MQTT 5)."""
+        connection = self._connection
+        if connection is None or not self._connected or connection.unsent >= UNSENT:
+            self.dropped += 1
+            return
+        connection.say(topic, payload, retain=retain and connection.version_5, expires_s=expires_s)
+
+    def recorded(self) -> None:
+        """Look into the journal: there are new events to tell."""
+        self._more = True
+        self._wake.set()
+
+    def answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
+        """Answer a station on its answers topic; anywhere else, or with nobody to hear it, the answer is dropped."""
+        connection = self._connection
+        if connection is None or not self._topics.is_answers(topic) or len(self._answering) >= ANSWERS:
+            self.dropped += 1
+            return
+        answered = connection.send(topic, payload, retain=False, expires_s=ANSWER_EXPIRES_S, correlation=correlation)
+        self._answering.add(answered)
+        answered.add_done_callback(self._answering.discard)
+
+    async def run(self) -> None:
+        """Connect, serve, connect again, for ever. Cancelling says good-bye to the broker."""
+        failures = 0
+        try:
+            while True:
+                began = self._clock.now()
+                try:
+                    self._connection = await self._open()
+                    await self._serve(self._connection)
+                except BrokerError as error:
+                    self._why = str(error)
+                except Exception as error:  # the publisher's boundary: whatever broke here, supervision goes on
+                    log.exception("publisher")
+                    self._why = f"{type(error).__name__}: {error}"
+                settled = self._clock.now() - began > SETTLED_S * SECOND
+                pause_s = self._disconnected()
+                failures = 1 if settled else failures + 1
+                delay = RECONNECT.delay(failures, random.random()) / SECOND  # noqa: S311 - spreads retries, keeps no secret
+                await asyncio.sleep(max(delay, pause_s))
+        finally:
+            await self._farewell()
+
+    async def _open(self) -> Connection:
+        """Connect with MQTT 5, or 3.1.1 where the broker doesn't speak it."""
+        will = (self._topics.availability, self._presence.will())
+        name = f"igw-{self._topics.site}-{self._topics.gateway}"
+        try:
+            return await Connection.open(
+                self._settings, version_5=True, identifier=name, will=will, arrived=self._incoming.take
+            )
+        except NotSpoken as error:
+            log.info("broker does not speak MQTT 5", why=str(error))
+        return await Connection.open(
+            self._settings, version_5=False, identifier=name, will=will, arrived=self._incoming.take
+        )
+
+    async def _serve(self, connection: Connection) -> None:
+        """Tell everything over this connection until it ends; then BrokerError says why."""
+        work = (
+            asyncio.create_task(self._tell(connection)),
+            asyncio.create_task(self._watch(connection)),
+        )
+        connection.lost.add_done_callback(lambda _: self._wake.set())
+        try:
+            done, _ = await asyncio.wait((*work, connection.lost), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        for task in work:
+            if task in done and (error := task.exception()) is not None:
+                raise error
+        lost = connection.lost.exception() if connection.lost.done() else None
+        raise BrokerError(f"the connection ended: {lost or 'without a reason'}")
+
+    async def _tell(self, connection: Connection) -> None:
+        await connection.subscribe(self._topics.subscriptions)
+        await self._say_online(connection)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ECHO_S):
+                await self._presence.echo.wait()
+        if self._presence.another:
+            await self._ask(connection, self._topics.availability, self._presence.gave_way())
+            await connection.leave()
+            raise BrokerError(ANOTHER_GATEWAY)
+        self._dirty = dict.fromkeys(sorted(self._states, key=_alarms_first))
+        self._flying.clear()
+        while self._dirty or self._flying:
+            self._send_states(connection)
+            await self._woken()
+        await self._settle_outbox()
+        self._connected = True
+        self._why = ""
+        log.info("broker connected", mqtt=5 if connection.version_5 else 3, remembered=self._presence.remembered)
+        while True:
+            self._say_change()
+            if self._presence.contradicted:
+                await self._say_online(connection)
+            self._send_states(connection)
+            await self._send_events(connection)
+            await self._woken()
+
+    async def _say_online(self, connection: Connection) -> None:
+        """Say that we are here; it comes back to us, behind whatever the broker had kept."""
+        await self._ask(connection, self._topics.availability, self._presence.online())
+
+    def _came_back(self, message: Arrived) -> None:
+        self._presence.came_back(message)
+        self._wake.set()
+
+    async def _woken(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+
+    async def _watch(self, connection: Connection) -> None:
+        """Look at the connection now and then; raises BrokerError once the broker owes an answer for too long."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            if connection.waiting_s() > ANSWER_S:
+                raise BrokerError(f"the broker has not answered for {ANSWER_S:g} s")
+            if self._outbox.refused and self._clock.now() - self._refused_at > REFUSED_AGAIN_S * SECOND:
+                self._outbox.retry()
+                self._wake.set()
+            if self._connected:
+                self._more = self._more or self._journal.head.sequence > max(self._outbox.after, self._scanned)
+                if self._more and self._outbox.room:
+                    self._wake.set()
+                self._say_change()
+
+    def _send_states(self, connection: Connection) -> None:
+        for topic in sorted(self._dirty, key=_alarms_first):
+            if len(self._flying) >= STATES_IN_FLIGHT:
+                return
+            if topic not in self._flying:
+                del self._dirty[topic]
+                self._flying.add(topic)
+                sent = connection.send(topic, self._states[topic], retain=True)
+                sent.add_done_callback(lambda done, topic=topic: self._state_answered(topic, done))  # type: ignore[misc]  # mypy can't see the default
+
+    def _state_answered(self, topic: str, answered: "asyncio.Future[int]") -> None:
+        self._flying.discard(topic)
+        code = answered.result()
+        if code >= FAILED:
+            self._complain(f"the broker refuses {topic} (reason {code:#x})")
+        elif code != GONE and topic.endswith("/alarms"):
+            self._audience.acknowledged(nobody=code == NOBODY)
+        self._wake.set()
+
+    async def _settle_outbox(self) -> None:
+        """Begin where the broker got to; further back, where it forgot and a station had not seen it yet."""
+        self._same_journal()
+        if not self._presence.remembered:
+            try:
+                await self._rewind()
+            except JournalError as error:
+                log.warning("journal not readable", error=str(error))
+        self._more = True
+
+    async def _rewind(self) -> None:
+        """Go back to the first event that a station has not shown to have."""
+        wanted = self._outbox.cursor + 1
+        for name, seen in self._journal.cursors(SEEN).items():
+            bed = name.rpartition("/")[2]
+            missing = await self._journal.sequence_of(bed, seen + 1)
+            wanted = min(wanted, missing) if missing is not None else wanted
+        back = max(wanted - 1, self._outbox.cursor - REWIND)
+        if back < self._outbox.cursor:
+            log.warning("broker forgot what it had", again_from=back + 1, told_up_to=self._outbox.cursor)
+            self._outbox.rewind(back)
+            self._scanned = 0
+
+    def _same_journal(self) -> None:
+        """Begin a new outbox where a new journal began."""
+        if self._outbox_of != self._journal.uuid:
+            self._outbox, self._outbox_of = Outbox(self._journal.cursor(OUTBOX)), self._journal.uuid
+            self._scanned = 0
+
+    async def _send_events(self, connection: Connection) -> None:
+        self._same_journal()
+        while True:
+            if self._more and self._outbox.room:
+                await self._fetch()
+            outgoing = self._outbox.take()
+            if outgoing is None:
+                return
+            self._send_event(connection, outgoing)
+
+    async def _fetch(self) -> None:
+        """Fill the outbox from the journal; what was looked through is not looked through again."""
+        self._more = False
+        room, head = self._outbox.room, self._journal.head.sequence
+        try:
+            records = await self._journal.after(max(self._outbox.after, self._scanned), room)
+        except JournalError as error:
+            log.warning("journal not readable", error=str(error))
+            return
+        self._outbox.offer(records)
+        if len(records) == room:
+            self._more = True
+        else:
+            self._scanned = head
+
+    def _send_event(self, connection: Connection, outgoing: Outgoing) -> None:
+        record = outgoing.record
+        try:
+            name, payload = self._event(outgoing, outgoing.withheld)
+        except (ValueError, TypeError) as error:  # what can't be written must not stand in the way of what can
+            log.exception("event can't be written", sequence=record.sequence)
+            name, payload = self._event(outgoing, f"it can't be written: {error}")
+        sent = connection.send(self._topics.event(record.bed, name), payload, retain=False)
+        sent.add_done_callback(lambda done: self._event_answered(record.sequence, done))
+
+    def _event(self, outgoing: Outgoing, withheld: str) -> tuple[str, bytes]:
+        return event_payload(
+            outgoing.record,
+            f"{self._topics.root}/{outgoing.record.bed}",
+            now=self._clock.now(),
+            utc_ns=self._clock.utc_ns(),
+            boot_id=self._clock.boot_id(),
+            withheld=withheld,
+        )
+
+    def _event_answered(self, sequence: int, answered: "asyncio.Future[int]") -> None:
+        code = answered.result()
+        if code == GONE:
+            return
+        if code == QUOTA:
+            self._outbox.refused = "the broker is full"
+            self._refused_at = self._clock.now()
+            self._outbox.disconnected(cut=False)
+        elif code >= FAILED:
+            self._outbox.refuse(sequence, f"the broker refuses it (reason {code:#x})")
+            self._refused_at = self._clock.now()
+            self._complain(f"the broker refuses event {sequence} (reason {code:#x})")
+        else:
+            self._audience.acknowledged(nobody=code == NOBODY)
+            if self._outbox.acknowledged(sequence):
+                self._journal.set_cursor(OUTBOX, self._outbox.cursor)
+        self._wake.set()
+
+    async def _ask(self, connection: Connection, topic: str, payload: bytes) -> None:
+        """Publish and wait for the broker; BrokerError where it refuses or the connection ends."""
+        code = await connection.send(topic, payload, retain=True)
+        if code == GONE:
+            raise BrokerError("the connection ended")
+        if code >= FAILED:
+            raise BrokerError(f"the broker refuses {topic} (reason {code:#x})")
+
+    def _complain(self, why: str) -> None:
+        if why != self._why:
+            self._why = why
+            log.error("broker", why=why)
+
+    def _say_change(self) -> None:
+        listeners = self._audience.listeners(self._clock.now()) if self._connected else None
+        new = (self._connected, listeners, self._why)
+        if new != self._told:
+            self._told = new
+            self._on_change(*new)
+
+    def _disconnected(self) -> float:
+        """Take back what was on its way; give how long to stay away (seconds) where another gateway has our name."""
+        connection, self._connection = self._connection, None
+        pause_s = 0.0
+        if connection is not None:
+            if connection.taken_over or self._presence.another:
+                pause_s, self._why = ANOTHER_GATEWAY_S, ANOTHER_GATEWAY
+            self._outbox.disconnected(cut=connection.ended_by_broker)
+            connection.cut()
+            log.warning("broker lost", why=self._why)
+        self._connected = False
+        self._audience.forget()
+        self._say_change()
+        return pause_s
+
+    async def _farewell(self) -> None:
+        """Say that the gateway ends by intention, so that nobody takes it for a failure."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._connected and not connection.lost.done():
+            said = connection.send(self._topics.availability, self._presence.stopped(), retain=True)
+            await asyncio.wait((said,), timeout=0.5)
+        await connection.leave()
+
+
+def _alarms_first(topic: str) -> bool:
+    return not topic.endswith("/alarms")

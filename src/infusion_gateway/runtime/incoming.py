@@ -1,0 +1,108 @@
+"""What comes in from the broker: instructions and stations' words, bounded, and never raising into the connection."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import structlog
+
+from infusion_gateway.model.metric import Nanos
+from infusion_gateway.runtime.audience import Allowance, Audience
+from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.journal import SEEN, Journal
+from infusion_gateway.runtime.mqtt import Arrived
+from infusion_gateway.wire.stations import Nonsense, parse_availability, parse_seen
+from infusion_gateway.wire.topics import Do, OwnAvailability, StationSaw, StationState, Topics
+
+log = structlog.get_logger(__name__)
+
+LONGEST = 64 * 1024
+"""Bytes of a message; a longer one is not even looked at."""
+BEDS = 64
+"""Beds with an allowance of their own; names beyond share one."""
+SEEN_CURSORS = 2_000
+PER_S, RESERVE = 10, 20
+"""Instructions a bed takes; stops and holds are counted by themselves, so that no flood stands in their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTo:
+    """Where an instruction wants its answer (MQTT 5). topic: a station's answers topic, or None."""
+
+    topic: str | None
+    correlation: bytes | None
+
+
+OnInstruction: TypeAlias = Callable[[str, str, bytes, ReplyTo], None]
+"""Told (bed, instruction's name, payload, where to answer); must not block."""
+
+
+class Incoming:
+    """Sorts what arrives. own: told of our own availability coming back."""
+
+    def __init__(  # noqa: PLR0917 - who is told of what
+        self,
+        topics: Topics,
+        journal: Journal,
+        on_instruction: OnInstruction,
+        own: Callable[[Arrived], None],
+        audience: Audience,
+        clock: Clock,
+    ) -> None:
+        self._topics = topics
+        self._journal = journal
+        self._on_instruction = on_instruction
+        self._own = own
+        self._audience = audience
+        self._clock = clock
+        self._allowed: dict[str, tuple[Allowance, Allowance]] = {}
+        self._sayings = Allowance(1, 5)
+        self.ignored = 0
+
+    def take(self, message: Arrived) -> None:
+        """Take a message from the broker: bounded, and nothing in it may raise."""
+        found = self._topics.parse(message.topic)
+        now = self._clock.now()
+        match found:
+            case Do(bed=bed, instruction=name):
+                self._instructed(bed, name, message, now)
+            case OwnAvailability():
+                self._own(message)
+            case StationState(station=station) if not message.retained:
+                said = parse_availability(message.payload)
+                if not isinstance(said, Nonsense):
+                    self._audience.heard(station, now, online=said.status == "online")
+            case StationSaw(station=station) if not message.retained:
+                self._seen(station, message.payload, now)
+            case _:
+                self.ignored += 1
+
+    def _instructed(self, bed: str, name: str, message: Arrived, now: Nanos) -> None:
+        """Pass an instruction on, unless it is one that the broker kept (of unknown age), or one of a flood."""
+        shared = bed not in self._allowed and len(self._allowed) >= BEDS  # strangers share what is left
+        stops, others = self._allowed.setdefault(
+            "" if shared else bed, (Allowance(PER_S, RESERVE), Allowance(PER_S, RESERVE))
+        )
+        allowance = stops if name in ("stop", "hold") else others
+        if message.retained or len(message.payload) > LONGEST or not allowance.take(now):
+            self.ignored += 1
+            if self._sayings.take(now):
+                log.warning("instruction ignored", bed=bed, instruction=name, kept=message.retained, all=self.ignored)
+            return
+        wanted = message.response_topic
+        topic = wanted if wanted is not None and self._topics.is_answers(wanted) else None
+        try:
+            self._on_instruction(bed, name, message.payload, ReplyTo(topic, message.correlation))
+        except Exception:  # the boundary to a stranger's message: the connection goes on whatever it led to
+            log.exception("instruction failed", bed=bed, instruction=name)
+
+    def _seen(self, station: str, payload: bytes, now: Nanos) -> None:
+        said = parse_seen(payload, self._topics.gateway, self._journal.uuid)
+        if isinstance(said, Nonsense):
+            self.ignored += 1
+            return
+        self._audience.heard(station, now, online=True)
+        for bed, sequence in said:
+            name = f"{SEEN}{station}/{bed}"
+            if self._journal.cursor(name) or len(self._journal.cursors(SEEN)) < SEEN_CURSORS:
+                self._journal.set_cursor(name, sequence)

@@ -1,0 +1,509 @@
+"""The publisher against a real Mosquitto: what subscribers get, whatever happens to the broker."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from brokers import Mosquitto, mosquitto
+from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.model.events import Event, ResumePermitted, Sampled
+from infusion_gateway.model.observation import Delivery
+from infusion_gateway.runtime import broker as broker_module
+from infusion_gateway.runtime.broker import Publisher, ReplyTo
+from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.embedded import start
+from infusion_gateway.runtime.journal import OUTBOX, Journal
+from infusion_gateway.wire.topics import Topics
+
+__all__ = ["mosquitto"]
+
+TOPICS = Topics("clinic-a", "gateway-1")
+SAMPLE = Sampled(values=(), delivery=Delivery.INFUSING, volume_ml=1.5, epoch=0, dose_mg=0.75)
+
+
+def settings(port: int) -> BrokerSettings:
+    return BrokerSettings("127.0.0.1", port, False, False, None, None, None, None, None)
+
+
+def permitted(number: int, padding: str = "") -> Event:
+    return ResumePermitted(by="nurse-7", reason=f"number {number}{padding}")
+
+
+@dataclass
+class Seen:
+    """What a subscriber got, in order."""
+
+    messages: list[tuple[str, bytes, bool]] = field(default_factory=list)
+
+    def bodies(self, part: str = "/event/") -> list[dict[str, Any]]:
+        return [json.loads(payload) for topic, payload, _ in self.messages if part in topic and payload]
+
+    def sequences(self) -> list[int]:
+        return [body["sequence"] for body in self.bodies()]
+
+    def on(self, topic: str) -> list[bytes]:
+        return [payload for t, payload, _ in self.messages if t == topic]
+
+
+@dataclass
+class Side:
+    """A gateway's side: journal and publisher, and what they said."""
+
+    journal: Journal
+    publisher: Publisher
+    changes: list[tuple[bool, bool | None, str]]
+    asked: list[tuple[str, str, bytes, ReplyTo]]
+    task: "asyncio.Task[None]"
+
+    async def happens(self, *events: Event, bed: str = "bed-1") -> None:
+        """Record events and let the publisher know."""
+        clock = Clock()
+        await self.journal.append(bed, events, clock.now(), clock.utc_ns())
+        self.publisher.recorded()
+
+    @property
+    def connected(self) -> bool:
+        return bool(self.changes) and self.changes[-1][0]
+
+    @property
+    def told(self) -> bool:
+        """Whether the broker has acknowledged everything that was recorded."""
+        return self.journal.cursor(OUTBOX) >= self.journal.head.sequence
+
+
+@contextlib.asynccontextmanager
+async def gateway(directory: Path, port: int) -> AsyncIterator[Side]:
+    """Run a gateway's publisher on a journal of its own."""
+    clock = Clock()
+    changes: list[tuple[bool, bool | None, str]] = []
+    asked: list[tuple[str, str, bytes, ReplyTo]] = []
+    journal = Journal(directory, boot_id=clock.boot_id(), on_change=lambda *_: None)
+    await journal.open()
+    publisher = Publisher(
+        settings(port), TOPICS, journal, lambda *a: asked.append(a), lambda *c: changes.append(c), clock
+    )
+    task = asyncio.create_task(publisher.run())
+    try:
+        yield Side(journal, publisher, changes, asked, task)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await journal.close()
+
+
+@contextlib.asynccontextmanager
+async def subscriber(port: int, *filters: str, identifier: str | None = None, v5: bool = True) -> AsyncIterator[Seen]:
+    """Subscribe with a session that lasts where it has a name, reconnecting for ever."""
+    seen = Seen()
+    ready = asyncio.Event()
+    version = aiomqtt.ProtocolVersion.V5 if v5 else aiomqtt.ProtocolVersion.V311
+
+    async def listen() -> None:
+        while True:
+            options: dict[str, Any] = (
+                {"clean_start": identifier is None} if v5 else {"clean_session": identifier is None}
+            )
+            if v5 and identifier:
+                options["properties"] = Properties(PacketTypes.CONNECT)
+                options["properties"].SessionExpiryInterval = 3600
+            try:
+                async with aiomqtt.Client(
+                    "127.0.0.1", port, identifier=identifier, protocol=version, timeout=2, **options
+                ) as client:
+                    for name in filters or ("igw/v1/clinic-a/gateway-1/#",):
+                        await client.subscribe(name, 1)
+                    ready.set()
+                    async for message in client.messages:
+                        seen.messages.append((str(message.topic), bytes(message.payload), message.retain))
+            except aiomqtt.MqttError:
+                await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(listen())
+    await asyncio.wait_for(ready.wait(), 5)
+    try:
+        yield seen
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(true: Callable[[], object], seconds: float = 8.0) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - what is waited for is told by no event
+            await asyncio.sleep(0.02)
+
+
+async def say(port: int, topic: str, payload: bytes, **options: Any) -> None:
+    """Publish one message as a stranger."""
+    async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
+        await client.publish(topic, payload, qos=1, **options)
+
+
+async def test_retained_state_goes_first_with_the_alarms_before_the_rest(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins the order on connecting: availability, alarms of every bed, other state, then events in sequence."""
+    async with subscriber(mosquitto.port) as seen, gateway(tmp_path / "j", mosquitto.port) as side:
+        for bed in ("bed-1", "bed-2", "bed-3"):
+            for kind in ("session", "descriptor", "alarms"):
+                side.publisher.set_state(getattr(TOPICS, kind)(bed), f'"{kind}"'.encode())
+        for number in range(40):
+            await side.happens(SAMPLE, permitted(number))
+        await until(lambda: side.connected and side.told and len(seen.bodies()) == 40)
+    topics = [topic for topic, _, _ in seen.messages]
+    assert topics[0] == TOPICS.availability
+    assert {t.rpartition("/")[2] for t in topics[1:4]} == {"alarms"}
+    assert {t.rpartition("/")[2] for t in topics[4:10]} == {"session", "descriptor"}
+    assert seen.sequences() == list(range(1, 41))
+    assert all("/event/resume-permitted" in t for t in topics[10:50])
+    assert json.loads(seen.on(TOPICS.availability)[0])["status"] == "online"
+    assert json.loads(seen.on(TOPICS.availability)[-1])["why"] == "the gateway was stopped"
+
+
+async def test_a_change_of_state_goes_out_at_once_and_only_the_newest(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins that set_state publishes changes, collapses what is overtaken, and leaves the newest retained."""
+    async with gateway(tmp_path / "j", mosquitto.port) as side:
+        await until(lambda: side.connected)
+        for number in range(200):
+            side.publisher.set_state(TOPICS.alarms("bed-1"), str(number).encode())
+        async with subscriber(mosquitto.port) as seen:
+            await until(lambda: seen.on(TOPICS.alarms("bed-1"))[-1:] == [b"199"])
+            assert len(seen.on(TOPICS.alarms("bed-1"))) < 20
+        async with subscriber(mosquitto.port) as seen:
+            await until(lambda: seen.on(TOPICS.alarms("bed-1")) == [b"199"])
+        side.publisher.set_state(TOPICS.alarms("bed-1"), b"")
+        await asyncio.sleep(0.2)
+        async with subscriber(mosquitto.port) as seen:
+            await until(lambda: seen.on(TOPICS.availability))
+            assert not seen.on(TOPICS.alarms("bed-1"))
+
+
+@pytest.mark.slow
+async def test_a_broker_killed_and_back_without_a_memory(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins an outage: nothing blocks, retained state first, every event in order and late, live within 2 s of it."""
+    async with gateway(tmp_path / "j", mosquitto.port) as side, subscriber(mosquitto.port) as seen:
+        side.publisher.set_state(TOPICS.alarms("bed-1"), b"1")
+        await side.happens(permitted(1))
+        await until(lambda: side.told and seen.bodies())
+        mosquitto.kill()
+        await until(lambda: not side.connected)
+        side.publisher.set_state(TOPICS.alarms("bed-1"), b"2")
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        for number in range(2, 60):
+            await side.happens(permitted(number))
+            side.publisher.say(TOPICS.vitals("bed-1"), b"{}", 10)
+        assert loop.time() - before < 2
+        assert side.publisher.dropped == 58
+        await asyncio.sleep(4)
+        seen.messages.clear()
+        mosquitto.start()
+        back = loop.time()
+        await until(lambda: side.connected, 3)
+        assert loop.time() - back < 2
+        side.publisher.say(TOPICS.vitals("bed-1"), b'{"live": true}', 10)
+        await until(lambda: side.told)
+        async with subscriber(mosquitto.port) as fresh:
+            await until(lambda: fresh.on(TOPICS.alarms("bed-1")) == [b"2"])
+        assert seen.sequences() == sorted(set(seen.sequences())), "in order, no repeat"
+        got = seen.bodies()
+        assert all(body["late"] for body in got if body["data"]["reason"] != "number 1")
+
+
+@pytest.mark.slow
+async def test_a_lasting_session_gets_every_event_over_a_restart(tmp_path: Path) -> None:
+    """Pins that with a broker that remembers, a subscriber with a session misses nothing, in order, no id twice."""
+    broker = Mosquitto(tmp_path / "m", persistent=True, options="autosave_interval 1\nautosave_on_changes true")
+    broker.start()
+    try:
+        async with gateway(tmp_path / "j", broker.port) as side, subscriber(broker.port, identifier="desk") as seen:
+            for number in range(1, 11):
+                await side.happens(permitted(number))
+            await until(lambda: len(seen.bodies()) == 10)
+            broker.stop()
+            await until(lambda: not side.connected)
+            for number in range(11, 21):
+                await side.happens(permitted(number))
+            broker.start()
+            await until(lambda: side.told and set(seen.sequences()) == set(range(1, 21)))
+            firsts = list(dict.fromkeys(seen.sequences()))
+            assert firsts == list(range(1, 21))
+            ids = {(body["sequence"], body["id"]) for body in seen.bodies()}
+            assert len(ids) == 20, "no sequence under two ids"
+    finally:
+        broker.kill()
+
+
+@pytest.mark.slow
+async def test_a_broker_that_forgot_is_told_again_what_a_station_has_not_seen(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    """Pins the rewind: events acknowledged by a broker that lost its memory go out again from what a station has."""
+    async with gateway(tmp_path / "j", mosquitto.port) as side:
+        for number in range(1, 11):
+            await side.happens(SAMPLE, permitted(number))
+        await until(lambda: side.told)
+        records = await side.journal.after(0, 100)
+        seen_until = records[5]
+        seen = [{"gateway": "gateway-1", "bed": "bed-1", "sequence": seen_until.bed_sequence, "id": seen_until.id}]
+        payload = json.dumps({"time": "2026-11-22T07:15:00.000Z", "seen": seen}).encode()
+        await say(mosquitto.port, TOPICS.seen("desk"), payload)
+        await until(lambda: side.journal.cursors("seen/") == {"seen/desk/bed-1": 6})
+        await until(lambda: side.changes[-1][1] is True)  # a station that speaks is somebody who listens
+        mosquitto.kill()
+        await until(lambda: not side.connected)
+        mosquitto.start()
+        async with subscriber(mosquitto.port) as got:
+            await until(lambda: side.connected and side.told)
+            await until(lambda: got.sequences()[-1:] == [10])
+            assert got.sequences() == list(range(max(got.sequences()[0], 7), 11))
+    assert side.journal.cursor(OUTBOX) == 20
+
+
+async def test_a_gateway_that_comes_back_repeats_no_event_under_a_new_id(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins the cursor over a restart of the gateway: it goes on behind what was acknowledged, ids the same."""
+    async with subscriber(mosquitto.port) as seen:
+        async with gateway(tmp_path / "j", mosquitto.port) as side:
+            for number in range(1, 6):
+                await side.happens(permitted(number))
+            await until(lambda: side.told)
+        async with gateway(tmp_path / "j", mosquitto.port) as side:
+            for number in range(6, 11):
+                await side.happens(permitted(number))
+            await until(lambda: side.told and len(seen.bodies()) >= 10)
+    assert seen.sequences() == list(range(1, 11))
+    assert len({body["id"] for body in seen.bodies()}) == 10
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.runtime.broker import Publisher
+from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.journal import Journal
+from infusion_gateway.wire.topics import Topics
+
+async def main():
+    journal = Journal(Path(sys.argv[1]), boot_id="b", on_change=lambda *_: None)
+    await journal.open()
+    settings = BrokerSettings("127.0.0.1", int(sys.argv[2]), False, False, None, None, None, None, None)
+    topics = Topics("clinic-a", "gateway-1")
+    await Publisher(settings, topics, journal, lambda *_: None, lambda *_: None, Clock()).run()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_last_will_speaks_when_the_gateway_is_killed(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins that a killed gateway is offline, retained, within a second."""
+    async with subscriber(mosquitto.port) as seen:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED, str(tmp_path / "j"), str(mosquitto.port), stdout=subprocess.DEVNULL
+        )
+        await until(lambda: seen.on(TOPICS.availability))
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        await until(lambda: len(seen.on(TOPICS.availability)) == 2, 2)
+    last = json.loads(seen.on(TOPICS.availability)[-1])
+    assert (last["status"], last["keep_alive_s"]) == ("offline", 5)
+
+
+async def test_nobody_listening_is_noticed(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins that a broker without a subscriber says so (MQTT 5), and that a live station turns it round."""
+    async with gateway(tmp_path / "j", mosquitto.port) as side:
+        side.publisher.set_state(TOPICS.alarms("bed-1"), b"1")
+        await until(lambda: side.connected and side.changes[-1][1] is False)
+        station = {"time": "2026-11-22T07:15:00.000Z", "status": "online", "sequence": 1}
+        await say(mosquitto.port, TOPICS.station_availability("desk"), json.dumps(station).encode())
+        await until(lambda: side.changes[-1][1] is True)
+        gone = station | {"status": "offline"}
+        await say(mosquitto.port, TOPICS.station_availability("desk"), json.dumps(gone).encode())
+        await until(lambda: side.changes[-1][1] is False)
+        async with subscriber(mosquitto.port):
+            await side.happens(permitted(1))
+            await until(lambda: side.changes[-1][1] is None)
+
+
+async def test_a_retained_station_says_nothing_of_now(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins that a station's retained word, of unknown age, doesn't count as somebody listening."""
+    station = {"time": "2026-11-22T07:15:00.000Z", "status": "online", "sequence": 1}
+    await say(mosquitto.port, TOPICS.station_availability("desk"), json.dumps(station).encode(), retain=True)
+    async with gateway(tmp_path / "j", mosquitto.port) as side:
+        await side.happens(permitted(1))
+        await until(lambda: side.connected and side.told)
+        await until(lambda: side.changes[-1][1] is False)
+        assert all(listeners is not True for _, listeners, _ in side.changes)
+
+
+async def test_an_event_that_is_too_long_goes_out_withheld_and_the_rest_goes_on(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    """Pins that an event over 16 KiB jams nothing: a small event-withheld stands in its place."""
+    async with subscriber(mosquitto.port) as seen, gateway(tmp_path / "j", mosquitto.port) as side:
+        await side.happens(permitted(1), permitted(2, "x" * 20_000), permitted(3))
+        await until(lambda: len(seen.bodies()) == 3)
+    assert [body["type"] for body in seen.bodies()] == ["resume-permitted", "event-withheld", "resume-permitted"]
+    assert seen.sequences() == [1, 2, 3]
+
+
+@pytest.mark.slow
+async def test_an_event_that_the_broker_cuts_us_off_for_is_withheld(tmp_path: Path) -> None:
+    """Pins the trap: a broker that ends the connection over a payload can't hold the outbox up for ever."""
+    broker = Mosquitto(tmp_path / "m", options="message_size_limit 4000")
+    broker.start()
+    try:
+        async with gateway(tmp_path / "j", broker.port) as side, subscriber(broker.port) as seen:
+            await side.happens(permitted(1), permitted(2, "x" * 5_000), permitted(3))
+            await until(lambda: side.told, 15)
+            await until(lambda: len(set(seen.sequences())) == 3)
+        types = {body["sequence"]: body["type"] for body in seen.bodies()}
+        assert types == {1: "resume-permitted", 2: "event-withheld", 3: "resume-permitted"}
+        withheld = next(body for body in seen.bodies() if body["sequence"] == 2)
+        assert "connections" in withheld["data"]["reason"] or "refuses" in withheld["data"]["reason"]
+    finally:
+        broker.kill()
+
+
+async def test_a_refused_topic_is_told_and_skipped_by_nobody(tmp_path: Path) -> None:
+    """Pins that an event the broker has no permission for is never passed over: everything waits and it is said."""
+    acl = tmp_path / "acl"
+    acl.write_text(
+        "topic readwrite igw/v1/clinic-a/gateway-1/availability\ntopic write igw/v1/clinic-a/gateway-1/bed-1/alarms\n"
+    )
+    broker = Mosquitto(tmp_path / "m", options=f"acl_file {acl}")
+    broker.start()
+    try:
+        async with gateway(tmp_path / "j", broker.port) as side:
+            await side.happens(permitted(1), permitted(2))
+            await until(lambda: side.connected and "refuses event" in side.changes[-1][2])
+            await asyncio.sleep(0.3)
+            assert side.journal.cursor(OUTBOX) == 0
+            assert side.connected, "the connection is fine; state still goes out"
+    finally:
+        broker.kill()
+
+
+async def test_instructions_come_in_and_answers_go_out(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins the way of an instruction: bed, name, payload, and where the answer is wanted; then the answer itself."""
+    async with (
+        gateway(tmp_path / "j", mosquitto.port) as side,
+        subscriber(mosquitto.port, TOPICS.answers("desk")) as seen,
+    ):
+        await until(lambda: side.connected)
+        wanted = Properties(PacketTypes.PUBLISH)
+        wanted.ResponseTopic = TOPICS.answers("desk")
+        wanted.CorrelationData = b"c-1"
+        await say(mosquitto.port, TOPICS.do("bed-1", "stop"), b'{"id": "i-1", "by": "n"}', properties=wanted)
+        await until(lambda: side.asked)
+        reply = ReplyTo(TOPICS.answers("desk"), b"c-1")
+        assert side.asked == [("bed-1", "stop", b'{"id": "i-1", "by": "n"}', reply)]
+        side.publisher.answer(str(reply.topic), b'{"outcome": "accepted"}', reply.correlation)
+        side.publisher.answer(TOPICS.do("bed-1", "stop"), b"{}", None)
+        await until(lambda: seen.messages)
+        assert seen.on(TOPICS.answers("desk")) == [b'{"outcome": "accepted"}']
+        assert side.publisher.dropped == 1, "an answer goes to an answers topic or nowhere"
+        assert len(side.asked) == 1
+
+
+async def test_a_retained_instruction_is_ignored(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins that what the broker kept on a do topic does nothing, at the first connection and at each later one."""
+    await say(mosquitto.port, TOPICS.do("bed-1", "acknowledge"), b'{"id": "old"}', retain=True)
+    for _ in range(2):
+        async with gateway(tmp_path / "j", mosquitto.port) as side:
+            await until(lambda: side.connected)
+            await say(mosquitto.port, TOPICS.do("bed-1", "hold"), b'{"id": "new"}')
+            await until(lambda: side.asked)
+            assert [name for _, name, _, _ in side.asked] == ["hold"]
+
+
+async def test_a_flood_of_instructions_leaves_room_for_a_stop(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins that a thousand acknowledgements in a second are bounded, and that a stop among them gets through."""
+    async with gateway(tmp_path / "j", mosquitto.port) as side:
+        await until(lambda: side.connected)
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+            for number in range(1000):
+                await client.publish(TOPICS.do("bed-1", "acknowledge"), str(number).encode(), qos=0)
+            await client.publish(TOPICS.do("bed-1", "stop"), b"{}", qos=1)
+        await until(lambda: any(name == "stop" for _, name, _, _ in side.asked))
+        assert len(side.asked) < 200
+
+
+async def test_a_second_gateway_under_the_name_is_told_and_gives_way(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins that two gateways of one name do not push each other out for ever: the one pushed out says so and waits."""
+    async with gateway(tmp_path / "a", mosquitto.port) as first:
+        await until(lambda: first.connected)
+        async with gateway(tmp_path / "b", mosquitto.port) as second:
+            await until(lambda: "another-gateway" in first.changes[-1][2])
+            await until(lambda: second.connected)
+            changes = len(second.changes)
+            await asyncio.sleep(1.5)
+            assert second.connected
+            assert not first.connected
+            assert len(second.changes) == changes, "the second is left in peace"
+
+
+@pytest.mark.slow
+async def test_a_hung_broker_is_noticed_and_nothing_is_lost(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins a broker that is there and doesn't answer: told within 4 s, and every event arrives once it does again."""
+    async with gateway(tmp_path / "j", mosquitto.port) as side, subscriber(mosquitto.port) as seen:
+        await until(lambda: side.connected)
+        mosquitto.signal(signal.SIGSTOP)
+        await side.happens(permitted(1), permitted(2))
+        await until(lambda: not side.connected, 4)
+        assert "not answered" in side.changes[-1][2]
+        mosquitto.signal(signal.SIGCONT)
+        await until(lambda: side.told and len(seen.bodies()) >= 2, 10)
+    assert list(dict.fromkeys(seen.sequences())) == [1, 2]
+    assert {body["type"] for body in seen.bodies()} == {"resume-permitted"}
+
+
+async def test_a_broker_of_3_1_1_alone_is_spoken_to_in_3_1_1(tmp_path: Path) -> None:
+    """Pins the fallback: against a port that refuses MQTT 5, everything but its extras works."""
+    embedded = await start(tmp_path / "b", 0, kind="iotcore")
+    try:
+        port = int(embedded.url_311.rpartition(":")[2])
+        async with subscriber(port, v5=False) as seen, gateway(tmp_path / "j", port) as side:
+            side.publisher.set_state(TOPICS.alarms("bed-1"), b"1")
+            for number in range(1, 21):
+                await side.happens(permitted(number))
+            await until(lambda: side.connected and side.told and len(seen.bodies()) >= 20)
+            await say_311(port, TOPICS.do("bed-1", "stop"), b"{}")
+            await until(lambda: side.asked)
+            assert side.asked[0][3] == ReplyTo(None, None)
+        assert list(dict.fromkeys(seen.sequences())) == list(range(1, 21))
+    finally:
+        await embedded.stop()
+    assert not embedded.running
+
+
+async def say_311(port: int, topic: str, payload: bytes) -> None:
+    """Publish one message in MQTT 3.1.1."""
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.publish(topic, payload, qos=1)
+
+
+async def test_no_broker_at_all_holds_nothing_up(tmp_path: Path) -> None:
+    """Pins that without a broker every call returns at once, bounded, and the reason is told."""
+    async with gateway(tmp_path / "j", 1) as side:
+        await until(lambda: side.changes)
+        assert side.changes[-1][0] is False
+        assert "refused" in side.changes[-1][2].lower()
+        for number in range(broker_module.STATES + 5):
+            side.publisher.set_state(f"t/{number}", b"1")
+        side.publisher.answer(TOPICS.answers("desk"), b"{}", None)
+        side.publisher.say("t", b"", 1)
+        assert side.publisher.dropped == 2
+        await side.happens(permitted(1))
+        assert not side.told
