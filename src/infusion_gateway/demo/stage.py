@@ -126,13 +126,16 @@ class Stage:
         return [d for d in self.scenario.device if d.line == line]
 
     def tty(self, line: str) -> Path:
-        """Where a line's serial port appears."""
+        """Give the serial port that the gateway opens for a line; the cable in it leads to a device."""
         return self.directory / f"{line}.tty"
+
+    def _device_end(self, line: str) -> Path:
+        return self.directory / f"{line}.device"
 
     def _serve(self, simulator: str, line: str, seed: int) -> list[str]:
         devices = self.on_line(line)
         named = [f"{d.dialect}@{d.address}" if WIRES[d.dialect][0] == "modbus" else d.dialect for d in devices]
-        wire = ["--pty", str(self.tty(line))] if devices[0].wire == "pty" else ["--tcp", "127.0.0.1:0"]
+        wire = ["--pty", str(self._device_end(line))] if devices[0].wire == "pty" else ["--tcp", "127.0.0.1:0"]
         sets = []
         for d in devices:
             prefix = f"{d.address}." if len(devices) > 1 else ""
@@ -144,6 +147,9 @@ class Stage:
     async def open(self) -> None:
         """Start broker, simulators and gateway, in this order; whoever fails is named."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        for line in self.lines:
+            self.tty(line).unlink(missing_ok=True)
+            self.tty(line).symlink_to(self._device_end(line))
         await self.start("broker")
         await asyncio.gather(*(p.start() for p in self.lines.values()))
         self.config.write_text(configuration(self))
