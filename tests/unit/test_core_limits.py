@@ -428,3 +428,38 @@ def test_a_source_lost_and_a_probe_off_cause_no_stop() -> None:
     assert not bed.stops()
     assert [p for _, p in bed.raised("probe-off")] == [LOW, MEDIUM, HIGH]
     assert {event.code for _, event in bed.events(ConditionRaised)} == {"probe-off"}
+
+
+def test_two_sources_that_disagree_are_both_questionable() -> None:
+    """Pins that 5 points apart for ten seconds is low and stops nothing more, and that 4 points are agreement."""
+    for apart, disputed in ((4, False), (5, True)):
+        bed = two_oximeters()
+        bed.infuse()
+        for _ in range(40):
+            bed.give(Observed("second", (Reading(Metric.SPO2, 89, Validity.VALID, bed.now),)))
+            bed.monitor.values[Metric.SPO2] = 89 + apart
+            bed.run(1)
+        assert ("spo2-disagree" in bed.alarms) is disputed
+        assert bed.alarms["spo2-low"].priority is (MEDIUM if disputed else HIGH)
+        assert bool(bed.stops()) is not disputed
+    bed.monitor.mute = True
+    bed.run(6)
+    assert "spo2-disagree" not in bed.alarms
+
+
+def test_a_countdown_is_of_an_infusion() -> None:
+    """Pins that what would be counted down isn't while paused by hand, and is from the start by hand on."""
+    bed = infusing()
+    bed.pump.running = False
+    bed.run(3)
+    bed.monitor.values[Metric.SPO2] = 89
+    bed.run(30)
+    assert bed.alarms["spo2-low"].response is HELD
+    assert bed.alarms["spo2-low"].countdown_ends is None
+    bed.pump.running = True
+    bed.run(2)
+    assert bed.alarms["spo2-low"].countdown_ends == bed.now + 20 * SECOND
+    bed.run(19)
+    assert not bed.stops()
+    bed.run(1)
+    assert len(bed.stops()) == 1

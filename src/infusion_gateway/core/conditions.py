@@ -11,7 +11,7 @@ from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.live import LimitTimer, RowTimer, Source, Truth
 from infusion_gateway.core.pumping import rate_condition
-from infusion_gateway.core.sources import choose, usable_until
+from infusion_gateway.core.sources import believed, choose, usable_until
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority, Response
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
@@ -164,7 +164,7 @@ def _pick(turn: Turn, condition: LimitCondition, timer: LimitTimer) -> tuple[Sou
     newest = turn.live.values.get(timer.source)
     if newest is None or newest.reading.validity is Validity.INVALID or usable_until(newest.reading) <= turn.now:
         return None
-    return timer.source, newest.reading
+    return timer.source, believed(turn.live, newest.reading)
 
 
 def _taken(

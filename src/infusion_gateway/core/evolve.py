@@ -223,8 +223,15 @@ def _of_case(
 
 
 def _phase_changed(durable: Durable, event: PhaseChanged, at: Nanos) -> Durable:
-    """Resuming moves the end by as long as it was paused: the duration is of delivery, the wall time is not."""
-    case, stop, unreleased = durable.case, durable.stop, None
+    """Resuming moves the end by as long as it was paused: the duration is of delivery, the wall time is not.
+
+    What counts down a stop ends where nothing is infused any more.
+    """
+    case, stop, unreleased, conditions = durable.case, durable.stop, None, durable.conditions
+    if event.before is Phase.INFUSING:
+        conditions = {
+            code: replace(raised, countdown_ends=None, held_until=None) for code, raised in conditions.items()
+        }
     if event.phase is Phase.INFUSING and event.before is Phase.PAUSED:
         if case is not None and case.ends_at is not None:
             case = replace(case, ends_at=case.ends_at + at - durable.phase_since)
@@ -240,6 +247,7 @@ def _phase_changed(durable: Durable, event: PhaseChanged, at: Nanos) -> Durable:
         phase_since=at,
         case=case,
         stop=stop,
+        conditions=conditions,
         unreleased_since=unreleased,
         prime_until=None if event.phase in (Phase.CLOSED, Phase.ABORTED) else durable.prime_until,
     )

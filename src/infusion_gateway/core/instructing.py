@@ -232,7 +232,7 @@ def _permit(turn: Turn, asked: PermitResume, by: str, accept: _Done) -> str:
         return f"nothing is paused (phase {turn.phase})"
     if stop is None or stop.released:
         return "no release is needed"
-    if stop.confirmed_at is None or stop.doubted:
+    if stop.confirmed_at is None:
         return "the pump is not yet seen to have stopped"
     standing = [
         code

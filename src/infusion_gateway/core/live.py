@@ -128,9 +128,9 @@ class LimitTimer:
 class Live:
     """A bed's volatile state. started_at: of the process; inherited: conditions from before it, unconfirmed so far.
 
-    broker, listeners, journal_kept: None, not known. since: when a technical cause began, by condition code.
-    asked_at: when the pump was last asked to stop. watched_ml: its counter when that was confirmed. deadline: when to
-    step again though nothing comes.
+    disputed: metrics whose sources disagree. broker, listeners, journal_kept: None, not known. since: when a cause
+    began, by condition code. asked_at: when the pump was last asked to stop. watched_ml: its counter when that was
+    confirmed. deadline: when to step again though nothing comes.
     """
 
     started_at: Nanos | None = None
@@ -142,6 +142,7 @@ class Live:
     limits: dict[str, LimitTimer] = field(default_factory=dict)
     since: dict[str, Nanos] = field(default_factory=dict)
     symptom_at: Nanos | None = None
+    disputed: frozenset[Metric] = frozenset()
     broker: bool | None = None
     listeners: bool | None = None
     journal_kept: bool | None = None

@@ -22,7 +22,7 @@ def reconcile(turn: Turn) -> None:
         known = turn.durable.conditions.get(code)
         if known is None or not known.present:
             _raise(turn, claim, None)
-        elif (known.priority, known.response) != (claim.priority, claim.response) or _renews(turn, known, claim):
+        elif _differs(turn, known, claim):
             _raise(turn, claim, known)
     for code, known in turn.durable.conditions.items():
         if known.present and code not in turn.claims and not _unseen(turn, code):
@@ -30,10 +30,17 @@ def reconcile(turn: Turn) -> None:
             turn.emit(ConditionCleared(code, latched, _over(turn, known)))
 
 
+def _differs(turn: Turn, known: Raised, claim: Claim) -> bool:
+    """Say whether a condition that is on record has risen or fallen, is due again, or now counts down a stop."""
+    if (known.priority, known.response) != (claim.priority, claim.response) or _renews(turn, known, claim):
+        return True
+    return known.countdown_ends is None and _counts_down(turn, claim)
+
+
 def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:
     """Raise, or change what is raised. A rise is a new alarm, which breaks through an acknowledgement; a fall isn't."""
     countdown = known.countdown_ends if known is not None else None
-    if claim.response is not Response.STOP_UNLESS_HELD:
+    if not _counts_down(turn, claim):
         countdown = None
     elif countdown is None:
         countdown = turn.now + (turn.protocol.countdown if turn.protocol is not None else 0)
@@ -56,6 +63,12 @@ def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:
             countdown_ends=countdown,
         )
     )
+
+
+def _counts_down(turn: Turn, claim: Claim) -> bool:
+    """Say whether a stop is to be counted down: while infusing, and not after a stop of ours that nobody released."""
+    running = turn.phase is Phase.INFUSING and turn.durable.stop is None
+    return running and claim.response is Response.STOP_UNLESS_HELD
 
 
 def _renews(turn: Turn, known: Raised, claim: Claim) -> bool:

@@ -1,6 +1,7 @@
 """Which device's value counts for a metric, and for how long a value counts at all."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from infusion_gateway.core.live import Live, Newest, Source
@@ -18,6 +19,9 @@ BASELINE_FOR: Nanos = 15 * MINUTE
 """An intermittent value counts for this long (clinical reference E8)."""
 
 
+DISAGREE = {Metric.SPO2: 4.0, Metric.PULSE: 10.0, Metric.HR: 10.0, Metric.RR: 6.0}
+"""Sources of one metric further apart than this disagree: twice an oximeter's accuracy (2 points, 3 /min), else
+unsourced."""
 _USABLE_FOR = {metric: BASELINE_FOR if facts.intermittent else CURRENT_FOR for metric, facts in FACTS.items()}
 
 
@@ -42,6 +46,13 @@ def preferred(sources: Sources, live: Live, metric: Metric) -> tuple[tuple[str, 
     return tuple(found)
 
 
+def believed(live: Live, reading: Reading) -> Reading:
+    """Give a reading as far as it is believed: that of a metric whose sources disagree is questionable."""
+    if reading.metric in live.disputed and reading.validity is Validity.VALID:
+        return replace(reading, validity=Validity.QUESTIONABLE)
+    return reading
+
+
 def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos) -> tuple[Source, Reading] | None:
     """Choose the reading that counts: the first valid current one, else the first questionable one, else none."""
     second_best: tuple[Source, Reading] | None = None
@@ -50,11 +61,26 @@ def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos
             reading = newest.reading
             if reading.value is None or usable_until(reading) <= now:
                 continue
+            reading = believed(live, reading)
             if reading.validity is Validity.VALID:
                 return (metric, device), reading
             if reading.validity is Validity.QUESTIONABLE and second_best is None:
                 second_best = (metric, device), reading
     return second_best
+
+
+def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:
+    """Say whether two valid current values of a continuous metric are further apart than two good devices are."""
+    apart = DISAGREE.get(metric)
+    if apart is None:
+        return False
+    values = [
+        newest.reading.value
+        for _, newest in preferred(sources, live, metric)
+        if newest.reading.validity is Validity.VALID and usable_until(newest.reading) > now
+    ]
+    known = [value for value in values if value is not None]
+    return len(known) > 1 and max(known) - min(known) > apart
 
 
 def current(sources: Sources, live: Live, metric: Metric, now: Nanos) -> Reading | None:

@@ -79,6 +79,7 @@ def _decide(turn: Turn) -> None:
     turn.deadline = None
     turn.claims.clear()
     session.progress(turn)
+    equipment.dispute(turn)
     conditions.claim_limits(turn)
     pumping.claim_pumping(turn)
     equipment.claim_technical(turn)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.live import DeviceNow
-from infusion_gateway.core.sources import CURRENT_FOR, choose, preferred
+from infusion_gateway.core.sources import CURRENT_FOR, DISAGREE, choose, disagree, preferred
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import AlarmKind, Priority
 from infusion_gateway.model.events import SupervisionChanged
@@ -17,6 +17,8 @@ from infusion_gateway.model.status import LinkState
 UNTOLD_AFTER: Nanos = 10 * SECOND
 REFUSED_FOR: Nanos = 30 * SECOND
 CLOCK_SHOWN_FOR: Nanos = 60 * SECOND
+DISAGREE_FOR: Nanos = 10 * SECOND
+TWO_DEVICES = 2
 OVERDUE_LOW, OVERDUE_MEDIUM = 1.5, 2.0
 """An NIBP older than so many intervals (clinical reference E15)."""
 SEEING = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
@@ -37,8 +39,29 @@ class _Cause:
     metrics: frozenset[Metric] | None
 
 
+def dispute(turn: Turn) -> None:
+    """Find the metrics whose sources have disagreed for a while: neither is believed more than the other."""
+    if len(turn.setup.devices) <= TWO_DEVICES:  # a pump and one monitor
+        return
+    for metric in DISAGREE:
+        code = f"{FACTS[metric].word}-disagree"
+        since = turn.holds_since(code, disagree(turn.sources, turn.live, metric, turn.now))
+        disputed = since is not None and turn.has_come(since + DISAGREE_FOR)
+        if disputed != (metric in turn.live.disputed):
+            turn.live.disputed = turn.live.disputed ^ {metric}
+            turn.touched.add(metric)
+
+
+def _disagreements(turn: Turn) -> None:
+    for metric in turn.live.disputed:
+        word = FACTS[metric].word
+        text = f"Two sources of {word} disagree: neither is believed. Look at both sensors"
+        turn.claim(technical(f"{word}-disagree", Priority.LOW, text))
+
+
 def claim_technical(turn: Turn) -> None:
     """Claim what is true of the equipment."""
+    _disagreements(turn)
     _pump(turn)
     _monitors(turn)
     _overdue(turn)
@@ -186,7 +209,7 @@ def _overdue(turn: Turn) -> None:
 def _telling(turn: Turn) -> None:
     live, under_case = turn.live, turn.phase in SEEING
     priority = Priority.MEDIUM if under_case else Priority.LOW
-    lost = turn.holds_since("broker-lost", live.broker is False)
+    lost = turn.holds_since("broker-lost", live.broker is not True)
     if lost is not None and turn.has_come(lost + UNTOLD_AFTER):
         text = "The broker can't be reached: nobody away from the bed is told. Stay with the patient"
         turn.claim(technical("broker-lost", priority, text))
