@@ -11,7 +11,6 @@ import structlog
 from infusion_gateway.config.settings import BedSettings, Settings
 from infusion_gateway.core.state import State, fold, initial, restored
 from infusion_gateway.devices.bus import Bus, Unit
-from infusion_gateway.devices.catalogue import build
 from infusion_gateway.errors import JournalError
 from infusion_gateway.model.inputs import BrokerChanged, ClockJumped, DeadlineReached, Input, Instructed, JournalChanged
 from infusion_gateway.model.metric import SECOND, Nanos
@@ -62,7 +61,7 @@ class Gateway:
     def _line(self, name: str, wire_log: WireLog | None) -> tuple[Bus, Line]:
         spec = next(s for s in self._settings.lines if s.name == name)
         here = self._settings.on_line(name)
-        units = tuple(Unit(d.device, build(d.driver, d.address, dict(d.options)), d.address, d.pin) for _, d in here)
+        units = tuple(Unit(d.device, self._settings.build(d), d.address, d.pin) for _, d in here)
         owners = {d.device: bed.id for bed, d in here}
         bus = Bus(units, reopen_after_timeout=spec.endpoint.startswith("tcp://"))
 
