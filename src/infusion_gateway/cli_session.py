@@ -5,6 +5,7 @@ unit, so that an instruction added there is one here.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import secrets
 import sys
@@ -24,7 +25,8 @@ from infusion_gateway.config.schema import METRICS, BrokerTable
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.model.instructions import NAMES, Hold, Instruction, Score, Stop
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
-from infusion_gateway.station.client import ask
+from infusion_gateway.station.attend import Attending
+from infusion_gateway.station.client import ask, listen
 from infusion_gateway.wire.asking import Refusal, parse_instruction, write_instruction
 from infusion_gateway.wire.topics import Topics, checked
 
@@ -208,9 +210,8 @@ def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any])
     """Send it, say what the gateway answered, and exit as that."""
     broker, topics = _gateway(given)
     identity = secrets.token_hex(16)
-    station = given["station"] or f"terminal-{secrets.token_hex(4)}"
+    station = _station(given["station"])
     try:
-        checked(station)
         checked(given["bed"])
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -246,6 +247,14 @@ def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any])
     sys.exit(1 if answer.outcome == "refused" else 0)
 
 
+def _station(named: str | None) -> str:
+    """Give the terminal's name as a station: the one that was given, or one of its own."""
+    try:
+        return checked(named or f"terminal-{secrets.token_hex(4)}")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def _gateway(given: dict[str, Any]) -> tuple[BrokerSettings, Topics]:
     """Find out where to ask: from the configuration, or from what was given in its place."""
     direct = {key: given[key] for key in ("broker", "site", "gateway")}
@@ -253,7 +262,7 @@ def _gateway(given: dict[str, Any]) -> tuple[BrokerSettings, Topics]:
         if any(direct.values()):
             raise click.UsageError("-c FILE says broker, site and gateway already: give one or the other")
         settings = load(given["file"])
-        if given["bed"] not in {bed.id for bed in settings.beds}:
+        if given["bed"] is not None and given["bed"] not in {bed.id for bed in settings.beds}:
             known = ", ".join(bed.id for bed in settings.beds)
             raise click.UsageError(f"no bed of this gateway is called {given['bed']!r}. Known are {known}")
         return settings.broker, Topics(settings.gateway.site, settings.gateway.name)
@@ -270,5 +279,47 @@ def _gateway(given: dict[str, Any]) -> tuple[BrokerSettings, Topics]:
     return broker_of(table, Path("command-line")), topics
 
 
+async def _attend(broker: BrokerSettings, topics: Topics, station: str) -> None:
+    attending = Attending(topics)
+
+    def show(lines: list[str]) -> None:
+        for line in lines:
+            click.echo(line)
+
+    heard = listen(
+        broker,
+        topics,
+        station=station,
+        utc_ns=time.time_ns,
+        take=lambda topic, payload: show(attending.take(topic, payload, time.monotonic())),
+        seen=lambda: attending.seen.payload(time.time_ns()),
+    )
+    listening = asyncio.create_task(heard)
+    while not listening.done():
+        show(attending.late(time.monotonic()))
+        await asyncio.wait({listening}, timeout=1)
+    await listening
+
+
+def _attending(**given: Any) -> None:
+    broker, topics = _gateway({**given, "bed": None})
+    station = _station(given["station"])
+    click.echo(
+        f"{station} attends {topics.gateway}; Ctrl-C to end. Somebody is told only as long as this runs and is seen"
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_attend(broker, topics, station))
+
+
 for _name, _cls in NAMES.items():
     session.add_command(_command(_name, _cls))
+session.add_command(
+    click.Command(
+        "attend",
+        callback=_attending,
+        params=[option for option in _common() if option.name not in {"bed", "by", "patience"}],
+        help="Be a station in this terminal: what stands, what happens and what falls silent, until Ctrl-C. "
+        "The gateway counts it as somebody to tell.",
+        short_help="be a station in this terminal, until Ctrl-C",
+    )
+)

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -188,3 +190,45 @@ async def test_a_broker_that_wants_a_password(tmp_path: Path) -> None:
     assert (code, out) == (1, "")
     assert err.startswith(f"BrokerError: 127.0.0.1:{broker.port}: ")
     assert "Not authorized" in err
+
+
+async def test_a_terminal_that_attends_is_a_station(mosquitto: Mosquitto) -> None:  # noqa: F811 - the fixture
+    """Pins that `attend` says it is there, shows an event once, says how far it has it, and ends quietly on Ctrl-C."""
+    heard: asyncio.Queue[tuple[str, dict[str, object]]] = asyncio.Queue()
+
+    async def listen(client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            heard.put_nowait((str(message.topic), json.loads(bytes(message.payload))))
+
+    async def until(topic: str, **wanted: object) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                found, message = await heard.get()
+                if found == topic and wanted.items() <= message.items():
+                    return
+
+    event = {"time": "2026-11-22T07:15:00.000Z", "id": "j-1", "sequence": 1, "data": {"reason": "the disk is full"}}
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+        await client.subscribe("igw/v1/clinic-a/stations/desk-1/#", qos=1)
+        task = asyncio.create_task(listen(client))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "infusion_gateway", "session", "attend", "--station", "desk-1"),
+            *where(mosquitto)[:-2],
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            await until(TOPICS.station_availability("desk-1"), status="online")
+            for _ in range(2):
+                await client.publish(TOPICS.event("chair-1", "stop-asked"), json.dumps(event), qos=1)
+            seen = {"gateway": "gateway-1", "bed": "chair-1", "sequence": 1, "id": "j-1"}
+            await until(TOPICS.seen("desk-1"), seen=[seen])
+            process.send_signal(signal.SIGINT)
+            out, err = await asyncio.wait_for(process.communicate(), 20)
+        finally:
+            task.cancel()
+            if process.returncode is None:
+                process.kill()
+    assert process.returncode == 0
+    assert err == b""
+    assert out.decode().count("07:15:00     chair-1 stop-asked: the disk is full\n") == 1

@@ -1,0 +1,97 @@
+"""A terminal that attends a gateway: what it shows, when it rings, and what it says of silence."""
+
+import json
+from typing import Any
+
+import pytest
+
+from infusion_gateway.station.attend import BELL, Attending
+from infusion_gateway.wire.topics import Topics
+
+TOPICS = Topics("clinic-a", "gateway-1")
+TIME = "2026-11-22T07:15:00.000Z"
+
+
+def take(attending: Attending, topic: str, at_s: float = 0.0, **message: Any) -> list[str]:
+    """Let it hear one message."""
+    return attending.take(f"{TOPICS.root}/{topic}", json.dumps({"time": TIME, **message}).encode(), at_s)
+
+
+def event(sequence: int, **data: Any) -> dict[str, Any]:
+    """Give an event's payload."""
+    return {"id": f"j-{sequence}", "sequence": sequence, "late": False, "data": data}
+
+
+def test_an_event_is_one_line_and_a_repeat_is_none() -> None:
+    """Pins that each event is shown once, with its time, bed, code and reason, late ones marked."""
+    attending = Attending(TOPICS)
+    raised = event(1, code="spo2-low", priority="high", reason="SpO2 83 %")
+    assert take(attending, "chair-1/event/condition-raised", **raised) == [
+        f"07:15:00 !!! chair-1 condition-raised spo2-low: SpO2 83 %{BELL}"
+    ]
+    assert take(attending, "chair-1/event/condition-raised", **raised) == []
+    late = event(2, reason="asked") | {"late": True}
+    assert take(attending, "chair-1/event/stop-asked", **late) == ["07:15:00     chair-1 stop-asked: asked (late)"]
+
+
+def test_only_what_must_be_heard_rings() -> None:
+    """Pins that a medium condition and one that is over don't ring."""
+    attending = Attending(TOPICS)
+    (medium,) = take(attending, "c/event/condition-raised", **event(1, code="a", priority="medium", reason="x"))
+    (over,) = take(attending, "c/event/condition-cleared", **event(2, code="a", reason="x"))
+    assert BELL not in medium + over
+
+
+def test_standing_alarms_are_shown_on_coming() -> None:
+    """Pins that what stands when the terminal comes is shown once; from then on events tell."""
+    attending = Attending(TOPICS)
+    alarms = [{"code": "spo2-low", "priority": "high", "text": "SpO2 83 %"}, "nonsense"]
+    assert take(attending, "chair-1/alarms", alarms=alarms) == ["standing !!! chair-1 spo2-low: SpO2 83 %"]
+    assert take(attending, "chair-1/alarms", alarms=[]) == []
+
+
+def test_silence_is_told_once_and_its_end_too() -> None:
+    """Pins that a gateway without heartbeats is told after 12 s, with a bell, and again when it is back."""
+    attending = Attending(TOPICS)
+    assert attending.late(1000.0) == []
+    assert take(attending, "heartbeat", 1000.0) == []
+    assert attending.late(1011.9) == []
+    assert attending.late(1012.1) == [f"NO WORD FROM gateway-1 for 12 s: go to the bed{BELL}"]
+    assert attending.late(1013.0) == []
+    assert take(attending, "heartbeat", 1020.0) == ["07:15:00 gateway-1: heard again"]
+    assert attending.late(1033.0) != []
+
+
+def test_a_gateway_that_goes_rings() -> None:
+    """Pins that the last will rings and shows no time (it has that of connecting), and coming online does not ring."""
+    attending = Attending(TOPICS)
+    assert take(attending, "availability", status="offline", why="lost") == [f"         gateway-1: offline, lost{BELL}"]
+    assert take(attending, "availability", status="online", why="started") == ["07:15:00 gateway-1: online, started"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("chair-1/event/x", b"\xff"),
+        ("chair-1/event/x", b"[]"),
+        ("chair-1/event/x", b'{"sequence": "1", "id": "j-1"}'),
+        ("chair-1/event/x", b'{"sequence": 1.5, "id": "j-1"}'),
+        ("chair-1/alarms", b'{"alarms": 7}'),
+        ("chair-1/vitals", b"{}"),
+        ("", b"{}"),
+        ("a/b/c/d/e", b"{}"),
+        ("chair-1/event/x", b'{"a": "' + b"x" * 100_000 + b'"}'),
+    ],
+)
+def test_what_is_no_message_shows_nothing(topic: str, payload: bytes) -> None:
+    """Pins that garbage, other topics and endless messages show nothing and raise nothing."""
+    assert Attending(TOPICS).take(f"{TOPICS.root}/{topic}", payload, 0.0) == []
+    assert Attending(TOPICS).take(f"igw/v1/other/g/{topic}", b'{"status": "offline"}', 0.0) == []
+
+
+def test_nothing_from_outside_moves_the_cursor() -> None:
+    """Pins that text from the wire is on one line, bounded and printable."""
+    shown = take(Attending(TOPICS), "c/event/x", **event(1, reason="\x1b[2J\r\n" + "y" * 900, code="\x07"))
+    assert len(shown) == 1
+    assert shown[0].isprintable()
+    assert len(shown[0]) < 600
