@@ -353,6 +353,24 @@ def test_arbitrary_bytes_never_raise(request_, pieces, over_tcp):
     assert all(isinstance(found, Identification) or found.request == request_ for found in answers)
 
 
+@given(st.integers(0, 255), st.binary(max_size=80), st.booleans())
+def test_no_function_code_surprises(function, tail, over_tcp):
+    """Pins that every function code, known to pymodbus or not, ends as a Fault, a refusal or a wait: never a raise."""
+    body = bytes([function]) + tail
+    client = asked(ReadIdentification(1), over_tcp=over_tcp)
+    for found in client.feed(tcp(body.hex(), 1) if over_tcp else rtu(body.hex())):
+        assert isinstance(found, Fault | Identification | Refused)
+
+
+def test_an_identification_without_an_end_is_cut_off():
+    """Pins the bound where a frame's length is only known object by object: 256 bytes, then a Fault."""
+    client = asked(ReadIdentification(1))
+    head = bytes.fromhex("012B0E01010000FF")
+    assert client.feed(head + b"\0\xff" + b"a" * 200) == ()
+    assert kinds(client.feed(b"a" * 100)) == [FaultKind.OVERFLOW]
+    assert client._buffer == b""
+
+
 @given(st.binary(min_size=1, max_size=40).filter(lambda noise: noise != GOOD_RTU))
 def test_noise_is_never_believed(noise):
     """Pins that random bytes, even cut as the answer's length, give no words unless CRC, unit and length all fit."""

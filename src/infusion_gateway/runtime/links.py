@@ -92,6 +92,7 @@ class Line:
         self._flood_from: Nanos = 0
         self._flood_bytes = 0
         self._told = ""
+        self._reopening = False
 
     def wake(self) -> None:
         """Look at the bus at once: somebody has asked it for something."""
@@ -125,7 +126,7 @@ class Line:
         finally:
             stream.close()
         # The bus knows that it asked; it is told that the line is lost only where it can't be opened again.
-        _log.info("line-reopened", line=self.spec.name, why=why)
+        self._reopening = True
         self._note("!", b"", "reopen", why)
         return True
 
@@ -140,7 +141,9 @@ class Line:
         self._asked = None
         self._modbus.forget()
         self._quiet_until = self._clock.now() + self.spec.gap
-        _log.info("line-open", line=self.spec.name, note=note)
+        if not self._reopening:  # a dead unit behind a TCP line has it reopened every few seconds
+            _log.info("line-open", line=self.spec.name, note=note)
+        self._reopening = False
         self._note("!", b"", "open", note)
         self._hand_over(self._bus.opened(self._clock.now()))
 
@@ -149,6 +152,7 @@ class Line:
         if why == self._told:
             return
         self._told = why
+        self._reopening = False
         _log.warning("line-lost", line=self.spec.name, why=why)
         self._note("!", b"", "lost", why)
         self._hand_over(self._bus.closed(why, self._clock.now()))
