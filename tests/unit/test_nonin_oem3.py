@@ -2,7 +2,8 @@
 
 import pytest
 
-from golden_rows import frame, told
+from golden_rows import frame, row_of, told
+from infusion_gateway.devices.checksum import sum8
 from infusion_gateway.devices.driver import Bytes, NoAnswer, SendBytes, Table, WriteRegisters, Written
 from infusion_gateway.devices.serial.nonin_oem3 import NoninOem3, build
 from infusion_gateway.model.metric import SECOND, Metric
@@ -36,9 +37,15 @@ def df7(timer: int, rate: int = 72, spo2: int = 97, pleth: int = 0) -> bytes:
     return bytes(out)
 
 
-def hear(driver: NoninOem3, *chunks: bytes, start: int = 0) -> list[Said]:
-    """Let the driver hear a chunk every third of a second; give what it said to each."""
-    return [driver.receive(Bytes(chunk), start + n * PACKET) for n, chunk in enumerate(chunks)]
+NEXT = {df2: df2()[:5], df7: df7(0)[:5]}
+"""The first frame of the packet after: only its SYNC shows that the packet before is whole."""
+
+
+def hear(driver: NoninOem3, *packets: bytes) -> list[Said]:
+    """Let the driver hear packets, a third of a second each; give what it said of each, once the next had begun."""
+    after = [packet[:5] for packet in packets[1:]] + [NEXT[df2 if packets[-1][0] == 1 else df7]]
+    rest = [packets[0], *(packet[5:] for packet in packets[1:])]
+    return [driver.receive(Bytes(a + b), n * PACKET) for n, (a, b) in enumerate(zip(rest, after, strict=True))]
 
 
 def values(said: Said) -> dict[Metric, tuple[float | None, Validity]]:
@@ -52,11 +59,12 @@ def kinds(said: Said) -> list[FaultKind]:
 
 
 def test_readings_are_of_the_moment_their_packet_was_whole() -> None:
-    """Pins measured_at: the packet's last byte; the resolution is one count."""
+    """Pins measured_at: the packet's last byte, not the next one's first frame; the resolution is one count."""
     driver = build(0, {})
     packet = df2()
     assert driver.receive(Bytes(packet[:100]), SECOND) == ()
-    readings = [one for one in driver.receive(Bytes(packet[100:]), SECOND + 80_000_000) if isinstance(one, Reading)]
+    assert driver.receive(Bytes(packet[100:]), SECOND + 80_000_000) == ()
+    readings = [one for one in driver.receive(Bytes(NEXT[df2]), SECOND + 93_000_000) if isinstance(one, Reading)]
     assert [one.metric for one in readings] == [Metric.SPO2, Metric.PULSE]
     assert {one.measured_at for one in readings} == {SECOND + 80_000_000}
     assert {one.resolution for one in readings} == {1}
@@ -66,7 +74,7 @@ def test_readings_are_of_the_moment_their_packet_was_whole() -> None:
 @pytest.mark.parametrize("make", [df2, df7])
 def test_joining_in_the_middle_waits_for_the_next_packet(cut: int, make) -> None:
     """Pins that what is left of a packet joined midway is no value, and the next whole one is, in either format."""
-    said = build(0, {}).receive(Bytes(make(1)[cut:] + make(2)), SECOND)
+    said = build(0, {}).receive(Bytes(make(1)[cut:] + make(2) + NEXT[make]), SECOND)
     assert values(said) == {Metric.SPO2: (97, Validity.VALID), Metric.PULSE: (72, Validity.VALID)}
 
 
@@ -74,16 +82,65 @@ def test_joining_in_the_middle_waits_for_the_next_packet(cut: int, make) -> None
 def test_a_lost_byte_costs_its_packet_alone(at: int, kind: FaultKind) -> None:
     """Pins that one byte lost on the way is told once, its packet is void, and the next is read."""
     first, second, third = df2(1), df2(2), df2(3)
-    lost = build(0, {}).receive(Bytes(first + second[:at] + second[at + 1 :] + third), SECOND)
+    lost = build(0, {}).receive(Bytes(first + second[:at] + second[at + 1 :] + third + NEXT[df2]), SECOND)
     assert len([one for one in lost if isinstance(one, Reading)]) == 4
     assert kinds(lost) == [kind]
 
 
 def test_a_lost_frame_costs_its_packet_alone() -> None:
     """Pins that a packet of 24 good frames is no packet."""
-    said = build(0, {}).receive(Bytes(df2(1)[:-5] + df2(2)), SECOND)
+    said = build(0, {}).receive(Bytes(df2(1)[:-5] + df2(2) + NEXT[df2]), SECOND)
     assert kinds(said) == [FaultKind.FRAMING]
     assert len([one for one in said if isinstance(one, Reading)]) == 2
+
+
+@pytest.mark.parametrize("name", ["df2-packet-72-97", "df2-packet-averages-differ", "df2-packet-two-byte-rate"])
+def test_a_frame_doubled_and_one_lost_shift_no_value_far(name: str) -> None:
+    """Pins that of a packet with any frame doubled and any other lost, so 25 again, nothing far off is ever valid."""
+    whole = frame("nonin_oem3", name)
+    right = row_of("nonin_oem3", name)["reads"]
+    frames = [whole[at : at + 5] for at in range(0, 125, 5)]
+    for doubled in range(25):
+        for lost in range(1, 25):
+            torn = [f for n, f in enumerate(frames) for _ in range((n != lost) + (n == doubled))]
+            driver = build(0, {})
+            driver.receive(Bytes(whole), 0)
+            said = driver.receive(Bytes(b"".join(torn) + NEXT[df2]), PACKET)
+            for one in said:
+                if isinstance(one, Reading) and one.validity is Validity.VALID and one.value is not None:
+                    far, word = (10, "spo2") if one.metric is Metric.SPO2 else (25, "pulse")
+                    assert abs(one.value - right[word][0]) <= far, (doubled, lost)
+
+
+def test_a_doubled_frame_costs_its_packet_alone() -> None:
+    """Pins that 26 frames between two SYNCs are no packet, although the first 25 would make one."""
+    doubled = df2(1)[:10] + df2(1)[5:]
+    said = build(0, {}).receive(Bytes(doubled + df2(2) + NEXT[df2]), SECOND)
+    assert kinds(said) == [FaultKind.FRAMING]
+    assert values(said) == {Metric.SPO2: (97, Validity.VALID), Metric.PULSE: (72, Validity.VALID)}
+    assert len([one for one in said if isinstance(one, Reading)]) == 2
+
+
+def test_a_new_revision_is_believed_the_second_time() -> None:
+    """Pins that a revision which differs from the last packet's is told, and taken where it stays."""
+    packets = [frame("nonin_oem3", "df2-packet-72-97"), df2(1), df2(2)]
+    said = hear(build(0, {}), *packets)
+    assert kinds(said[1]) == [FaultKind.FRAMING]
+    assert not values(said[1])
+    assert values(said[2])
+
+
+def test_a_value_far_from_the_displayed_one_is_questionable() -> None:
+    """Pins that a value over 10 % or 20 /min from the same average as displayed isn't believed, if both are there."""
+    row = bytearray(frame("nonin_oem3", "df2-packet-72-97"))
+    for displayed, validity in ((97, Validity.VALID), (87, Validity.VALID), (86, Validity.QUESTIONABLE)):
+        row[43], row[44] = displayed, sum8(bytes((*row[40:43], displayed)))
+        assert values(hear(build(0, {}), bytes(row))[0])[Metric.SPO2] == (97, validity)
+    row[103], row[104] = 93, sum8(bytes((*row[100:103], 93)))
+    assert values(hear(build(0, {}), bytes(row))[0])[Metric.PULSE] == (72, Validity.QUESTIONABLE)
+    row = bytearray(frame("nonin_oem3", "df2-packet-72-97"))
+    row[43], row[44] = 127, sum8(bytes((*row[40:43], 127)))
+    assert values(hear(build(0, {}), bytes(row))[0])[Metric.SPO2] == (97, Validity.VALID)
 
 
 def test_good_frames_that_make_no_packet_are_told() -> None:
@@ -100,7 +157,7 @@ def test_noise_without_end_is_told_now_and_then() -> None:
     driver = build(0, {})
     said = driver.receive(Bytes(b"\x55" * 5000), SECOND)
     assert kinds(said) == [FaultKind.FRAMING] + [FaultKind.OVERFLOW] * (5000 // 256)
-    assert values(driver.receive(Bytes(df2()), SECOND))
+    assert values(driver.receive(Bytes(df2() + NEXT[df2]), SECOND))
 
 
 def test_a_frozen_format_2_is_told_after_three_seconds() -> None:
@@ -113,9 +170,9 @@ def test_a_frozen_format_2_is_told_after_three_seconds() -> None:
 
 def test_a_live_packet_ends_the_freeze() -> None:
     """Pins that values are believed again with the first packet that differs."""
-    driver = build(0, {})
-    hear(driver, *[df2(5)] * 12)
-    assert values(driver.receive(Bytes(df2(6)), 13 * PACKET))
+    said = hear(build(0, {}), *[df2(5)] * 12, df2(6))
+    assert not values(said[11])
+    assert values(said[12])
 
 
 def test_equal_packets_without_a_pulse_are_no_freeze() -> None:
@@ -156,7 +213,7 @@ def test_low_perfusion_ends_with_the_probe() -> None:
 @pytest.mark.parametrize(("rate", "spo2"), [(9, 97), (351, 97), (72, 0), (72, 101), (72, 126)])
 def test_what_no_patient_has_is_invalid(rate: int, spo2: int) -> None:
     """Pins the range check: told as a fault, and the value never valid."""
-    said = build(0, {}).receive(Bytes(df2(rate=rate, spo2=spo2)), SECOND)
+    (said,) = hear(build(0, {}), df2(rate=rate, spo2=spo2))
     assert kinds(said) == [FaultKind.RANGE]
     wrong = Metric.SPO2 if rate == 72 else Metric.PULSE
     assert {metric for metric, (_, validity) in values(said).items() if validity is Validity.INVALID} == {wrong}
@@ -165,11 +222,11 @@ def test_what_no_patient_has_is_invalid(rate: int, spo2: int) -> None:
 def test_a_change_of_format_is_followed() -> None:
     """Pins that an oximeter set to the other format is read again within three packets, the loss told."""
     driver = build(0, {})
-    said = hear(driver, df2(1), df2(2), *[df7(n) for n in range(6)])
+    hear(driver, df2(1), df2(2))
+    said = hear(driver, *[df7(n) for n in range(6)])
     assert FaultKind.FRAMING in {kind for one in said for kind in kinds(one)}
-    assert values(said[1])
-    assert not values(said[2])
-    assert all(values(one) for one in said[5:])
+    assert not values(said[0])
+    assert all(values(one) for one in said[3:])
 
 
 def test_a_pause_voids_what_was_begun_and_asks_anew_who_it_is() -> None:
@@ -179,10 +236,10 @@ def test_a_pause_voids_what_was_begun_and_asks_anew_who_it_is() -> None:
         assert len(driver.due(n * 2 * SECOND)) == 1
     assert driver.next_due() is None
     driver.receive(Bytes(df2(1) + df2(2)[:60]), 9 * SECOND)
-    said = driver.receive(Bytes(df2(2)[60:]), 10 * SECOND + 1)
+    said = driver.receive(Bytes(df2(2)[60:] + NEXT[df2]), 10 * SECOND + 1)
     assert not values(said)
     assert driver.next_due() == 10 * SECOND + 1
-    assert values(driver.receive(Bytes(df2(3)), 10 * SECOND + PACKET))
+    assert values(driver.receive(Bytes(df2(3)[5:] + NEXT[df2]), 10 * SECOND + PACKET))
 
 
 def test_the_serial_number_is_asked_until_it_is_said() -> None:
@@ -203,7 +260,7 @@ def test_the_serial_number_is_asked_until_it_is_said() -> None:
 
 def test_a_reply_begun_and_not_ended_holds_up_no_frame() -> None:
     """Pins that an STX which begins no reply costs its packet at most."""
-    said = build(0, {}).receive(Bytes(b"\x02\xf4\x0b" + df2(1) + df2(2)), SECOND)
+    said = build(0, {}).receive(Bytes(b"\x02\xf4\x0b" + df2(1) + df2(2) + NEXT[df2]), SECOND)
     assert values(said)
     assert kinds(said)
 

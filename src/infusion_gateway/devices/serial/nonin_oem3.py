@@ -6,6 +6,9 @@ as Nonin's OEM specifications describe them. One set of observations a packet, e
   lag further behind a fall, the display ones are held for seconds, and fast and beat-to-beat ones are too jumpy.
 * Sensor disconnected (SNSD) and sensor alarm (SNSA: plugged in, but its light gives nothing to analyse) are both probe
   off; values held from before are then invalid. 127 and 511 are missing values.
+* A packet is only read once the next one's SYNC has come in its place (13 ms later): frames lost or doubled would
+  else shift one value into another's place. For the same reason the revision, which never changes, is held against the
+  last packet's, and a value against the same average as displayed (frames 8, 19, 20): far from it, it is questionable.
 * Artifact, out of track or a red (low) pulse signal make values questionable. Colours are only set during a pulse, so
   red lasts until a better pulse, three seconds at most.
 
@@ -62,6 +65,8 @@ STUCK = 9
 BEAT = 9
 """A red pulse counts for so many packets, three seconds: the slowest pulse shows its colour again within that."""
 ASK_EVERY, ASKS = 2 * SECOND, 4
+REV = 3
+FAR_SPO2, FAR_RATE = 10, 20
 MISSING_SPO2, MISSING_RATE = 127, 511
 SYNC, GREEN, RED, SNSA, OOT, ARTF, SNSD, MARK = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80
 STX, ETX, ACK, NAK = 0x02, 0x03, 0x06, 0x15
@@ -103,7 +108,7 @@ def build(address: int, options: Mapping[str, str]) -> "NoninOem3":  # noqa: ARG
 
 
 class NoninOem3:
-    """One oximeter that streams. Nothing is said of a packet unless all of its 25 frames came whole, in their order."""
+    """One oximeter that streams. Nothing is said of a packet unless all of its frames came, and the next SYNC after."""
 
     traits = TRAITS
     awaiting = False
@@ -118,6 +123,8 @@ class NoninOem3:
         self._heard_at: Nanos | None = None
         self._format: Format | None = None
         self._packet: list[Frame] = []
+        self._grown_at: Nanos = now
+        self._revision: int | None = None
         self._dropped = 0
         self._last: tuple[Frame, ...] = ()
         self._repeated = 0
@@ -212,21 +219,30 @@ class NoninOem3:
         return (Identified((("vendor", TRAITS.vendor), ("serial-number", serial.decode("ascii")))),)
 
     def _frame(self, frame: Frame, now: Nanos) -> Iterable[Observation | Fault]:
-        """Put a frame in its place: SYNC begins a packet, and 25 frames of one format make it whole."""
+        """Put a frame in its place. A packet is whole where 25 frames of one format came between two SYNCs."""
+        begins, fits = bool(frame.status & SYNC), not self._packet or self._packet[0].format == frame.format
+        if begins and fits and len(self._packet) == FRAMES:
+            packet, self._packet = tuple(self._packet), [frame]
+            whole_at, self._grown_at = self._grown_at, now
+            return self._whole(packet, whole_at)
         dropped: tuple[Fault, ...] = ()
-        if frame.status & SYNC or (self._packet and self._packet[0].format != frame.format):
+        if begins or not fits or len(self._packet) == FRAMES:
             dropped = self._drop(len(self._packet))
             self._packet.clear()
-        if not self._packet and not frame.status & SYNC:
+        if not begins and not self._packet:
             return (*dropped, *self._drop(1))
         self._packet.append(frame)
-        if len(self._packet) < FRAMES:
-            return dropped
-        packet = tuple(self._packet)
-        self._packet.clear()
+        self._grown_at = now
+        return dropped
+
+    def _whole(self, packet: tuple[Frame, ...], at: Nanos) -> Iterable[Observation | Fault]:
+        """Take a packet with nothing missing, doubled or out of its place, as far as its fixed part can tell."""
         self._dropped = 0
-        self._format = frame.format
-        return (*dropped, *self._said(packet, now))
+        self._format = packet[0].format
+        revision, self._revision = self._revision, packet[REV].data
+        if revision not in {None, self._revision}:
+            return (Fault(FaultKind.FRAMING, f"revision {self._revision} where {revision} was: frames out of place"),)
+        return self._said(packet, at)
 
     def _drop(self, frames: int) -> tuple[Fault, ...]:
         """Count good frames that make no packet. The few before a first SYNC are nothing; a packet's worth is."""
@@ -249,9 +265,9 @@ class NoninOem3:
         rate = _two(data, 0) & 0x1FF
         if self._stuck(packet, has_pulse=rate != MISSING_RATE and not off):
             return (Fault(FaultKind.FROZEN, f"the same packet for the {self._repeated + 1}th time"),)
-        validity = Validity.QUESTIONABLE if bits & (ARTF | OOT) or self._weak else Validity.VALID
-        validity = Validity.INVALID if off else validity
         spo2 = data[2] & 0x7F
+        doubtful = bits & (ARTF | OOT) or self._weak or _differ(data, spo2, rate)
+        validity = Validity.INVALID if off else Validity.QUESTIONABLE if doubtful else Validity.VALID
         return (
             SensorReported(Sensor.PROBE, SensorState.OFF if off else SensorState.ON),
             *_reading(Metric.SPO2, None if spo2 == MISSING_SPO2 else spo2, validity, now),
@@ -275,6 +291,14 @@ class NoninOem3:
 def _two(data: list[int], at: int) -> int:
     """Read a number of two times seven bits, high first."""
     return (data[at] & 0x7F) << 7 | data[at + 1] & 0x7F
+
+
+def _differ(data: list[int], spo2: int, rate: int) -> bool:
+    """Whether a value is far from the same average as displayed: so far as no patient's is within its 1.5 seconds."""
+    shown_spo2, shown_rate = data[8] & 0x7F, _two(data, 19) & 0x1FF
+    return (MISSING_SPO2 not in {spo2, shown_spo2} and shown_spo2 > 0 and abs(spo2 - shown_spo2) > FAR_SPO2) or (
+        MISSING_RATE not in {rate, shown_rate} and shown_rate > 0 and abs(rate - shown_rate) > FAR_RATE
+    )
 
 
 def _reading(metric: Metric, value: int | None, validity: Validity, now: Nanos) -> tuple[Reading | Fault, ...]:
