@@ -376,6 +376,27 @@ async def test_an_event_that_the_broker_cuts_us_off_for_is_withheld(tmp_path: Pa
         broker.kill()
 
 
+@pytest.mark.slow
+async def test_a_state_that_the_broker_cuts_us_off_for_blocks_no_other(tmp_path: Path) -> None:
+    """Pins that one retained topic too long for the broker is given up until it changes, and the alarms go out."""
+    broker = Mosquitto(tmp_path / "m", options="message_size_limit 4000")
+    broker.start()
+    try:
+        async with gateway(tmp_path / "j", broker.port) as side, subscriber(broker.port) as seen:
+            side.publisher.set_state(TOPICS.descriptor("bed-1"), b"x" * 5_000)
+            side.publisher.set_state(TOPICS.alarms("bed-1"), b"1")
+            side.publisher.set_state(TOPICS.session("bed-1"), b"2")
+            await side.happens(permitted(1))
+            await until(lambda: side.connected and side.told, 15)
+            assert seen.on(TOPICS.alarms("bed-1"))
+            assert seen.on(TOPICS.session("bed-1"))
+            assert seen.bodies()[-1]["type"] == "resume-permitted"
+            side.publisher.set_state(TOPICS.descriptor("bed-1"), b"short")
+            await until(lambda: seen.on(TOPICS.descriptor("bed-1")) == [b"short"])
+    finally:
+        broker.kill()
+
+
 async def test_a_refused_topic_is_told_and_skipped_by_nobody(tmp_path: Path) -> None:
     """Pins that an event the broker has no permission for is never passed over: everything waits and it is said."""
     acl = tmp_path / "acl"

@@ -15,6 +15,7 @@ from infusion_gateway.wire.topics import (
     StationState,
     Topics,
     checked,
+    sendable,
 )
 
 TOPICS = Topics("clinic-a", "gateway-1")
@@ -127,3 +128,10 @@ def test_subscriptions_are_the_beds_own_and_the_stations() -> None:
         "igw/v1/clinic-a/stations/+/availability",
         "igw/v1/clinic-a/stations/+/seen",
     )
+
+
+@pytest.mark.parametrize("topic", ["", "a/+", "#", "a\x00", "t" * 500])
+def test_topics_that_a_broker_would_cut_us_off_for_are_known(topic: str) -> None:
+    """Pins that an impossible topic is told from a possible one before it reaches the broker."""
+    assert not sendable(topic)
+    assert sendable(TOPICS.alarms("bed-1"))

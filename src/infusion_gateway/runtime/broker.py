@@ -24,8 +24,8 @@ from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
 from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection, NotSpoken
 from infusion_gateway.runtime.presence import Presence
 from infusion_gateway.wire.happenings import event_payload
-from infusion_gateway.wire.outbox import Outbox, Outgoing
-from infusion_gateway.wire.topics import Topics
+from infusion_gateway.wire.outbox import CUTS, Outbox, Outgoing
+from infusion_gateway.wire.topics import Topics, sendable
 
 __all__ = ["OnChange", "OnInstruction", "Publisher", "ReplyTo"]
 
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 STATES = 2_000
 """Retained topics; sixteen beds of ten devices have some two hundred."""
 STATES_IN_FLIGHT = 8
+LONGEST_STATE = 60 * 1024
+"""Bytes; below the packet that our embedded broker takes."""
 UNSENT = 256
 """Messages of quality 0 that may wait for the socket; more are dropped."""
 ANSWERS = 64
@@ -84,7 +86,8 @@ class Publisher:
         self._wake = asyncio.Event()
         self._states: dict[str, bytes] = {}
         self._dirty: dict[str, None] = {}
-        self._flying: set[str] = set()
+        self._flying: dict[str, None] = {}
+        self._cuts: dict[str, int] = {}
         self._answering: set[asyncio.Future[int]] = set()
         self._outbox = Outbox(0)
         self._outbox_of = ""
@@ -100,9 +103,11 @@ class Publisher:
         """Let this be the retained state of the topic; empty clears it. Only the newest is kept and sent."""
         if self._states.get(topic) == payload:
             return
-        if topic not in self._states and len(self._states) >= STATES:
-            log.error("too many retained topics", topic=topic, most=STATES)
+        full = topic not in self._states and len(self._states) >= STATES
+        if full or not sendable(topic) or len(payload) > LONGEST_STATE:
+            log.error("retained state not sent", topic=topic, size=len(payload), topics=len(self._states))
             return
+        self._cuts.pop(topic, None)
         self._states[topic] = payload
         self._dirty[topic] = None
         self._wake.set()
@@ -110,7 +115,7 @@ class Publisher:
     def say(self, topic: str, payload: bytes, expires_s: int, *, retain: bool = False) -> None:
         """Publish once, now or never. retain: only where the broker lets it expire (MQTT 5)."""
         connection = self._connection
-        if connection is None or not self._connected or connection.unsent >= UNSENT:
+        if connection is None or not self._connected or connection.unsent >= UNSENT or not sendable(topic):
             self.dropped += 1
             return
         connection.say(topic, payload, retain=retain and connection.version_5, expires_s=expires_s)
@@ -195,8 +200,7 @@ class Publisher:
             await self._ask(connection, self._topics.availability, self._presence.gave_way())
             await connection.leave()
             raise BrokerError(ANOTHER_GATEWAY)
-        self._dirty = dict.fromkeys(sorted(self._states, key=_alarms_first))
-        self._flying.clear()
+        self._all_dirty()
         while self._dirty or self._flying:
             self._send_states(connection)
             await self._woken()
@@ -239,19 +243,29 @@ class Publisher:
                     self._wake.set()
                 self._say_change()
 
+    def _all_dirty(self) -> None:
+        """Send everything again, but what the broker ended connections over: that waits until it changes."""
+        self._flying.clear()
+        bad = [topic for topic, cuts in self._cuts.items() if cuts >= CUTS]
+        for topic in bad:
+            log.error("retained state not sent: the broker ends the connection over it", topic=topic)
+        self._dirty = dict.fromkeys(topic for topic in self._states if topic not in bad)
+
     def _send_states(self, connection: Connection) -> None:
         for topic in sorted(self._dirty, key=_alarms_first):
             if len(self._flying) >= STATES_IN_FLIGHT:
                 return
             if topic not in self._flying:
                 del self._dirty[topic]
-                self._flying.add(topic)
+                self._flying[topic] = None
                 sent = connection.send(topic, self._states[topic], retain=True)
                 sent.add_done_callback(lambda done, topic=topic: self._state_answered(topic, done))  # type: ignore[misc]  # mypy can't see the default
 
     def _state_answered(self, topic: str, answered: "asyncio.Future[int]") -> None:
-        self._flying.discard(topic)
+        self._flying.pop(topic, None)
         code = answered.result()
+        if code != GONE:
+            self._cuts.pop(topic, None)
         if code >= FAILED:
             self._complain(f"the broker refuses {topic} (reason {code:#x})")
         elif code != GONE and topic.endswith("/alarms"):
@@ -377,7 +391,11 @@ class Publisher:
         if connection is not None:
             if connection.taken_over or self._presence.another:
                 pause_s, self._why = ANOTHER_GATEWAY_S, ANOTHER_GATEWAY
-            self._outbox.disconnected(cut=connection.ended_by_broker)
+            cut = connection.ended_by_broker
+            if cut and self._flying:  # acknowledgements come in order: the first without one is the likely cause
+                suspect = next(iter(self._flying))
+                self._cuts[suspect] = self._cuts.get(suspect, 0) + 1
+            self._outbox.disconnected(cut=cut and not self._flying)
             connection.cut()
             log.warning("broker lost", why=self._why)
         self._connected = False

@@ -7,6 +7,7 @@ from typing import TypeAlias
 ROOT = "igw/v1"
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 """A site, gateway, bed, device, station or event in a topic: no wildcard, no separator, no space can be in it."""
+LONGEST = 400
 RESERVED = frozenset({"stations", "availability", "heartbeat", "do"})
 """Names that the topics use for themselves."""
 
@@ -153,6 +154,11 @@ class Topics:
 
     def _of(self, bed: str, what: str) -> str:
         return f"{self.root}/{checked(bed)}/{what}"
+
+
+def sendable(topic: str) -> bool:
+    """Whether a broker takes a publication there: not empty, not endless, no wildcard, no end of text in it."""
+    return 0 < len(topic) <= LONGEST and not any(c in "+#\x00" for c in topic)
 
 
 def checked(name: str) -> str:
