@@ -14,7 +14,7 @@ from infusion_gateway.config.document import Document, Key, Report, absolute, re
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.explain import part, unknown
 from infusion_gateway.config.references import BedRead, Known, Read, beds, lines
-from infusion_gateway.config.schema import RESERVED, BedTable, BrokerTable, DeviceTable, File, GatewayTable, LineTable
+from infusion_gateway.config.schema import BedTable, BrokerTable, DeviceTable, File, GatewayTable, LineTable
 from infusion_gateway.config.settings import GatewaySettings, Settings
 from infusion_gateway.errors import ConfigError
 
@@ -91,8 +91,6 @@ def _gateway(table: GatewayTable | None, report: Report) -> GatewaySettings | No
         absolute(report.document.path, table.protocol_directory) if table.protocol_directory else protocols.shipped()
     )
     extra = absolute(report.document.path, table.extra_profiles) if table.extra_profiles else None
-    if table.name in RESERVED or table.site in RESERVED:
-        report.add(("gateway", "name"), "a name that topics need for themselves", "Choose another")
     nearest = next(p for p in (state, *state.parents) if p.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         remedy = "Choose a directory that this user may write, or make it and give it to this user"
