@@ -153,11 +153,12 @@ def test_a_basic_pump_that_took_the_packet_for_text_is_found() -> None:
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_a_pump_that_answers_in_both_framings_is_read_once(mode: Mode) -> None:
-    """Pins that a second answer to the question in both framings takes no other's place."""
+    """Pins that a second answer to the question in both framings takes no other's place, and is no fault; a third is."""
     talk = Talk(mode=mode)
     talk.ask()
     talk.answer(VERSION)
     talk.ask()
+    assert talk.answer(VERSION) == ()
     assert kinds(talk.answer(VERSION)) == [FaultKind.UNEXPECTED]
     assert any(isinstance(one, DeadManReported) for one in talk.answer("S0"))
 
