@@ -153,7 +153,7 @@ def test_a_basic_pump_that_took_the_packet_for_text_is_found() -> None:
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_a_pump_that_answers_in_both_framings_is_read_once(mode: Mode) -> None:
-    """Pins that a second answer to the question in both framings takes no other's place, and is no fault; a third is."""
+    """Pins that a second answer to the question in both framings takes no place and is no fault; a third is."""
     talk = Talk(mode=mode)
     talk.ask()
     talk.answer(VERSION)
