@@ -131,6 +131,34 @@ async def test_too_many_waiting_are_refused_and_said(tmp_path: Path, monkeypatch
         assert told.all[-1] == (False, "the disk is 10 events behind; 2 events are lost")
 
 
+async def test_what_is_at_hand_is_what_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that the records kept in memory are those of the disk, or none: also past the bound and after a failure."""
+    monkeypatch.setattr("infusion_gateway.runtime.journal.TAIL", 5)
+    async with opened(tmp_path) as (journal, told, _):
+        assert journal.recent(0, 10) is None
+
+        async def agrees() -> int:
+            at_hand = 0
+            for after in range(journal.head.sequence + 2):
+                found = journal.recent(after, 3)
+                assert found is None or found == await journal.after(after, 3)
+                at_hand += found is not None
+            return at_hand
+
+        for number in range(12):
+            await journal.append("bed-1", (permitted(number), SAMPLE), number, UTC)
+        assert 3 < await agrees() < journal.head.sequence
+        monkeypatch.setattr("infusion_gateway.runtime.journal_store.Store.write", _refuse)
+        with pytest.raises(JournalError):
+            await journal.append("bed-1", (permitted(12),), 12, UTC)
+        monkeypatch.undo()
+        await until(lambda: told.all[-1][0])
+        assert journal.recent(journal.head.sequence - 1, 3) is None
+        assert await journal.after(journal.head.sequence - 1, 3), "it is on the disk, though nobody was told"
+        await journal.append("bed-1", (permitted(13),), 13, UTC)
+        assert await agrees() > 0
+
+
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_to_a_kill(tmp_path: Path) -> None:
     """Pins that ten kills of a writing process lose nothing it acknowledged, and that the chain holds each time."""

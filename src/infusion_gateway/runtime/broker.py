@@ -312,19 +312,19 @@ class Publisher:
             self._send_event(connection, outgoing)
 
     async def _fetch(self) -> None:
-        """Fill the outbox from the journal; what was looked through is not looked through again."""
+        """Fill the outbox from the journal; what was looked through on the disk is not looked through again."""
         self._more = False
-        room, head = self._outbox.room, self._journal.head.sequence
-        try:
-            records = await self._journal.after(max(self._outbox.after, self._scanned), room)
-        except JournalError as error:
-            log.warning("journal not readable", error=str(error))
-            return
+        after, room, head = max(self._outbox.after, self._scanned), self._outbox.room, self._journal.head.sequence
+        records = self._journal.recent(after, room)
+        if records is None:
+            try:
+                records = await self._journal.after(after, room)
+            except JournalError as error:
+                log.warning("journal not readable", error=str(error))
+                return
+            self._scanned = head if len(records) < room else self._scanned
         self._outbox.offer(records)
-        if len(records) == room:
-            self._more = True
-        else:
-            self._scanned = head
+        self._more = self._more or len(records) == room
 
     def _send_event(self, connection: Connection, outgoing: Outgoing) -> None:
         record = outgoing.record

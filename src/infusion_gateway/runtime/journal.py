@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,8 @@ WAITING = 10_000
 """Events that may wait for the disk; more are refused, and said to be."""
 SLOW_S = 2.0
 """A disk that has not answered for so long is told of."""
+TAIL = 256
+"""Published records kept at hand, so that telling what has just happened needs no disk."""
 CLOSE_S = 10.0
 """How long closing waits for the disk."""
 
@@ -54,6 +57,8 @@ class Journal:
         self._closed = False
         self._cursors: dict[str, int] = {}
         self._cursors_of = ""
+        self._tail: deque[Record] = deque()
+        self._tail_after: int | None = None
 
     async def open(self) -> Opened:
         """Take the directory for this process and open the file in it, or begin a new one beside an unusable one.
@@ -119,6 +124,12 @@ class Journal:
         """Give the sequence of the record that ended the bed's last case; 0: none. A replay needs what comes after."""
         return self._writer.standing.beds.get(bed, BedEnd()).closed
 
+    def recent(self, sequence: int, limit: int) -> list[Record] | None:
+        """Give at most `limit` published records after this sequence from memory; None where the disk must be asked."""
+        if self._tail_after is None or sequence < self._tail_after:
+            return None
+        return [record for record in self._tail if record.sequence > sequence][:limit]
+
     async def after(self, sequence: int, limit: int) -> list[Record]:
         """Give at most `limit` published records after this sequence; raises JournalError."""
         return await self._read(lambda reader: reader.published(sequence, limit))
@@ -160,8 +171,12 @@ class Journal:
     async def _read(self, ask: Callable[[Reader], T]) -> T:
         return await self._loop.run_in_executor(self._reading, lambda: ask(Reader(self._directory)))
 
+    def _changed(self, kept: bool, why: str) -> None:  # noqa: FBT001 - the shape of OnChange
+        self._tail_after = None  # what waited in memory gets on record with no word to us
+        self._on_change(kept, why)
+
     def _tell_from_thread(self, kept: bool, why: str) -> None:  # noqa: FBT001 - the shape of OnChange
-        self._in_loop(self._on_change, kept, why)
+        self._in_loop(self._changed, kept, why)
 
     def _in_loop(self, call: Callable[..., object], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be told
@@ -179,7 +194,19 @@ class Journal:
             self._on_change(True, "the disk answers again")
         if self._waiting:
             self._watch()
+        if not isinstance(result, JournalError):
+            self._remember(result)
         _settle(future, result if isinstance(result, JournalError) else tuple(result))
+
+    def _remember(self, records: list[Record]) -> None:
+        for record in records:
+            if self._tail_after is None:
+                self._tail.clear()
+                self._tail_after = record.sequence - 1
+            if record.bed_sequence is not None:
+                self._tail.append(record)
+        while len(self._tail) > TAIL:
+            self._tail_after = self._tail.popleft().sequence
 
     def _watch(self) -> None:
         """Say so when the disk doesn't answer in time."""
