@@ -1,0 +1,57 @@
+"""`make bench`: everything that docs/bench.md holds, measured anew."""
+
+import argparse
+import asyncio
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from bench import latency, load
+from bench.figures import Figure, table
+
+Part = Callable[[Path, bool, int], Awaitable[list[Figure]]]
+
+
+async def _latency(place: Path, quick: bool, seed: int) -> list[Figure]:
+    return await latency.measure(place, 6 if quick else 25, seed)
+
+
+async def _load(place: Path, quick: bool, seed: int) -> list[Figure]:
+    return await load.measure(place, {50: 5} if quick else {1: 8, 10: 8, 50: 12})
+
+
+PARTS: dict[str, Part] = {"latency": _latency, "load": _load}
+
+
+def main() -> int:
+    """Run every part, or those that are named; print the table, and write JSON where it is asked for."""
+    parser = argparse.ArgumentParser(prog="make bench ARGS=", description="Measure the gateway beside its floor.")
+    parser.add_argument("--quick", action="store_true", help="under a minute, with fewer samples")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part; again for more")
+    parser.add_argument("--seed", type=int, default=1, help="of everything that happens by chance")
+    asked = parser.parse_args()
+    figures: list[Figure] = []
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        for name in asked.part or PARTS:
+            print(f"{name} …", end=" ", file=sys.stderr, flush=True)  # noqa: T201 - what is going on
+            place, at = Path(scratch) / name, time.monotonic()
+            place.mkdir()
+            figures += asyncio.run(PARTS[name](place, asked.quick, asked.seed))
+            print(f"{time.monotonic() - at:.0f} s", file=sys.stderr)  # noqa: T201 - likewise
+    print(table(figures))  # noqa: T201 - the result
+    missed = sum(one.met is False for one in figures)
+    print(f"\n{time.monotonic() - began:.0f} s; {sum(one.met is True for one in figures)} aims met, {missed} missed")  # noqa: T201 - likewise
+    if asked.json:
+        about = {"python": platform.python_version(), "machine": platform.machine(), "quick": asked.quick}
+        asked.json.write_text(json.dumps({**about, "figures": [one.as_dict() for one in figures]}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
