@@ -175,11 +175,13 @@ class Pump:
     keeps_dead_man: bool = True
     alarms: frozenset[PumpAlarm] = frozenset()
     said_stopped: bool = False
+    given: float = 0.0  # the truth, which no reset of the counter changes
 
     def flow(self, span: Nanos) -> None:
         """Deliver for a while."""
         if self.running:
             self.counter += self.rate * span / HOUR
+            self.given += self.rate * span / HOUR
 
     def take(self, command: Command) -> None:
         """Take what the gateway asks."""

@@ -47,11 +47,12 @@ def _watched(turn: Turn) -> Iterator[tuple[int, LimitCondition]]:
     protocol, case = turn.protocol, turn.durable.case
     if protocol is None or case is None:
         return
+    phase = turn.phase
     for index, condition in enumerate(protocol.conditions):
-        if turn.phase in condition.phases:
+        if phase in condition.phases:
             yield index, condition
     rate = rate_condition(case.order.rate_ml_h)
-    if turn.phase in rate.phases:
+    if phase in rate.phases:
         yield -1, rate
 
 

@@ -88,7 +88,12 @@ def _of_delivery(
     match event:
         case Sampled():
             account = Account(
-                event.delivered_ml, event.expected_ml, event.volume_ml, event.epoch, at, event.delivery.delivering
+                delivered_ml=event.delivered_ml,
+                expected_ml=event.expected_ml,
+                counter_ml=event.volume_ml,
+                epoch=event.epoch,
+                seen_at=at - event.pump_age,
+                delivering=event.delivery.delivering,
             )
             return replace(durable, at=at, account=account, sampled_at=at)
         case CounterRestarted():

@@ -308,7 +308,7 @@ class Sampled:
     """The newest readings, at most once a second a bed: recorded, never published. epoch: of the volume counter.
 
     volume_ml: the counter. delivered_ml: observed since T0, over every epoch. expected_ml: the ordered rate over the
-    time the pump was observed delivering.
+    time the pump was observed delivering. pump_age: since the pump last said what it does.
     """
 
     values: tuple[SampledValue, ...]
@@ -319,6 +319,7 @@ class Sampled:
     reason: str = ""
     delivered_ml: float = 0.0
     expected_ml: float = 0.0
+    pump_age: Nanos = 0
 
 
 Event: TypeAlias = (

@@ -1,0 +1,142 @@
+"""Whatever a pump, a hand on its keypad and a crash do: the dose is known, and limits are kept or people told."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from core_bed import HIGH, HOUR, Bed, Pump, bed_setup, depression_40
+from infusion_gateway.model.inputs import LinkLost, LinkOpened
+from infusion_gateway.model.instructions import Hold, PermitResume, Stop
+from infusion_gateway.model.metric import MINUTE, SECOND, Metric
+from infusion_gateway.model.session import Phase
+
+ACTIONS = (
+    "start",
+    "pause",
+    "rate=52.5",
+    "rate=60",
+    "rate=70",
+    "rate=110",
+    "rate=525",
+    "disobey",
+    "lie",
+    "honest",
+    "mute",
+    "speak",
+    "unplug",
+    "plug",
+    "crash",
+    "reset",
+    "hold",
+    "permit",
+    "stop",
+    "desaturate",
+    "recover",
+    "nothing",
+)
+acts = st.lists(st.tuples(st.sampled_from([1, 2, 7, 31, 90, 400]), st.sampled_from(ACTIONS)), max_size=14)
+PROTOCOL = replace(depression_40(), max_duration=60 * MINUTE, wall=20 * MINUTE, grace=MINUTE)
+ORDER = {"rate_ml_h": 52.5, "dose_mg": 8.75, "volume_ml": 10.0, "duration": 10 * MINUTE}
+
+
+def act(bed: Bed, what: str) -> None:
+    """Do one thing to the bed."""
+    pump = bed.pump
+    match what.partition("=")[::2]:
+        case ("rate", rate):
+            pump.rate = float(rate)
+        case ("start", _):
+            pump.running, pump.said_stopped = True, False
+        case ("pause", _):
+            pump.running = False
+        case ("disobey", _):
+            pump.obeys = False
+        case ("lie", _):
+            pump.lies = True
+        case ("honest", _):
+            pump.obeys, pump.lies, pump.said_stopped = True, False, False
+        case (("mute" | "speak") as word, _):
+            pump.mute = word == "mute"
+        case ("unplug", _):
+            pump.mute = True
+            bed.give(LinkLost("pump", "unplugged"))
+        case ("plug", _):
+            pump.mute = False
+            bed.give(LinkOpened("pump"))
+        case ("crash", _):
+            bed.crash()
+        case ("reset", _):
+            pump.counter = 0.0
+        case ("hold", _):
+            bed.ask(Hold("wait"))
+        case ("permit", _):
+            bed.ask(PermitResume("go on"))
+        case ("stop", _):
+            bed.ask(Stop("enough"))
+        case ("desaturate", _):
+            bed.monitor.values[Metric.SPO2] = 80
+        case ("recover", _):
+            bed.monitor.values[Metric.SPO2] = 97
+
+
+def told(bed: Bed) -> bool:
+    """Say whether people have been told, at high priority, that the pump isn't seen, or doesn't stop."""
+    codes = ("supervision-lost", "stop-not-confirmed", "delivering-after-stop")
+    return any(code in bed.alarms and bed.alarms[code].priority is HIGH for code in codes)
+
+
+@given(acts)
+@example([(7, "mute"), (400, "nothing"), (1, "speak"), (400, "nothing"), (400, "nothing")])
+@example([(31, "lie"), (1, "stop"), (400, "nothing")])
+@example([(31, "disobey"), (1, "rate=525"), (400, "crash"), (400, "nothing")])
+@example([(31, "reset"), (7, "crash"), (90, "reset"), (400, "nothing")])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_limits_are_kept_or_people_are_told(told_off: list[tuple[int, str]]) -> None:
+    """Pins that beyond the hard dose, or the end and its grace, the pump rests, was just asked to, or people know."""
+    bed = Bed(bed_setup(PROTOCOL), pump=Pump())
+    bed.infuse(**ORDER)
+    before = bed.pump.given
+    hard = 70.0
+    for seconds, what in told_off:
+        act(bed, what)
+        for _ in range(seconds):
+            bed.run(1)
+            bed.check() if seconds < 3 else None
+            session = bed.session
+            if not bed.pump.running or session.phase in (Phase.CLOSED, Phase.ABORTED):
+                continue
+            asked = bed.stops()[-1] if bed.stops() else 0.0
+            just_asked = bed.now / SECOND - asked <= 12
+            slack = bed.pump.rate * 12 * SECOND / HOUR
+            over = bed.pump.given - before > hard + slack
+            late = session.ends_at is not None and bed.now > session.ends_at + PROTOCOL.grace + 12 * SECOND
+            spent = session.phase in (Phase.INFUSING, Phase.STOPPED, Phase.COMPLETED, Phase.RECOVERY)
+            if (over or late) and spent:
+                assert told(bed) or just_asked, (what, bed.session, sorted(bed.alarms))
+    bed.check()
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([1, 7, 31]), st.sampled_from(["crash", "mute", "speak", "nothing"])), max_size=10
+    )
+)
+@example([(31, "mute"), (31, "crash"), (31, "crash"), (31, "crash"), (31, "crash"), (1, "crash")])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_dose_is_that_of_the_pump(acts_done: list[tuple[int, str]]) -> None:
+    """Pins that crashes and silences lose nothing: once seen again, the dose on record is what was delivered."""
+    bed = Bed(bed_setup(PROTOCOL), pump=Pump(counter=3.0))
+    bed.arm(**ORDER)
+    before = bed.pump.given
+    bed.pump.running = True
+    bed.run(2)
+    for seconds, what in acts_done:
+        act(bed, what)
+        bed.run(seconds)
+    bed.pump.mute = False
+    bed.run(2)
+    delivered = bed.session.volume_ml
+    assert delivered is not None
+    assert abs(delivered - (bed.pump.given - before)) <= 0.002
+    assert not bed.stops()
