@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import Metric, Nanos
 from infusion_gateway.model.observation import Delivery, PumpAlarm
 from infusion_gateway.model.session import Order, Phase, Supervision
@@ -79,6 +80,15 @@ class ByHand:
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """The latest score of its kind that a person entered."""
+
+    score: Score
+    value: float
+    measured_at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One session of one patient. warned: lengths of time before the end that were announced already."""
 
@@ -94,6 +104,7 @@ class Case:
     baseline: tuple[tuple[Metric, float], ...] = ()
     by_hand: tuple[ByHand, ...] = ()
     dead_man_off_by: str = ""
+    scores: tuple[Scored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

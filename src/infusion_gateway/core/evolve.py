@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from infusion_gateway.core.durable import REMEMBERED_IDS, Account, ByHand, Case, Durable, Raised, StopWanted
+from infusion_gateway.core.durable import REMEMBERED_IDS, Account, ByHand, Case, Durable, Raised, Scored, StopWanted
 from infusion_gateway.model.events import (
     Assessed,
     AudioPaused,
@@ -215,16 +215,21 @@ def _of_case(
             return _phase_changed(durable, event, at)
         case EndApproaching(remaining=remaining):
             return replace(durable, at=at, case=case and replace(case, warned=(*case.warned, remaining)))
-        case Assessed(vitals=vitals, measured_at=measured_at):
-            if case is None:
-                return replace(durable, at=at)
-            news = {metric: ByHand(metric, value, measured_at) for metric, value in vitals}
-            by_hand = {**{known.metric: known for known in case.by_hand}, **news}
-            return replace(durable, at=at, case=replace(case, by_hand=tuple(by_hand.values())))
+        case Assessed():
+            return replace(durable, at=at, case=case and _assessed(case, event))
         case BaselineTaken(values=values):
             return replace(durable, at=at, case=case and replace(case, baseline=values))
         case _:
             assert_never(event)
+
+
+def _assessed(case: Case, event: Assessed) -> Case:
+    """Keep the latest of each score and each vital sign by hand."""
+    vitals = {known.metric: known for known in case.by_hand}
+    vitals |= {metric: ByHand(metric, value, event.measured_at) for metric, value in event.vitals}
+    scores = {known.score: known for known in case.scores}
+    scores |= {score: Scored(score, value, event.measured_at) for score, value in event.scores}
+    return replace(case, by_hand=tuple(vitals.values()), scores=tuple(scores.values()))
 
 
 def _phase_changed(durable: Durable, event: PhaseChanged, at: Nanos) -> Durable:
@@ -285,6 +290,7 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
         ends_at=moved(durable.case.ends_at),
         baseline=(),
         by_hand=(),
+        scores=tuple(replace(known, measured_at=known.measured_at + by) for known in durable.case.scores),
     )
     stop = durable.stop and replace(
         durable.stop, asked_at=durable.stop.asked_at + by, confirmed_at=moved(durable.stop.confirmed_at)

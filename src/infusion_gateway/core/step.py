@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from infusion_gateway.core import (
+    assessing,
     conditions,
     deadman,
     dose,
@@ -81,6 +82,7 @@ def _decide(turn: Turn) -> None:
     session.progress(turn)
     equipment.dispute(turn)
     conditions.claim_limits(turn)
+    assessing.claim_assessments(turn)
     pumping.claim_pumping(turn)
     equipment.claim_technical(turn)
     deadman.claim_dead_man(turn)

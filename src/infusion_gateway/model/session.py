@@ -118,7 +118,7 @@ class SessionProtocol:
 
     concentrations: mg/mL, each allowed one by itself. end_short_ml, end_short_part: what may be missing of the
     ordered volume for the end to count as completed. pump_stages: priority by the age of the pump's data.
-    vital_stages: priority by the age of a monitor's data.
+    vital_stages: priority by the age of a monitor's data. sedated_medium, sedated_high: a MOAA/S of so much or less.
     """
 
     name: str
@@ -149,6 +149,8 @@ class SessionProtocol:
     end_short_part: float = 0.05
     required_metrics: tuple[Metric, ...] = (Metric.SPO2,)
     nibp_every: Nanos = 5 * MINUTE
+    sedated_medium: int = 3
+    sedated_high: int = 2
 
 
 @dataclass(frozen=True, slots=True)
