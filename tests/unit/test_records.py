@@ -14,6 +14,7 @@ from infusion_gateway.model.events import ConditionRaised, Event, PumpAlarmed, S
 from infusion_gateway.model.observation import Delivery, PumpAlarm
 from infusion_gateway.model.session import Phase
 from infusion_gateway.wire.records import PUBLISHED, TYPES, Unreadable, _decoder, decode, encode, kebab, type_name
+from words import anything
 
 RAISED = ConditionRaised(
     code="spo2-low",
@@ -38,13 +39,12 @@ def through_json(event: Event) -> object:
 def test_every_event_survives_the_journal(cls: type[Event]) -> None:
     """Pins that every event of the union, with any field values, comes back equal from JSON text."""
 
-    @given(st.builds(cls))
+    @given(anything(cls))
     def survives(event: Event) -> None:
         back = through_json(event)
         assert type(back) is cls
         assert back == event
 
-    st.register_type_strategy(float, st.floats(allow_nan=False) | st.integers(-9, 9).map(float))
     survives()
 
 

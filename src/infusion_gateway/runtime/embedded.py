@@ -92,12 +92,12 @@ async def start(directory: Path, port: int, *, kind: str | None = None) -> Embed
     kind: mosquitto or iotcore, None for what is found. Raises BrokerError where none is found or none comes up.
     """
     kind = kind or _found()
-    port = port or _free_port()
+    port = _free(port)
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     if kind == "mosquitto":
         return await _start_mosquitto(directory, port)
     if kind == "iotcore":
-        return await _start_iotcore(directory, port, _free_port())
+        return await _start_iotcore(directory, port, _free(0))
     raise BrokerError(f"{kind!r} is no broker that can be started; mosquitto and iotcore are")
 
 
@@ -161,8 +161,6 @@ async def _ready(process: asyncio.subprocess.Process, ports: tuple[int, ...], di
         process.kill()
         await process.wait()
         raise BrokerError(f"the broker does not listen after {READY_S:g} s: {_last_line(directory)}") from error
-    if process.returncode is not None:
-        raise BrokerError(f"another program has the port, and the broker ended: {_last_line(directory)}")
 
 
 async def _listens(port: int) -> bool:
@@ -181,7 +179,15 @@ def _last_line(directory: Path) -> str:
     return lines[-1][:200] if lines else "it said nothing"
 
 
-def _free_port() -> int:
+def _free(port: int) -> int:
+    """Give the port back where nobody listens on it (0: one that is free); BrokerError where somebody does.
+
+    Asked first, because afterwards a stranger's broker on that port would look like ours.
+    """
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise BrokerError(f"port {port} of {HOST} can't be had: {error.strerror}") from error
         return int(probe.getsockname()[1])

@@ -1,0 +1,101 @@
+"""The embedded broker: a child on the loopback that is really there, and really gone afterwards."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.errors import BrokerError
+from infusion_gateway.runtime.embedded import start
+from infusion_gateway.runtime.mqtt import Arrived, Connection, NotSpoken
+
+
+def settings(url: str) -> BrokerSettings:
+    return BrokerSettings("127.0.0.1", int(url.rpartition(":")[2]), False, True, None, None, None, None, None)
+
+
+async def connected(url: str, *, version_5: bool, arrived: list[Arrived]) -> Connection:
+    return await Connection.open(
+        settings(url), version_5=version_5, identifier=f"t-{version_5}", will=("w", b"gone"), arrived=arrived.append
+    )
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
+async def test_it_is_there_speaks_both_versions_and_is_gone(tmp_path: Path, kind: str) -> None:
+    """Pins that either broker starts on a free loopback port, serves MQTT 5 and 3.1.1, and leaves nothing behind."""
+    broker = await start(tmp_path, 0, kind=kind)
+    try:
+        assert broker.kind == kind
+        assert broker.running
+        os.kill(broker.pid, 0)
+        for url, version_5 in ((broker.url, True), (broker.url_311, False)):
+            arrived: list[Arrived] = []
+            connection = await connected(url, version_5=version_5, arrived=arrived)
+            await connection.subscribe(("a/b",))
+            assert await connection.send("a/b", b"x" * 50_000, retain=False) == 0
+            async with asyncio.timeout(3):
+                while not arrived:  # noqa: ASYNC110 - what is waited for is told by no event
+                    await asyncio.sleep(0.01)
+            assert len(arrived[0].payload) == 50_000
+            await connection.leave()
+    finally:
+        await broker.stop()
+    assert not broker.running
+    with pytest.raises(ProcessLookupError):
+        os.kill(broker.pid, 0)
+    await broker.stop()
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
+async def test_it_listens_on_the_loopback_alone(tmp_path: Path, kind: str) -> None:
+    """Pins that no other interface is bound."""
+    broker = await start(tmp_path, 0, kind=kind)
+    try:
+        ports = {int(url.rpartition(":")[2]) for url in (broker.url, broker.url_311)}
+        listening = set()
+        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+            for line in Path(table).read_text().splitlines()[1:]:  # noqa: ASYNC240 - a file of the kernel's
+                local, state = line.split()[1], line.split()[3]
+                if state == "0A" and int(local.rpartition(":")[2], 16) in ports:
+                    listening.add(local.rpartition(":")[0])
+        assert listening == {"0100007F"}, "127.0.0.1, as the kernel writes it"
+    finally:
+        await broker.stop()
+
+
+async def test_iotcores_other_port_refuses_mqtt_5_in_a_way_we_notice(tmp_path: Path) -> None:
+    """Pins that a port which doesn't speak a version is told at once from a broker that isn't there."""
+    broker = await start(tmp_path, 0, kind="iotcore")
+    try:
+        with pytest.raises(NotSpoken):
+            await connected(broker.url_311, version_5=True, arrived=[])
+    finally:
+        await broker.stop()
+    with pytest.raises(BrokerError) as gone:
+        await connected(broker.url, version_5=True, arrived=[])
+    assert not isinstance(gone.value, NotSpoken)
+
+
+async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    """Pins that whoever else listens on the port is not taken for our broker."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(BrokerError, match="can't be had"):
+            await start(tmp_path, taken.getsockname()[1], kind="mosquitto")
+
+
+async def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    """Pins the words for a broker that we can't start."""
+    with pytest.raises(BrokerError, match="mosquitto and iotcore are"):
+        await start(tmp_path, 0, kind="rabbit")
+
+
+async def test_a_broker_that_ends_at_once_is_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that the broker's own last words are told when it doesn't come up."""
+    monkeypatch.setattr("infusion_gateway.runtime.embedded._MOSQUITTO", "no_such_option {port} {host} {packet}\n")
+    with pytest.raises(BrokerError, match=r"ended at once: .*mosquitto\.conf:1"):
+        await start(tmp_path, 0, kind="mosquitto")
