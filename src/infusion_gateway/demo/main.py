@@ -141,8 +141,10 @@ class Play:
             async with asyncio.timeout(ONLINE_S):
                 await self._ready.wait()
             if not check:
-                self._introduce()
-                tasks.append(asyncio.create_task(show(settings.gateway.socket, Console())))
+                introduction = self._introduction()
+                sys.stdout.write(introduction)
+                sys.stdout.flush()
+                tasks.append(asyncio.create_task(show(settings.gateway.socket, Console(), introduction)))
             self._playing = True
             await self._script.run()
             if not check:
@@ -159,17 +161,17 @@ class Play:
             await self._stage.close()
         return self.judge.outcomes()
 
-    def _introduce(self) -> None:
+    def _introduction(self) -> str:
         broker = self._stage.broker
-        out = sys.stdout.write
-        out(f"Scenario {self._scenario.name}: {self._scenario.title}\n")
-        out(f"Broker (MQTT 5)   {broker.url if broker else '-'}   topics igw/v1/demo/gateway-1/#\n")
-        out(f"Configuration     {self._stage.config}\n")
-        for name, pid in self._stage.pids():
-            out(f"{name:24} pid {pid}\n")
+        lines = [
+            f"Scenario {self._scenario.name}: {self._scenario.title}. Ctrl-C ends everything.",
+            f"Broker (MQTT 5) {broker.url if broker else '-'}  topics {self._topics.root if self._topics else ''}/#",
+            f"Configuration {self._stage.config}",
+            "Processes " + ", ".join(f"{name} {pid}" for name, pid in self._stage.pids()),
+        ]
         for line, process in self._stage.lines.items():
-            out(f"keypad of {line:14} infusion-sim ctl {process.said.get('control', '-')} press start\n")
-        sys.stdout.flush()
+            lines.append(f"Keypad of {line}: infusion-sim ctl {process.said.get('control', '-')} press start")
+        return "\n".join(lines) + "\n"
 
     async def _listen(self) -> None:
         assert self._broker is not None

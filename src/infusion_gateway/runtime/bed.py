@@ -139,6 +139,9 @@ class Bed:
             kept = done.exception() is None
             if not kept and not isinstance(done.exception(), JournalError):
                 log.error("journal", bed=self.name, error=repr(done.exception()))
+            for record in done.result() if kept else ():
+                if record.bed_sequence is not None:
+                    self._show.happened(record)
             for event in events:
                 if isinstance(event, InstructionAccepted | InstructionRefused):
                     self._show.answer(event, kept=kept)

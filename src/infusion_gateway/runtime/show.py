@@ -17,8 +17,9 @@ from infusion_gateway.runtime.answers import Answers
 from infusion_gateway.runtime.broker import Publisher
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.feed import Feed
-from infusion_gateway.wire.happenings import Telemetry
+from infusion_gateway.wire.happenings import Telemetry, event_payload
 from infusion_gateway.wire.messages import Alarms, Descriptor, Device, Session, Vitals
+from infusion_gateway.wire.records import Record
 from infusion_gateway.wire.topics import Topics
 
 QUARANTINED = "bed-quarantined"
@@ -96,6 +97,12 @@ class Show:
         """Repeat what a device said, as it said it."""
         payload = Telemetry.of(seen, self._clock.utc_ns(), self._clock.now())
         self._say(self._topics.telemetry(self._setup.bed, seen.device), payload.to_bytes(), retain=False)
+
+    def happened(self, record: Record) -> None:
+        """Tell those at this machine of an event; over MQTT it goes through the outbox."""
+        now, utc_ns, boot_id = self._clock.now(), self._clock.utc_ns(), self._clock.boot_id()
+        name, payload = event_payload(record, self._setup.bed, now=now, utc_ns=utc_ns, boot_id=boot_id)
+        self._feed.say(self._topics.event(record.bed, name), payload, retain=False)
 
     def _say(self, topic: str, payload: bytes, *, retain: bool) -> None:
         self._publisher.say(topic, payload, VITALS_EXPIRE_S, retain=retain)

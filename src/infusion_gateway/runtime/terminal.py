@@ -1,5 +1,6 @@
 """Draws beds for a terminal from what was published: nothing is decided here, and nothing old is shown as new."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -106,7 +107,7 @@ def _values(vitals: Payload, *, silent: bool) -> Table:
             Text.assemble(
                 (f"{word} ", "dim"),
                 (f"{text}{mark}", "bold" if current else "strike dim"),
-                (f" {value.get('unit', '')}", "dim"),
+                (f" {_plain(str(value.get('unit', '')))}", "dim"),
                 (f" {'≥ ' if value.get('age_at_least') else ''}{age:.0f} s", "yellow" if age > SILENT_S else "dim"),
             )
         )
@@ -141,6 +142,11 @@ def _devices(kinds: Mapping[str, Payload]) -> Text:
                 line.append(f" {word}{device[key]}", "dim" if key != "fault" else "red")
         line.append("   ")
     return line
+
+
+def _plain(unit: str) -> str:
+    """Write a UCUM unit as people do."""
+    return {"mm[Hg]": "mmHg", "Cel": "°C"}.get(unit, re.sub(r"\{[^}]*\}", "", unit))
 
 
 def _at(text: str) -> datetime:

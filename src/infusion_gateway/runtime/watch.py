@@ -6,8 +6,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
 from infusion_gateway.config.settings import Settings
 from infusion_gateway.runtime.terminal import Beds, draw
@@ -20,20 +21,21 @@ REDRAW_S = 0.25
 def run(settings: Settings) -> int:
     """Show until Ctrl-C; where the gateway is away, say so and wait for it."""
     try:
-        asyncio.run(show(settings.gateway.socket, Console()))
+        asyncio.run(show(settings.gateway.socket, Console(), ""))
     except KeyboardInterrupt:
         return 0
     return 0
 
 
-async def show(socket: Path, console: Console) -> None:
-    """Draw the beds for ever; ends by being cancelled."""
+async def show(socket: Path, console: Console, caption: str) -> None:
+    """Draw the beds for ever, under the caption; ends by being cancelled."""
     beds = Beds()
     reading = asyncio.create_task(_read(socket, beds))
     try:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False, transient=True) as live:
             while not reading.done():
-                live.update(draw(beds, now_s=time.monotonic(), utc=datetime.now(UTC)), refresh=True)
+                drawn = draw(beds, now_s=time.monotonic(), utc=datetime.now(UTC))
+                live.update(Group(Text(caption), drawn) if caption else drawn, refresh=True)
                 await asyncio.sleep(REDRAW_S)
         await reading
     finally:

@@ -135,6 +135,12 @@ async def listen(
                 try:
                     async for message in client.messages:
                         take(str(message.topic), bytes(message.payload))
+                except (
+                    asyncio.CancelledError
+                ):  # a clean end sends no last will: say good-bye, but don't wait for it long
+                    gone = availability("offline", utc_ns(), 0)
+                    await client.publish(topics.station_availability(station), gone, qos=1, retain=True, timeout=0.5)
+                    raise
                 finally:
                     saying.cancel()
         except MqttError:
