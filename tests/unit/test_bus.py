@@ -203,6 +203,21 @@ def test_without_a_pin_any_identity_will_do_but_it_must_say_one() -> None:
     assert [a.request for _, a in hands.sent][:2] == [ASK, WHO]
 
 
+def test_a_pin_that_nothing_can_meet_is_told() -> None:
+    """Pins that a pinned device whose driver never says who it is gives no value, and that this is said."""
+    one = unit()
+    one.driver.identify = tuple
+    hands = Hands(one).open()
+    hands.run(3)
+    assert hands.faults("pump") == [FaultKind.WRONG_DEVICE]
+    assert hands.values("pump") == []
+    unpinned = unit(serial="")
+    unpinned.driver.identify = tuple
+    hands = Hands(unpinned).open()
+    hands.run(3)
+    assert hands.values("pump")
+
+
 def test_after_silence_values_wait_for_identity_and_a_stop_does_not() -> None:
     """Pins the third state: after a gap on an open line a stop goes out at once, values come after identification."""
     hands = Hands(unit()).open()

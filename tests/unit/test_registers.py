@@ -201,6 +201,31 @@ def test_probes_differ_in_length_from_each_other_and_from_polls(monitor) -> None
     assert lengths == [4, 5, 6, 7, 8, 9, 10] * 3  # polls ask for 12 and 11
 
 
+def test_a_probe_cuts_no_value_in_two(pump) -> None:
+    """Pins that the changing length of identification ends where a field of the map ends."""
+    assert [pump.identify()[1].count for _ in range(8)] == [4, 5, 8, 10, 12, 14, 15, 17]
+
+
+def test_a_device_that_wants_its_block_whole_gets_it_so(pump) -> None:
+    """Pins that after a refused short read identification reads the block as it is polled, and then holds."""
+    _, probe = pump.identify()
+    assert kinds(pump.receive(Refused(probe, 2), SECOND)) == [FaultKind.REFUSED]
+    _, whole = pump.identify()
+    assert whole == STATUS
+    said = answer(pump, status(10), 2, whole)
+    assert [type(one) for one in said] == [Identified]
+    assert DeliveryReported(Delivery.INFUSING) in answer(pump, status(11), 3)
+
+
+def test_names_are_bounded_and_printable(pump) -> None:
+    """Pins that what a device calls itself can't be long, nor move a terminal's cursor."""
+    pump.identify()
+    (fault,) = pump.receive(Identification(((0, "infusion-gateway"), (1, "\x1b[2J" * 999))), SECOND)
+    assert fault.kind is FaultKind.WRONG_DEVICE
+    assert len(fault.detail) <= 200
+    assert fault.detail.isprintable()
+
+
 # --- freshness
 
 

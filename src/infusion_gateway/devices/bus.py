@@ -137,6 +137,9 @@ class Bus:
         for device, standing in self._standings.items():
             standing.opened(now, anew=not self._reopening)
             said.append(LinkOpened(device))
+            if standing.nameless:
+                fault = Fault(FaultKind.WRONG_DEVICE, "its identity is pinned, but it never says who it is")
+                said.append(Faulted(device, fault))
         self._open, self._reopening = True, False
         self._drain = self._silence > 0 and not self._reopen_after_timeout  # somebody's late answer may be under way
         return tuple(said)

@@ -35,6 +35,7 @@ from infusion_gateway.model.metric import SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Fault, FaultKind, Identified, Observation
 
 MAX_PROFILES = 100
+MAX_NAME = 80
 OBJECTS = {0: "vendor", 1: "model", 2: "version"}  # 43/14: Modbus Application Protocol V1.1b3, 6.21
 EXCEPTIONS = {1: "illegal function", 2: "illegal address", 3: "illegal value", 4: "device failure", 6: "device busy"}
 
@@ -171,6 +172,8 @@ class ModbusDriver:
             case Written(request=request):
                 return self._written(request, now)
             case Refused(request=request, code=code):
+                if request == self._probing and self._probe is not None:
+                    self._counts = cycle((self._probe.count,))  # it wants to be read whole
                 said = EXCEPTIONS.get(code, "unknown")
                 return (_fault(FaultKind.REFUSED, f"exception {code} ({said}) to {request}"),)
             case NoAnswer(request=request):
@@ -181,7 +184,7 @@ class ModbusDriver:
                 assert_never(reply)
 
     def _identification(self, objects: tuple[tuple[int, str], ...]) -> tuple[Observation | Fault, ...]:
-        self._objects = {OBJECTS[n]: text[:80] for n, text in objects if n in OBJECTS}
+        self._objects = {OBJECTS[n]: _plain(text) for n, text in objects if n in OBJECTS}
         for key, wanted in (self._map.identification or {}).items():
             said = self._objects.get(key, "nothing")
             if said != wanted:
@@ -251,7 +254,12 @@ def _probe(register_map: RegisterMap) -> tuple[Block | None, tuple[int, ...]]:
     if not head:
         return None, (1,)
     polled = {b.count for b in register_map.blocks if b.table is block.table}
-    return block, tuple(n for n in range(head, block.count) if n not in polled) or (block.count,)
+    whole = {f.ends for f in block.fields if f.ends >= head}  # no value is cut in two
+    return block, tuple(sorted(whole - polled)) or (block.count,)
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:MAX_NAME])
 
 
 def _fault(kind: FaultKind, detail: str) -> Fault:

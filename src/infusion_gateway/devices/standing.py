@@ -58,6 +58,11 @@ class Standing:
     alarms: frozenset[PumpAlarm] | None = None
     kept: deque[AlarmsReported] = field(default_factory=lambda: deque(maxlen=MOST_HELD))
     heard_at: Nanos | None = None
+    nameless: bool = False  # pinned, and there is no way to ask
+
+    def __post_init__(self) -> None:
+        """Find out whether it can be identified at all."""
+        self.nameless = bool(self.unit.pin) and not self.unit.driver.identify()
 
     @property
     def wants_arming(self) -> bool:
