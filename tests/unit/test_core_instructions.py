@@ -164,6 +164,35 @@ def test_audio_is_paused_for_at_most_two_minutes() -> None:
     assert bed.session.audio_paused_until is None
 
 
+def test_a_new_alarm_breaks_through_an_audio_pause() -> None:
+    """Pins that a pause of the sound ends with the next alarm that is raised or rises, and not with one that clears."""
+    bed = infusing()
+    bed.monitor.values[Metric.SPO2] = 93
+    bed.run(20)
+    for value, seconds, paused in ((97, 20, True), (93, 17, False)):
+        bed.ask(PauseAudio(2 * MINUTE))
+        bed.monitor.values[Metric.SPO2] = value
+        bed.run(seconds)
+        assert (bed.session.audio_paused_until is not None) is paused
+
+
+def test_a_case_whose_pump_is_gone_can_be_closed_with_a_reason() -> None:
+    """Pins the way out of a stop that nobody will ever see confirmed: told first, then closed, with a reason."""
+    bed = infusing()
+    bed.pump.mute = True
+    bed.ask(Stop("the pump is smoking"))
+    assert isinstance(answer(bed.ask(Close("taken off"))), InstructionRefused)
+    bed.run(12)
+    assert "reason" in answer(bed.ask(Close(" "))).reason
+    bed.ask(Close("the pump was taken off the patient"))
+    assert bed.phase is Phase.CLOSED
+    asked = len(bed.stops())
+    bed.run(60)
+    assert len(bed.stops()) == asked
+    present = {alarm.code for alarm in bed.alarms.values() if alarm.present}
+    assert present == {"delivering-without-order", "dead-man-not-taken-off"}  # as it was last seen
+
+
 @pytest.mark.parametrize(
     ("asked", "taken"),
     [

@@ -230,6 +230,20 @@ def test_the_dose_outlives_a_counter_that_begins_anew() -> None:
     bed.check()
 
 
+def test_a_counter_that_rounds_back_by_a_step_has_not_begun_anew() -> None:
+    """Pins that a fall of one step of the counter is no new epoch and adds nothing to the dose."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(60)
+    bed.pump.running = False
+    bed.run(1)
+    before = bed.session.volume_ml
+    bed.pump.counter -= 0.001
+    bed.run(3)
+    assert bed.session.volume_ml == before
+    assert not bed.events(CounterRestarted)
+
+
 def test_the_dose_outlives_a_gap_and_a_crash() -> None:
     """Pins that what was delivered while nobody looked is counted when the pump is seen again."""
     bed = Bed()

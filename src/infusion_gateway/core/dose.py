@@ -82,10 +82,10 @@ def _volume(turn: Turn, account: Account, volume_ml: float) -> Account:
     if account.counter_ml is None:
         return replace(account, counter_ml=volume_ml)
     step = volume_ml - account.counter_ml
-    if step >= 0:
-        return (
-            account if step == 0 else replace(account, counter_ml=volume_ml, delivered_ml=account.delivered_ml + step)
-        )
+    if -1e-6 - turn.live.pump.resolution <= step <= 0:  # a step back by one is the counter's rounding
+        return account
+    if step > 0:
+        return replace(account, counter_ml=volume_ml, delivered_ml=account.delivered_ml + step)
     delivered = account.delivered_ml + volume_ml
     restarted = CounterRestarted(
         device=turn.pump_setup.device if turn.pump_setup is not None else "",

@@ -124,12 +124,15 @@ def _of_alarms(
     event: ConditionRaised | ConditionCleared | ConditionAcknowledged | HoldOffGranted | AudioPaused,
     at: Nanos,
 ) -> Durable:
-    conditions = dict(durable.conditions)
+    conditions, audio = dict(durable.conditions), durable.audio_paused_until
     match event:
         case AudioPaused(until=until):
-            return replace(durable, at=at, audio_paused_until=until)
+            audio = until
         case ConditionRaised():
-            conditions[event.code] = _raised(durable.conditions.get(event.code), event)
+            before = conditions.get(event.code)
+            if before is None or not before.present or before.since != event.since:
+                audio = None  # a new alarm breaks through
+            conditions[event.code] = _raised(before, event)
         case ConditionCleared(code=code, latched=latched):
             before = conditions.pop(code, None)
             if latched and before is not None:
@@ -143,7 +146,7 @@ def _of_alarms(
                 conditions[code] = replace(conditions[code], held_until=until)
         case _:
             assert_never(event)
-    return replace(durable, at=at, conditions=conditions)
+    return replace(durable, at=at, conditions=conditions, audio_paused_until=audio)
 
 
 def _raised(before: Raised | None, event: ConditionRaised) -> Raised:

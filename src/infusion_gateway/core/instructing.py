@@ -183,15 +183,21 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
 
 
 def _close(turn: Turn, asked: Close, accept: _Done) -> str:
-    protocol = turn.protocol
-    if turn.phase not in (Phase.RECOVERY, Phase.ABORTED):
+    """Close a case after recovery; one whose pump can't be seen to stop only once people were told, with a reason."""
+    protocol, stop, reason = turn.protocol, turn.durable.stop, asked.reason.strip()[:LONGEST_TEXT]
+    if turn.phase in (Phase.RECOVERY, Phase.ABORTED):
+        over = protocol is None or turn.now >= turn.durable.phase_since + protocol.recovery
+        if turn.phase is Phase.RECOVERY and not over and not reason:
+            return "recovery is not over: a reason is needed to close early"
+        words = "closed"
+    elif stop is not None and stop.confirmed_at is None and "stop-not-confirmed" in turn.durable.conditions:
+        if not reason:
+            return "the stop is not confirmed: a reason is needed, such as that the pump was taken off the patient"
+        words = "closed without a confirmed stop"
+    else:
         return f"a case is closed after recovery, or after it was given up (phase {turn.phase})"
-    early = turn.phase is Phase.RECOVERY and protocol is not None
-    early = early and protocol is not None and turn.now < turn.durable.phase_since + protocol.recovery
-    if early and not asked.reason.strip():
-        return "recovery is not over: a reason is needed to close early"
-    accept("closed early" if early else "closed")
-    turn.emit(PhaseChanged(Phase.CLOSED, turn.phase, asked.reason[:LONGEST_TEXT] or "recovery is over"))
+    accept(words)
+    turn.emit(PhaseChanged(Phase.CLOSED, turn.phase, reason or "recovery is over"))
     return ""
 
 
