@@ -25,7 +25,7 @@ from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.observation import Delivery
 from infusion_gateway.model.session import Order, Phase
 from infusion_gateway.runtime.journal import OUTBOX, Journal, JournalHeld
-from infusion_gateway.runtime.journal_store import FILE, Damaged, Reader
+from infusion_gateway.runtime.journal_store import FILE, Damaged, Reader, Store
 
 UTC = 1_790_000_000 * SECOND
 SAMPLE = Sampled(values=(), delivery=Delivery.INFUSING, volume_ml=1.5, epoch=0, dose_mg=0.75)
@@ -235,8 +235,6 @@ def _refuse(*_: object) -> None:
 
 async def test_a_write_in_doubt_is_neither_lost_nor_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a commit which reports failure, though the disk has it, is found on reopening and not written twice."""
-    from infusion_gateway.runtime.journal_store import Store
-
     write = Store.write
 
     def commits_and_fails(self: Store, *arguments: object) -> None:
@@ -269,6 +267,63 @@ async def test_acknowledged_rows_gone_begin_a_new_journal(tmp_path: Path) -> Non
         assert found.kept
         assert "newest rows are missing" in found.why
         assert journal.uuid != name
+
+
+async def test_rows_that_vanish_under_a_running_gateway_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that after a failed write the tail is held against what was acknowledged: a shorter file is set aside."""
+    async with opened(tmp_path) as (journal, told, _):
+        for n in range(5):
+            await journal.append("bed-1", (permitted(n),), n, UTC)
+        journal.set_cursor(OUTBOX, 2)
+        name = journal.uuid
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+            connection.execute("DELETE FROM record WHERE sequence = 5")
+            connection.execute("UPDATE bed SET bed_sequence = 4")
+        monkeypatch.setattr("infusion_gateway.runtime.journal_store.Store.write", _refuse)
+        with pytest.raises(JournalError):
+            await journal.append("bed-1", (permitted(5),), 5, UTC)
+        monkeypatch.undo()
+        await until(lambda: told.all[-1][0])
+        assert any("row 5 was acknowledged" in why for _, why in told.all)
+        assert journal.uuid != name
+        assert journal.cursor(OUTBOX) == 0
+        assert [r.event.reason for r in journal.records("bed-1")] == ["number 5"], "what waited begins the new one"
+    assert [path for path in tmp_path.iterdir() if ".corrupt-" in path.name]  # noqa: ASYNC240 - a look at the result
+
+
+async def test_a_start_checks_the_newest_rows_and_a_reader_all(tmp_path: Path) -> None:
+    """Pins that a start's check is bounded: damage further back doesn't delay it, and full verification finds it."""
+    async with opened(tmp_path) as (journal, _, _found):
+        for n in range(10):
+            await journal.append("bed-1", (permitted(n),), n, UTC)
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE record SET utc_ns = 0 WHERE sequence = 2")
+    Store.open(tmp_path, verify=5).close()
+    with pytest.raises(Damaged, match="breaks at row 2"):
+        Store.open(tmp_path, verify=9)
+    with pytest.raises(Damaged, match="breaks at row 2"):
+        Reader(tmp_path).verify()
+
+
+async def test_a_disk_that_is_not_there_is_no_reason_not_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that a start with an unusable disk says so, holds what happens, and writes it once the disk is there."""
+
+    def unable(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("infusion_gateway.runtime.journal_writer._make_private", unable)
+    async with opened(tmp_path) as (journal, told, found):
+        assert found.kept is False
+        assert "Input/output error" in found.why
+        with pytest.raises(JournalError):
+            await journal.append("bed-1", (permitted(1),), 1, UTC)
+        monkeypatch.undo()
+        await until(lambda: told.all[-1][0])
+        assert [r.event.reason for r in journal.records("bed-1")] == ["number 1"]
 
 
 @pytest.mark.parametrize(
