@@ -9,8 +9,10 @@ STAMP := $(VENV)/.ready
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
 
+# The slow ones mostly wait for real time on real wires, so more of them run at once than there are cores.
 test: setup debian lint
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n 6 --dist loadgroup -m slow
 
 check: setup lint
 	$(BIN)/pytest -n auto --dist loadgroup tests/unit tests/property tests/golden tests/simulation tests/test_house.py -m "not slow"

@@ -70,6 +70,11 @@ class Bed:
         self._shown_at: Nanos = 0
         self._stopped_at: Nanos = 0
 
+    @property
+    def state(self) -> State:
+        """What the bed believes now."""
+        return self._state
+
     async def run(self, *, same_boot: bool) -> None:
         """Supervise for ever. Only cancelling ends it."""
         self.inbox.put(Restarted(same_boot=same_boot, version=self._version))

@@ -49,12 +49,12 @@ class Gateway:
         self._version = version
         self._clock = clock
         self._topics = Topics(settings.gateway.site, settings.gateway.name)
-        self._journal = Journal(settings.gateway.state_directory, boot_id=clock.boot_id(), on_change=self._kept)
+        self.journal = Journal(settings.gateway.state_directory, boot_id=clock.boot_id(), on_change=self._kept)
         self._feed = Feed(settings.gateway.socket)
         self._notifier = Notifier()
         self.beds: dict[str, Bed] = {}
         self._lines = {spec.name: self._line(spec.name, wire_log) for spec in settings.lines}
-        self._publisher = Publisher(settings.broker, self._topics, self._journal, self._instruct, self._reached, clock)
+        self._publisher = Publisher(settings.broker, self._topics, self.journal, self._instruct, self._reached, clock)
         self._answers = Answers(self._publisher, clock)
         self._shows: dict[str, Show] = {}
 
@@ -88,7 +88,7 @@ class Gateway:
             state,
             version=self._version,
             reach=self._reach(lines),
-            journal=self._journal,
+            journal=self.journal,
             show=show,
             recorded=self._publisher.recorded,
             clock=self._clock,
@@ -99,7 +99,7 @@ class Gateway:
     def _restore(self, bed: BedSettings) -> tuple[State, bool, str | None]:
         """Replay the bed's journal. What can't be replayed quarantines the bed: unknown is never taken as idle."""
         try:
-            records = list(self._journal.records(bed.id, self._journal.closed(bed.id)))
+            records = list(self.journal.records(bed.id, self.journal.closed(bed.id)))
             unreadable = [r for r in records if isinstance(r.event, Unreadable)]
             if unreadable:
                 return (
@@ -132,7 +132,7 @@ class Gateway:
 
     async def run(self, end: asyncio.Event) -> None:
         """Supervise until `end` is set; JournalError where another gateway has the journal."""
-        opened = await self._journal.open()
+        opened = await self.journal.open()
         if opened.why:
             log.error("journal", kept=opened.kept, why=opened.why, moved_to=str(opened.moved_to or ""))
         started = [self._bed(bed) for bed in self._settings.beds]
@@ -153,7 +153,7 @@ class Gateway:
         finally:
             self._notifier.stopping()
             await self._feed.close()
-            await self._journal.close()
+            await self.journal.close()
 
     def _tell_all(self, what: Input) -> None:
         for bed in self.beds.values():
@@ -201,13 +201,13 @@ class Gateway:
 
     async def _retain(self) -> None:
         try:
-            await self._journal.retain(self._clock.utc_ns() - RETAIN_FOR)
+            await self.journal.retain(self._clock.utc_ns() - RETAIN_FOR)
         except JournalError as error:
             log.warning("retention", error=str(error))
 
     async def _heartbeat(self) -> None:
         for sequence in count(1):
-            head = self._journal.head
+            head = self.journal.head
             said = Heartbeat(
                 time=rfc3339(self._clock.utc_ns()),
                 sequence=sequence,

@@ -1,0 +1,53 @@
+"""Logs: words for people, JSON for machines, and no locals of a traceback in either."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from infusion_gateway.runtime import logs
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Put logging back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def test_an_error_is_json_in_the_file_and_keeps_locals_out(
+    tmp_path: Path, restored: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pins one JSON object a line with level and time, the traceback without the values of its variables."""
+    logs.configure(level="info", json_file=tmp_path / "log.json")
+    log = structlog.get_logger("test")
+    secret = "pass" + "word-of-the-broker"
+    try:
+        int(f"{len(secret)} characters")
+    except ValueError:
+        log.exception("failed", bed="chair-1")
+    written = [json.loads(line) for line in (tmp_path / "log.json").read_text().splitlines()]
+    assert written[0]["event"] == "failed"
+    assert written[0]["bed"] == "chair-1"
+    assert written[0]["level"] == "error"
+    assert "ValueError" in written[0]["exception"]
+    shown = capsys.readouterr().err
+    assert "ValueError" in shown
+    assert secret not in shown + (tmp_path / "log.json").read_text()
+
+
+def test_what_is_below_the_level_is_not_written(tmp_path: Path, restored: None) -> None:
+    """Pins the level, and that pymodbus's chatter stays out whatever the level is."""
+    logs.configure(level="info", json_file=tmp_path / "log.json")
+    structlog.get_logger("test").debug("small talk")
+    logging.getLogger("pymodbus").error("frames")
+    structlog.get_logger("test").info("told")
+    assert [json.loads(line)["event"] for line in (tmp_path / "log.json").read_text().splitlines()] == ["told"]
