@@ -16,6 +16,7 @@ from infusion_gateway.devices.driver import (
     Table,
     Words,
     WriteRegisters,
+    Written,
 )
 from infusion_gateway.errors import Broken
 from infusion_gateway.model.inputs import Faulted, LinkLost, LinkOpened, Observed
@@ -330,6 +331,19 @@ def test_a_dead_man_unanswered_is_written_again() -> None:
     hands.silent.clear()
     assert [a.request for a in until_sent(hands, "pump", arm)] == [ASK, WHO]
     assert arm not in [a.request for a in hands.run(3)]
+
+
+def test_a_wish_made_while_another_is_written_is_kept() -> None:
+    """Pins that disarming while the arming is in flight is written next, not taken for done."""
+    hands = Hands(unit()).open()
+    hands.run(3)
+    hands.bus.set_dead_man("pump", 20, hands.now)
+    arm = hands.bus.next(hands.now)
+    assert isinstance(arm, Transmit)
+    hands.bus.set_dead_man("pump", 0, hands.now)
+    hands.reply(Written(arm.request))
+    assert until_sent(hands, "pump", WriteRegisters(Table.HOLDING, 0x20, (0,), TIMEOUT)) == []
+    assert not [a for a in hands.run(3) if isinstance(a.request, WriteRegisters)]
 
 
 def test_a_dead_man_out_of_bounds_is_a_bug() -> None:

@@ -204,6 +204,18 @@ def test_a_stop_in_several_ways_ends_with_the_first_answered() -> None:
         assert [a.request.data for a in hands.run(0.9) if a.urgent] == expected
 
 
+def test_a_stop_asked_while_one_is_under_way_goes_out_too() -> None:
+    """Pins that the answer to one stop doesn't swallow the next one, which was asked later."""
+    hands = SerialHands(talker()).open()
+    hands.run(3)
+    hands.bus.stop("pump", hands.now)
+    assert hands.bus.next(hands.now) is not None
+    hands.now += 10 * MS
+    hands.bus.stop("pump", hands.now)
+    hands.reply(Bytes(b"S\x03"))
+    assert [a.request.data for a in hands.run(0.3) if a.urgent] == [HALT]
+
+
 def test_pumps_on_one_line_are_kept_apart() -> None:
     """Pins that an answer goes to the driver whose request is in flight, and that a stop reaches its own pump."""
     hands = SerialHands(talker("a", 0), talker("b", 1, "7")).open()

@@ -282,6 +282,7 @@ class Bus:
 
     def _arm(self, standing: Standing, now: Nanos) -> Transmit | None:
         if not standing.arming and standing.dead_man is not None:
+            standing.arming_for = standing.dead_man
             standing.arming.extend(standing.unit.driver.dead_man(standing.dead_man))
         if not standing.arming:
             standing.dead_man = None
@@ -355,8 +356,8 @@ class Bus:
             if not flight.standing.unit.driver.awaiting:
                 self._flight = None
                 self._done(flight, now)
-                if flight.role is _Role.STOP:  # what is left were other ways to say the same
-                    flight.standing.stop_sent()
+                if flight.role is _Role.STOP:
+                    flight.standing.stop_answered(flight.sent_at)
             return said
         only = next(iter(self._standings.values()))
         if len(self._standings) > 1:
@@ -418,8 +419,8 @@ class Bus:
     def _done(self, flight: _Flight, now: Nanos) -> None:
         """Take note that a request needs no more of the line."""
         standing = flight.standing
-        if flight.role is _Role.DEAD_MAN and not standing.arming:
-            standing.dead_man = None
+        if flight.role is _Role.DEAD_MAN and not standing.arming and standing.dead_man == standing.arming_for:
+            standing.dead_man = None  # unless something else was wished meanwhile
         if flight.role is not _Role.IDENTIFY:
             standing.failures = 0
         elif standing.asking:
@@ -433,6 +434,7 @@ class Bus:
         standing = flight.standing
         standing.doubt(now)
         standing.failed(now)
+        standing.arming.clear()  # it begins anew
         if self._reopen_after_timeout:
             self._why = f"{standing.unit.device} gave no answer in time"
         else:

@@ -50,6 +50,7 @@ class Standing:
     arming: deque[Request] = field(default_factory=deque)  # what is left of dead_man()
     stop_asked: Nanos | None = None
     dead_man: int | None = None  # wanted, seconds
+    arming_for: int | None = None  # what `arming` writes
     decided: Nanos | None = None  # the bed's last step
     failures: int = 0
     retry_at: Nanos = 0
@@ -92,6 +93,12 @@ class Standing:
         """Take note that a stop is out, or void: whoever wants one asks again. A dead man stays wanted."""
         self.stop_asked = None
         self.stopping.clear()
+
+    def stop_answered(self, sent_at: Nanos) -> None:
+        """Take note that one of a stop's requests was answered: the others were other ways to say the same."""
+        self.stopping.clear()
+        if self.stop_asked is not None and self.stop_asked <= sent_at:
+            self.stop_asked = None
 
     def doubt(self, now: Nanos) -> None:
         """Ask who it is before anything more is believed."""
