@@ -43,7 +43,7 @@ def test_every_topic_is_written_as_the_contract_has_it() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Bed", "bed 1", "bed/1", "+", "#", "$SYS", "-bed", "bed-", "b" * 33, "bed\n", "bé", "..", *RESERVED],
+    ["", "Bed", "bed 1", "bed/1", "+", "#", "$SYS", "-bed", "bed-", "b" * 33, "bed\n", "bé", "..", *sorted(RESERVED)],
 )
 def test_names_that_cannot_stand_in_a_topic_are_refused(name: str) -> None:
     """Pins that wildcards, separators, other letters, long and reserved names never reach a topic."""
