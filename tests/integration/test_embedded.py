@@ -9,6 +9,7 @@ import pytest
 
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
+from infusion_gateway.runtime import embedded
 from infusion_gateway.runtime.embedded import start
 from infusion_gateway.runtime.mqtt import Arrived, Connection, NotSpoken
 
@@ -99,3 +100,26 @@ async def test_a_broker_that_ends_at_once_is_no_broker(tmp_path: Path, monkeypat
     monkeypatch.setattr("infusion_gateway.runtime.embedded._MOSQUITTO", "no_such_option {port} {host} {packet}\n")
     with pytest.raises(BrokerError, match=r"ended at once: .*mosquitto\.conf:1"):
         await start(tmp_path, 0, kind="mosquitto")
+
+
+async def test_a_broker_that_never_listens_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a start which runs out of time says so and leaves no process behind."""
+    pids: list[int] = []
+    run = embedded._run
+
+    async def keeps(directory: Path, *command: str) -> asyncio.subprocess.Process:
+        process = await run(directory, *command)
+        pids.append(process.pid)
+        return process
+
+    monkeypatch.setattr(embedded, "READY_S", 0.3)
+    monkeypatch.setattr(embedded, "_run", keeps)
+    monkeypatch.setattr(embedded, "_listens", _nobody)
+    with pytest.raises(BrokerError, match="does not listen"):
+        await start(tmp_path, 0, kind="mosquitto")
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
+async def _nobody(_port: int) -> bool:
+    return False

@@ -149,18 +149,20 @@ async def _run(directory: Path, *command: str) -> asyncio.subprocess.Process:
 
 
 async def _ready(process: asyncio.subprocess.Process, ports: tuple[int, ...], directory: Path) -> None:
-    """Wait until every port takes a connection; BrokerError where the process ends or the time does."""
+    """Wait until every port takes a connection; where that fails, also by cancelling, no process is left behind."""
     try:
         async with asyncio.timeout(READY_S):
-            for port in ports:
-                while not await _listens(port):
-                    if process.returncode is not None:
-                        raise BrokerError(f"the broker ended at once: {_last_line(directory)}")
-                    await asyncio.sleep(0.02)
-    except TimeoutError as error:
-        process.kill()
-        await process.wait()
-        raise BrokerError(f"the broker does not listen after {READY_S:g} s: {_last_line(directory)}") from error
+            while process.returncode is None and not all([await _listens(port) for port in ports]):  # noqa: ASYNC110 - a port can only be asked
+                await asyncio.sleep(0.02)
+    except BaseException as error:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        if isinstance(error, TimeoutError):
+            raise BrokerError(f"the broker does not listen after {READY_S:g} s: {_last_line(directory)}") from error
+        raise
+    if process.returncode is not None:
+        raise BrokerError(f"the broker ended at once: {_last_line(directory)}")
 
 
 async def _listens(port: int) -> bool:
