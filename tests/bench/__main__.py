@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import latency, load
+from bench import deciding, latency, load, stopping
 from bench.figures import Figure, table
 
 Part = Callable[[Path, bool, int], Awaitable[list[Figure]]]
@@ -24,7 +24,15 @@ async def _load(place: Path, quick: bool, seed: int) -> list[Figure]:
     return await load.measure(place, {50: 5} if quick else {1: 8, 10: 8, 50: 12})
 
 
-PARTS: dict[str, Part] = {"latency": _latency, "load": _load}
+async def _stopping(place: Path, quick: bool, seed: int) -> list[Figure]:
+    return await stopping.measure(place, 8 if quick else 32, 4 if quick else 25, seed)
+
+
+async def _deciding(place: Path, quick: bool, seed: int) -> list[Figure]:
+    return deciding.measure(20, 5) if quick else deciding.measure(120, 60)
+
+
+PARTS: dict[str, Part] = {"latency": _latency, "load": _load, "stopping": _stopping, "deciding": _deciding}
 
 
 def main() -> int:

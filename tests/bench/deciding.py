@@ -1,0 +1,90 @@
+"""What deciding costs, without any wire: one `step` with thirty conditions configured, and an hour in virtual time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from bench.figures import Figure, percentile
+from infusion_gateway.core.state import State
+from infusion_gateway.core.step import step
+from infusion_gateway.model.events import InfusionStarted
+from infusion_gateway.model.inputs import Input, Observed
+from infusion_gateway.model.metric import Nanos
+from infusion_gateway.model.session import BedSetup, SessionProtocol
+from simulation.beds import NE1000, NONIN, Devices, order, press, world
+from simulation.world import World
+
+CONDITIONS = 30
+MOST_US = 50.0
+MONITOR: Devices = {"monitor": ("modbus_monitor", 1)}
+
+
+def measure(seconds: float, minutes: int) -> list[Figure]:
+    """Measure steps over so many seconds of a session, and a session of so many minutes. Both in virtual time."""
+    taken = _steps(seconds)
+    part = f"One step of a running session, {CONDITIONS} conditions configured"
+    figures = []
+    for kind, chosen in (("of a report of values", True), ("of any other input", False)):
+        times = [took for given, took in taken if isinstance(given, Observed) is chosen]
+        for percent in (50, 99):
+            value = percentile(times, percent)
+            aimed = chosen and percent == 50
+            aim, met = (f"under {MOST_US:g} us", value < MOST_US) if aimed else ("", None)
+            figures.append(Figure(part, f"{kind}, p{percent}", value, "us", len(times), None, aim, met))
+    began = time.process_time()
+    infusing(minutes + 20, lambda setup: setup).run(minutes * 60)
+    took = time.process_time() - began
+    part = "A bed in virtual time: core, bus, drivers and framing against the simulators"
+    return [*figures, Figure(part, f"{minutes} minutes of an infusion", took, "s of one core", 1)]
+
+
+def infusing(minutes: int, change: Callable[[BedSetup], BedSetup]) -> World:
+    """Give a bed with pump, oximeter and monitor whose infusion has begun; `change` alters what it is set up with."""
+    made = world(NE1000, NONIN, MONITOR)
+    made.state = replace(made.state, setup=change(made.state.setup))
+    made.setup = made.state.setup
+    for device, values in (("oximeter", {"spo2": 97, "pulse": 72}), ("monitor", {"spo2": 97, "hr": 72, "rr": 14})):
+        for key, value in values.items():
+            made.cables[device].far.set(key, value, made.now)
+    rate_ml_h = 30.0 if minutes < 60 else 20.0
+    made.cables["pump"].far.set("rate_ml_h", rate_ml_h, made.now)
+    made.run(10)
+    order(made, minutes=min(minutes, 60), rate_ml_h=rate_ml_h, protocol="depression-40")
+    made.run(3)
+    press(made, "pump", "start")
+    made.run(5)
+    if not made.told(InfusionStarted):
+        raise RuntimeError("the session did not begin")
+    return made
+
+
+def _thirty(setup: BedSetup) -> BedSetup:
+    """Have thirty conditions in the protocol: its own, again and again under other names."""
+
+    def more(protocol: SessionProtocol) -> SessionProtocol:
+        own = protocol.conditions
+        made = [replace(own[n % len(own)], code=f"{own[n % len(own)].code}-{n}") for n in range(len(own), CONDITIONS)]
+        return replace(protocol, conditions=(*own, *made))
+
+    return replace(setup, protocols=tuple(more(protocol) for protocol in setup.protocols))
+
+
+def _steps(seconds: float) -> list[tuple[Input, float]]:
+    """Record what a session's bed is given, then step it all again with a watch on it; us each."""
+    made = infusing(40, _thirty)
+    given: list[tuple[Input, Nanos]] = []
+    take, began = made.give, made.state
+
+    def recording(one: Input) -> None:
+        given.append((one, made.now))
+        take(one)
+
+    made.give = recording  # type: ignore[method-assign]  # the bench listens in
+    made.run(seconds)
+    state: State = began
+    taken = []
+    for one, now in given:
+        at = time.perf_counter_ns()
+        state = step(state, one, now).state
+        taken.append((one, (time.perf_counter_ns() - at) / 1000))
+    return taken
