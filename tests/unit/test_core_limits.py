@@ -188,6 +188,17 @@ def test_questionable_values_do_not_run_the_delay_of_a_stop() -> None:
     assert len(bed.stops()) == 1
 
 
+def test_a_questionable_value_inside_does_not_reset_a_delay() -> None:
+    """Pins that five questionable seconds at 97 in between leave the delay of valid ones where it stood."""
+    bed = desaturated(93, 10)
+    bed.monitor.values[Metric.SPO2], bed.monitor.validity[Metric.SPO2] = 97, Validity.QUESTIONABLE
+    bed.run(5)
+    bed.monitor.values[Metric.SPO2] = 93
+    bed.monitor.validity.clear()
+    bed.run(7)
+    assert bed.alarms["spo2-low"].priority is MEDIUM
+
+
 def test_an_impossible_value_is_no_value() -> None:
     """Pins that SpO2 of 0 or 127, or not a number, is neither in nor out of any limit."""
     for value in (0.0, 127.0, float("nan")):

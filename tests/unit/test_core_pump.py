@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from core_bed import HIGH, LOW, MEDIUM, Bed, Pump, bed_setup, depression_40
+from infusion_gateway.core.views import vitals
 from infusion_gateway.model.alarm import Signal
 from infusion_gateway.model.commands import SetDeadMan, StopInfusion
 from infusion_gateway.model.events import DeadManSet, PumpAlarmed, RateChanged, StopAsked
@@ -93,6 +94,7 @@ def test_a_programmed_rate_of_a_stopped_pump_is_no_rate() -> None:
         readings = (DeliveryReported(Delivery.STOPPED), Reading(Metric.RATE, 800.0, Validity.VALID, bed.now))
         bed.give(Observed("pump", readings))
     assert "rate-high" not in bed.alarms
+    assert [vital.value for vital in vitals(bed.state, bed.now) if vital.metric is Metric.RATE] == [0.0]
     assert all(event.rate_ml_h < 800 for _, event in bed.events(RateChanged))
 
 

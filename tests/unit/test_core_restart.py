@@ -139,6 +139,19 @@ def test_a_pump_condition_from_before_waits_for_the_pump() -> None:
     assert not [e for _, e in bed.events(ConditionCleared) if e.code == "rate-high"]
 
 
+def test_what_only_a_seen_pump_can_end_stays_until_it_is_seen() -> None:
+    """Pins that over-delivery raised before a crash stays present while neither volume nor delivery is known."""
+    bed = infusing()
+    bed.pump.counter += 3.0
+    bed.pump.obeys = False
+    bed.run(3)
+    assert bed.alarms["over-delivery"].present
+    bed.pump.mute = True
+    bed.crash()
+    bed.run(60)
+    assert bed.alarms["over-delivery"].present
+
+
 def test_a_countdown_and_a_hold_off_keep_their_times() -> None:
     """Pins that the stop comes when the countdown, or the hold-off, said before the crash."""
     bed = infusing()

@@ -15,7 +15,7 @@ from infusion_gateway.model.events import (
     Sampled,
     StopAsked,
 )
-from infusion_gateway.model.inputs import Observed
+from infusion_gateway.model.inputs import LinkLost, LinkOpened, Observed
 from infusion_gateway.model.instructions import Close, PermitResume, Prime, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.observation import Delivery, DeliveryReported
@@ -67,11 +67,44 @@ def test_one_reading_of_delivery_is_no_start() -> None:
     """Pins that a single reading, or one either side of a still one, or of unknown delivery, isn't T0."""
     bed = Bed()
     bed.arm()
-    for delivery in (Delivery.INFUSING, Delivery.STOPPED, Delivery.INFUSING, Delivery.UNKNOWN, Delivery.UNKNOWN):
+    on, off, unknown = Delivery.INFUSING, Delivery.STOPPED, Delivery.UNKNOWN
+    for delivery in (on, off, on, unknown, unknown, on, off, on):
         bed.now += SECOND
         bed.give(Observed("pump", (DeliveryReported(delivery),)))
+    bed.give(LinkLost("pump", "unplugged"))
+    bed.give(LinkOpened("pump"))
+    bed.give(Observed("pump", (DeliveryReported(on),)))
     assert bed.phase is Phase.ARMED
     assert bed.session.t0 is None
+    bed.give(Observed("pump", (DeliveryReported(on),)))
+    assert bed.phase is Phase.INFUSING
+
+
+def test_still_readings_must_be_consecutive_too() -> None:
+    """Pins that still, unknown, still is no pause, and that two still ones in a row are."""
+    bed = Bed()
+    bed.infuse()
+    for delivery in (Delivery.STOPPED, Delivery.UNKNOWN, Delivery.STOPPED):
+        bed.now += SECOND
+        bed.give(Observed("pump", (DeliveryReported(delivery),)))
+        assert bed.phase is Phase.INFUSING
+    bed.give(Observed("pump", (DeliveryReported(Delivery.STOPPED),)))
+    assert bed.phase is Phase.PAUSED
+
+
+def test_time_counts_as_delivery_only_between_two_reports_of_it() -> None:
+    """Pins that three silent minutes after a still reading are not expected to have delivered anything."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(60)
+    bed.pump.running = False
+    bed.run(1)
+    expected = bed.state.live.account.expected_ml
+    bed.pump.mute = True
+    bed.run(180)
+    bed.pump.mute, bed.pump.running = False, True
+    bed.run(1)
+    assert bed.state.live.account.expected_ml == expected
 
 
 def test_an_announced_purge_is_neither_dose_nor_t0() -> None:
