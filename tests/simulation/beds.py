@@ -3,14 +3,14 @@
 from infusion_gateway.config import protocols
 from infusion_gateway.devices.catalogue import build
 from infusion_gateway.devices.driver import Kind
-from infusion_gateway.model.inputs import BrokerChanged, Instructed
+from infusion_gateway.model.inputs import Instructed
 from infusion_gateway.model.instructions import Confirm, Instruction, PlaceOrder
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.session import BedSetup, DeviceSetup, GenerationMode
-from simulation.world import Cable, World, cable
+from simulation.cable import Cable, Devices, cable
+from simulation.world import World
 
 BOOT: Nanos = 1_000 * SECOND
-Devices = dict[str, tuple[str, int]]
 NE1000: Devices = {"pump": ("ne1000", 1)}
 NONIN: Devices = {"oximeter": ("nonin_oem3", 0)}
 
@@ -28,7 +28,7 @@ def world(*lines: Devices) -> World:
     loaded = tuple(protocols.load(protocols.shipped() / f"{n}.toml") for n in ("test-short", "depression-40"))
     setup = BedSetup("chair-1", tuple(setups), loaded, GenerationMode.TEST)
     made = World(setup, cables, BOOT)
-    made.give(BrokerChanged(connected=True, listeners=True))
+    made.run(1)
     return made
 
 

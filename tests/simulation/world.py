@@ -1,182 +1,155 @@
-"""A bed in virtual time: the production core, drivers, bus schedule and framing against the simulators; no await.
+"""A bed in virtual time: production core, drivers, bus schedule, framing, records and outbox; everything but await.
 
 The world owns the clock. Whatever is due next is done next: a device that speaks, a request that times out, a deadline
-of the core, an act of the test. An hour passes in well under a second.
+of the core, a write that becomes durable, an acknowledgement of the broker, an act of a person. The process can crash
+and come back, in the same boot or another; the disk, the broker, the station and the devices live on.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
 
-from infusion_gateway.core.state import State, initial
-from infusion_gateway.core.step import next_deadline, step
-from infusion_gateway.devices.bus import Bus, Drain, Reopen, Transmit, Unit
-from infusion_gateway.devices.catalogue import build
-from infusion_gateway.devices.driver import Bytes, NoAnswer, SendBytes
-from infusion_gateway.model.commands import Command, SetDeadMan, StopInfusion
+from infusion_gateway.core.state import State, fold, initial, restored
+from infusion_gateway.model.commands import Command
 from infusion_gateway.model.events import Event
-from infusion_gateway.model.inputs import DeadlineReached, Faulted, Input, Observed, Restarted
+from infusion_gateway.model.inputs import Input, Observed
 from infusion_gateway.model.metric import SECOND, Nanos
-from infusion_gateway.model.observation import Fault
 from infusion_gateway.model.session import BedSetup
-from infusion_gateway.runtime.modbus_client import ModbusClient
-from infusion_simulators.dialects import Wire as SimWire
-from infusion_simulators.line import Line as SimLine
-from infusion_simulators.line import build as build_sim
+from infusion_gateway.wire.records import Unreadable
+from infusion_simulators.device import Value
+from simulation.cable import Cable
+from simulation.disk import Disk
+from simulation.post import Broker, Station
+from simulation.process import Process
 
-BYTE: Nanos = SECOND * 10 // 19200
-"""Time of one byte at 19200 baud."""
-MAX_ACTIONS = 10_000
+MAX_STILL = 10_000
 """Things done at one instant before the world says that it stands still."""
-
-
-@dataclass(slots=True)
-class Cable:
-    """One line: our bus and framing at one end, the simulated devices at the other, bytes that take their time."""
-
-    bus: Bus
-    far: SimLine
-    modbus: ModbusClient | None
-    asked: Transmit | None = None
-    answer_due: Nanos = 0
-    quiet_until: Nanos = 0
-    arriving: list[tuple[Nanos, bytes]] = field(default_factory=list)
-    sent: list[tuple[Nanos, Transmit]] = field(default_factory=list)
-    connected: bool = True
-
-    def due(self) -> Iterable[Nanos]:
-        """Say when something happens on it by itself."""
-        if (at := self.far.next_deadline()) is not None:
-            yield at
-        if self.arriving:
-            yield self.arriving[0][0]
-        if self.asked is not None:
-            yield self.answer_due
-        if (at := self.bus.next_deadline()) is not None:
-            yield max(at, self.quiet_until)
-
-    def live(self, now: Nanos) -> tuple[Input, ...]:
-        """Let both ends live until now; give what the bus makes of it."""
-        heard: tuple[Input, ...] = ()
-        self.far.advance(now)
-        self._fetch(now)
-        while self.arriving and self.arriving[0][0] <= now:
-            heard += self._hear(self.arriving.pop(0)[1], now)
-        if self.asked is not None and now >= self.answer_due:
-            request, self.asked = self.asked.request, None
-            if self.modbus:
-                self.modbus.forget()
-            heard += self.bus.replied(NoAnswer(request), now)
-        for _ in range(MAX_ACTIONS):
-            if now < self.quiet_until or not self._act(now):
-                return heard
-            self._fetch(now)
-        raise AssertionError("the bus does not come to rest")
-
-    def _fetch(self, now: Nanos) -> None:
-        said = self.far.take(now)
-        if said and self.connected and self.far.connected:
-            self.arriving.append((now + len(said) * BYTE, said))
-
-    def _hear(self, data: bytes, now: Nanos) -> tuple[Input, ...]:
-        self.quiet_until = now + 2_000_000
-        self.bus.heard(now)
-        if self.modbus is None:
-            inputs = self.bus.replied(Bytes(data), now)
-            if self.asked is not None and self.bus.in_flight is None:
-                self.asked = None
-            return inputs
-        inputs = ()
-        for answer in self.modbus.feed(data):
-            if not isinstance(answer, Fault):
-                self.asked = None
-                inputs += self.bus.replied(answer, now)
-            elif self.asked is not None:
-                inputs += (Faulted(self.asked.device, answer),)
-        return inputs
-
-    def _act(self, now: Nanos) -> bool:
-        action = self.bus.next(now)
-        match action:
-            case Transmit(request=request):
-                framed = isinstance(request, SendBytes) or self.modbus is None
-                data = request.data if framed else self.modbus.ask(request, action.address, now)  # type: ignore[union-attr]
-                self.asked, self.answer_due = action, now + request.timeout
-                self.sent.append((now, action))
-                if self.connected:
-                    self.far.receive(data, now)
-            case Drain():
-                self.arriving.clear()
-                if self.modbus:
-                    self.modbus.forget()
-            case Reopen(why=why):
-                self.bus.closed(why, now)
-                self.bus.opened(now)
-            case None:
-                return False
-        return True
-
-
-def cable(devices: dict[str, tuple[str, int]], now: Nanos, *, seed: int = 1) -> Cable:
-    """Lay one line. devices: name to (dialect, which is the driver's name too, and address)."""
-    modbus = any(name.startswith("modbus") for name, _ in devices.values())
-    specs = tuple(f"{name}@{address}" if modbus else name for name, address in devices.values())
-    far = build_sim(specs, SimWire.SERIAL, seed, now)
-    units = tuple(Unit(d, build(name, address, {}), address, ()) for d, (name, address) in devices.items())
-    if not modbus:
-        for name, address in devices.values():
-            if name == "ne1000":
-                far.set("address", address, now)
-    return Cable(Bus(units, reopen_after_timeout=False), far, ModbusClient(tcp=False) if modbus else None)
+NEW_BOOT_AT: Nanos = 20 * SECOND
+"""The gateway's own time when it begins after a reboot of the machine."""
 
 
 class World:
-    """A bed, its lines, and the clock. mindful: the core steps. alive: the gateway's process lives."""
+    """A bed, its lines, its disk, its broker and a station, and the clock. ticks: called once a virtual second."""
 
-    def __init__(self, setup: BedSetup, cables: dict[str, Cable], now: Nanos) -> None:
+    def __init__(self, setup: BedSetup, cables: dict[str, Cable], now: Nanos, *, seed: int = 0) -> None:
         self.now = now
         self.setup = setup
-        self.state: State = initial(setup)
         self.cables = cables
-        self.events: list[tuple[Nanos, Event]] = []
-        self.commands: list[tuple[Nanos, Command]] = []
+        self.chance = Random(f"world/{seed}")
+        self.disk = Disk(Random(f"disk/{seed}"))
+        self.station = Station()
+        self.broker = Broker(self.station)
+        self.lines = list({id(c): c for c in cables.values()}.values())
+        self.past: list[Process] = []
         self.observed: list[tuple[Nanos, Observed]] = []
-        self.mindful = True
-        self.alive = True
-        self._acts: list[tuple[Nanos, Callable[[], None]]] = []
-        self._waiting: list[Input] = []
-        self.give(Restarted(same_boot=True))
-        for one in self._lines():
-            self._take(one.bus.opened(now))
+        self.ticks: list[Callable[[], None]] = []
+        self.on_shown: Callable[[], None] | None = None
+        self._acts: list[tuple[Nanos, int, Callable[[], None]]] = []
+        self._counts = count()
+        self._tick_at = now + SECOND
+        self.process: Process | None = None
+        self.boots = 1
+        self.base: Nanos = 0
+        self._begin(initial(setup), same_boot=True)
 
-    def _lines(self) -> list[Cable]:
-        return list({id(c): c for c in self.cables.values()}.values())
+    # --- the process
 
-    def at(self, seconds: float, act: Callable[[], None]) -> None:
-        """Do something so long from now."""
-        self._acts.append((self.now + round(seconds * SECOND), act))
-        self._acts.sort(key=lambda one: one[0])
+    def _begin(self, state: State, *, same_boot: bool) -> None:
+        self.process = Process(
+            state,
+            self.cables,
+            self.disk,
+            self.broker,
+            self.chance,
+            now=self.now,
+            base=self.base,
+            boot_id=f"boot-{self.boots}",
+            same_boot=same_boot,
+        )
+        self.process.on_shown = self.on_shown
+        for line in self.lines:
+            if not line.unplugged:
+                self._take(line.open(self.now))
+
+    def crash(self) -> None:
+        """Kill the process: what was not durable is lost, and whatever was on its way."""
+        if self.process is not None:
+            self.past.append(self.process)
+            self.process = None
+            self.disk.crash()
+
+    def restart(self, *, same_boot: bool = True) -> None:
+        """Start the process again: the journal's fold, nothing else. Another boot: its timeline begins anew."""
+        if self.process is not None:
+            return
+        if not same_boot:
+            self.boots += 1
+            self.base = self.now - NEW_BOOT_AT
+        for line in self.lines:
+            line.restart(self.base)
+        rows = self.disk.rows
+        assert not any(isinstance(row.event, Unreadable) for row in rows)
+        same = not rows or rows[-1].boot_id == f"boot-{self.boots}"
+        durable = fold((row.at, row.event) for row in rows if not isinstance(row.event, Unreadable))
+        self._begin(restored(self.setup, durable), same_boot=same)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the gateway's process lives. Set to false: it dies now."""
+        return self.process is not None
+
+    @alive.setter
+    def alive(self, alive: bool) -> None:
+        if alive:
+            self.restart()
+        else:
+            self.crash()
+
+    @property
+    def mindful(self) -> bool:
+        """Whether the core steps; else inputs wait, while the lines go on."""
+        return self.process is not None and self.process.mindful
+
+    @mindful.setter
+    def mindful(self, mindful: bool) -> None:
+        if self.process is not None:
+            self.process.mindful = mindful
+
+    @property
+    def processes(self) -> list[Process]:
+        """Every life of the gateway, the present one last."""
+        return [*self.past, *([self.process] if self.process is not None else [])]
+
+    @property
+    def last(self) -> Process:
+        """The present process, or the one that died last."""
+        return self.processes[-1]
+
+    @property
+    def state(self) -> State:
+        """The state of the bed."""
+        return self.last.state
+
+    @property
+    def events(self) -> list[tuple[Nanos, Event]]:
+        """Every event, on the gateway's own timelines, durable or not."""
+        return [pair for process in self.processes for pair in process.events]
+
+    @property
+    def commands(self) -> list[tuple[Nanos, Command]]:
+        """Every command, in the world's time."""
+        return [pair for process in self.processes for pair in process.commands]
+
+    def told(self, kind: type[Event]) -> list[Event]:
+        """Give the events of one type, in order."""
+        return [event for _, event in self.events if isinstance(event, kind)]
 
     def give(self, given: Input) -> None:
-        """Put an input into the bed's inbox; it is stepped at once while the core is mindful."""
-        self._waiting.append(given)
-        while self.mindful and self._waiting:
-            self._step(self._waiting.pop(0))
-
-    def _step(self, given: Input) -> None:
-        done = step(self.state, given, self.now)
-        self.state = done.state
-        self.events += [(self.now, event) for event in done.events]
-        for command in done.commands:
-            self.commands.append((self.now, command))
-            bus = self.cables[command.device].bus
-            match command:
-                case StopInfusion(device=device):
-                    bus.stop(device, self.now)
-                case SetDeadMan(device=device, seconds=seconds):
-                    bus.set_dead_man(device, seconds, self.now)
-        pump = self.setup.pump
-        if pump is not None:
-            self.cables[pump.device].bus.decided(pump.device, self.now)
+        """Put an input into the bed's inbox."""
+        if self.process is not None:
+            self.process.now = self.now
+            self.process.give(given)
 
     def _take(self, inputs: Iterable[Input]) -> None:
         for one in inputs:
@@ -184,36 +157,109 @@ class World:
                 self.observed.append((self.now, one))
             self.give(one)
 
+    # --- hands
+
+    def _of(self, device: str, key: str) -> tuple[Cable, str]:
+        line = self.cables[device]
+        line.touched()
+        return line, f"{line.devices[device][1]}.{key}" if len(line.devices) > 1 else key
+
+    def set(self, device: str, key: str, value: Value) -> None:
+        """Change a key of a simulator; ValueError where it can't be."""
+        line, name = self._of(device, key)
+        line.far.set(name, value, self.now)
+
+    def press(self, device: str, key: str) -> bool:
+        """Press a simulator's keypad; say whether it was taken."""
+        line, name = self._of(device, key)
+        try:
+            line.far.press(name, self.now)
+        except ValueError:
+            return False
+        return True
+
+    def fault(self, device: str, text: str) -> None:
+        """Begin a fault of a simulator."""
+        line, name = self._of(device, text)
+        line.far.fault(name, self.now)
+
+    def clear(self, device: str, name: str | None = None) -> None:
+        """End one fault of a simulator, or all of its line."""
+        line, full = self._of(device, name or "")
+        line.far.clear(full if name else None, self.now)
+
+    def truth(self, device: str) -> dict[str, Value]:
+        """Give a simulator's own truth."""
+        line = self.cables[device]
+        line.far.advance(self.now)
+        found = line.far.state()
+        inner = found[str(line.devices[device][1])] if len(line.devices) > 1 else found
+        assert isinstance(inner, dict)
+        return inner
+
+    def unplug(self, device: str) -> None:
+        """Pull a line's port out of the gateway's machine."""
+        line = self.cables[device]
+        if line.unplugged:
+            return
+        if self.process is not None:
+            self._take(line.unplug(self.now))
+        line.unplugged = True
+
+    def plug(self, device: str) -> None:
+        """Put it back."""
+        self.cables[device].plug(self.now)
+
+    # --- time
+
+    def at(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something so long from now."""
+        heappush(self._acts, (self.now + round(seconds * SECOND), next(self._counts), act))
+
     def _next(self, end: Nanos) -> Nanos:
-        due = [end, self.now + SECOND]
-        due += [at for at, _ in self._acts[:1]]
-        for one in self._lines():
-            due += one.due() if self.alive else [at for at in [one.far.next_deadline()] if at is not None]
-        deadline = next_deadline(self.state)
-        if self.alive and self.mindful and deadline is not None:
-            due.append(deadline)
-        return max(min(due), self.now)
+        due = min(end, self._tick_at, self.disk.due())
+        if self._acts:
+            due = min(due, self._acts[0][0])
+        for line in self.lines:
+            if self.process is not None:
+                due = min(due, line.due())
+            elif line.far_due is not None:
+                due = min(due, line.far_due)
+        if self.process is not None:
+            due = min(due, self.process.due())
+        return max(due, self.now)
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
         end = self.now + round(seconds * SECOND)
         still = 0
+        for line in self.lines:
+            line.touched()
         while self.now < end:
             before, self.now = self.now, self._next(end)
             still = still + 1 if self.now == before else 0
-            assert still < MAX_ACTIONS, f"time stands still at {self.now}"
+            assert still < MAX_STILL, f"time stands still at {self.now}"
             while self._acts and self._acts[0][0] <= self.now:
-                self._acts.pop(0)[1]()
-            for one in self._lines():
-                if self.alive:
-                    self._take(one.live(self.now))
-                else:
-                    one.far.advance(self.now)
-                    one.far.take(self.now)
-            deadline = next_deadline(self.state)
-            if self.alive and self.mindful and deadline is not None and deadline <= self.now:
-                self.give(DeadlineReached())
+                heappop(self._acts)[2]()
+                for line in self.lines:
+                    line.touched()
+            self._live()
+            if self.now >= self._tick_at:
+                self._tick_at = self.now + SECOND
+                for tick in self.ticks:
+                    tick()
 
-    def told(self, kind: type[Event]) -> list[Event]:
-        """Give the events of one type, in order."""
-        return [event for _, event in self.events if isinstance(event, kind)]
+    def _live(self) -> None:
+        now = self.now
+        for line in self.lines:
+            if self.process is None:
+                line.dead(now)
+            elif line.due() <= now:
+                self._take(line.live(now))
+        process = self.process
+        if process is None:
+            return
+        process.now = now
+        self.disk.live(now)
+        if process.due() <= now:
+            process.live(now)
