@@ -281,6 +281,20 @@ async def test_a_stop_goes_out_before_unread_bytes(far):
         assert len(heard) <= 4096 + 4  # of 10,000
 
 
+async def test_a_line_that_babbles_holds_no_stop_back(far):
+    """Pins that bytes without a pause, which leave no silence between frames, delay a stop by a moment and no more."""
+    async with Harness(str(far.path), modbus=True) as h:
+        await h.until(lambda: h.count(LinkOpened))
+        begun, asked_at = time.monotonic(), None
+        while h.bus.todo or asked_at is None:
+            far.say(b"\xff")
+            await asyncio.sleep(0.0005)
+            if asked_at is None and time.monotonic() - begun > 0.1:
+                asked_at = time.monotonic()
+                h.ask(Transmit("pump", 1, WriteRegisters(Table.COIL, 3, (1,), SECOND), urgent=True))
+            assert time.monotonic() - begun < SOON, "the stop never went out"
+
+
 async def test_a_wake_is_immediate(far):
     """Pins that what is put on the bus is sent at once, however long the line would have slept."""
     async with Harness(str(far.path), modbus=False) as h:

@@ -78,7 +78,7 @@ def test_a_slow_disk_costs_entries_and_never_the_caller(tmp_path):
     begun = time.monotonic()
     for _ in range(wirelog.WAITING_MAX + 100):
         log.note(NOON, "x", ">", b"a")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 30  # a caller that waited for the disk would wait for ever
     stuck.go_on.set()
     log.close()
     log = WireLog(tmp_path / "wire")

@@ -27,6 +27,8 @@ from infusion_gateway.runtime.streams import ByteStream, Opener, open_tcp
 from infusion_gateway.runtime.wirelog import WireLog
 
 OPEN_DEADLINE_S = 3.0
+BABBLE: Nanos = SECOND // 5
+"""A line without a pause for so long is no reason to keep a stop back; what else may be said is the bus's to say."""
 FLOOD = 256 * 1024
 """Bytes a second that no device has to say (a line at 115200 baud carries 11,520): the line is closed and backs off."""
 
@@ -88,6 +90,7 @@ class Line:
         self._asked: Transmit | None = None
         self._answer_due: Nanos = 0
         self._quiet_until: Nanos = 0
+        self._noise_from: Nanos = 0
         self._heard = False
         self._flood_from: Nanos = 0
         self._flood_bytes = 0
@@ -191,7 +194,9 @@ class Line:
         now = self._clock.now()
         self._limit(len(data), now)
         self._heard = True
-        self._quiet_until = now + self.spec.gap
+        if now >= self._quiet_until:
+            self._noise_from = now
+        self._quiet_until = min(now + self.spec.gap, self._noise_from + BABBLE)
         self._bus.heard(now)
         if self.spec.modbus:
             self._take_frames(data, now)
