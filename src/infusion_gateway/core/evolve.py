@@ -181,7 +181,7 @@ def _of_stopping(durable: Durable, event: StopAsked | StopConfirmed | ResumePerm
                 codes=event.codes,
                 by=event.by,
                 reason=event.reason,
-                asked_at=at,
+                asked_at=stop.asked_at if stop is not None and stop.confirmed_at is None else at,
                 rate_ml_h=event.rate_ml_h,
                 doubted=event.doubted,
             )

@@ -150,8 +150,8 @@ def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:
     stop = turn.durable.stop
     if turn.phase not in ORDERABLE:
         return f"a case is under way (phase {turn.phase})"
-    if turn.phase is Phase.ABORTED and stop is not None and (stop.confirmed_at is None or stop.provisional):
-        return "the case before was given up, and the pump is not yet seen to have stopped"
+    if stop is not None and (stop.confirmed_at is None or (turn.phase is Phase.ABORTED and stop.provisional)):
+        return "the pump was asked to stop and is not yet seen to have"
     wrong = ordering.faults_of_order(turn, asked)
     if wrong:
         return "; ".join(wrong)
@@ -174,7 +174,7 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
         return "; ".join(wrong)
     accept("confirmed and armed: a person may start the pump")
     case = turn.durable.case
-    alone = case is not None and case.ordered_by == by
+    alone = case is not None and ordering.same_person(case.ordered_by, by)
     reason = f"one person made both entries: {asked.reason[:LONGEST_TEXT]}" if alone else "both entries agree"
     turn.live.pump.rest_ml = turn.live.pump.volume_ml  # it is at rest, or the gate had been shut
     turn.emit(CaseConfirmed(by, reason))
@@ -185,17 +185,18 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
 def _close(turn: Turn, asked: Close, accept: _Done) -> str:
     """Close a case after recovery; one whose pump can't be seen to stop only once people were told, with a reason."""
     protocol, stop, reason = turn.protocol, turn.durable.stop, asked.reason.strip()[:LONGEST_TEXT]
-    if turn.phase in (Phase.RECOVERY, Phase.ABORTED):
+    pending = stop is not None and stop.confirmed_at is None  # in recovery too: delivering again after the end
+    if turn.phase in (Phase.RECOVERY, Phase.ABORTED) and not pending:
         over = protocol is None or turn.now >= turn.durable.phase_since + protocol.recovery
         if turn.phase is Phase.RECOVERY and not over and not reason:
             return "recovery is not over: a reason is needed to close early"
         words = "closed"
-    elif stop is not None and stop.confirmed_at is None and "stop-not-confirmed" in turn.durable.conditions:
+    elif pending and "stop-not-confirmed" in turn.durable.conditions:
         if not reason:
             return "the stop is not confirmed: a reason is needed, such as that the pump was taken off the patient"
         words = "closed without a confirmed stop"
     else:
-        return f"a case is closed after recovery, or after it was given up (phase {turn.phase})"
+        return f"a case is closed after recovery or after it was given up, once the pump stands (phase {turn.phase})"
     accept(words)
     turn.emit(PhaseChanged(Phase.CLOSED, turn.phase, reason or "recovery is over"))
     return ""

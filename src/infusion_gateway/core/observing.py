@@ -34,9 +34,10 @@ def observed(turn: Turn, heard: Observed) -> None:
     device = turn.changing(heard.device)
     if device.link is not LinkState.UP:
         device.link, device.link_since, device.why = LinkState.UP, turn.now, ""
-    device.seen_at = turn.now
-    if device.fault is not None and device.fault.kind is not FaultKind.REFUSED:
-        device.fault = None
+    if any(not isinstance(item, Identified) for item in heard.observations):
+        device.seen_at = turn.now  # its name alone says nothing of what it does: a frozen device tells it for ever
+        if device.fault is not None and device.fault.kind is not FaultKind.REFUSED:
+            device.fault = None
     statuses = [item for item in heard.observations if isinstance(item, DeliveryReported)]
     others = [item for item in heard.observations if not isinstance(item, DeliveryReported)]
     for item in (*statuses, *others):  # readings are judged by what the pump does at the same instant

@@ -1,6 +1,7 @@
 """Ordering: what an order must hold before it counts, and what must hold before the bed is armed. No way past."""
 
 from math import isclose, isfinite
+from unicodedata import normalize
 
 from infusion_gateway.core.dose import HOUR, hard_dose_mg, seconds
 from infusion_gateway.core.sources import current
@@ -83,13 +84,22 @@ def _amounts(protocol: SessionProtocol, asked: PlaceOrder) -> list[str]:
     return wrong
 
 
+def same_person(one: str, other: str) -> bool:
+    """Say whether two names are of one person: however they are typed, so that a blank makes no second person."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in normalize("NFKD", name).casefold() if letter.isalnum())
+
+
 def faults_of_second_entry(turn: Turn, asked: Confirm, by: str) -> list[str]:
     """Give what is wrong with the second entry: made by whom, and against the first."""
     case, protocol = turn.durable.case, turn.protocol
     if case is None or protocol is None:
         return ["nothing is ordered"]
     wrong: list[str] = []
-    if by == case.ordered_by:
+    if same_person(by, case.ordered_by):
         after = protocol.second_entry_after
         if after is None:
             wrong.append("another person must confirm")

@@ -99,7 +99,8 @@ def _alarms(turn: Turn) -> None:
 def _unordered(turn: Turn) -> None:
     prime = turn.durable.prime_until
     priming = prime is not None and not turn.has_come(prime)
-    delivering = turn.live.pump.runs > 1 and turn.phase in UNORDERED and not priming
+    given_up = turn.phase is Phase.ABORTED and turn.durable.stop is None  # with one, the stop itself is watched
+    delivering = turn.live.pump.runs > 1 and (turn.phase in UNORDERED or given_up) and not priming
     since = turn.holds_since("delivering-without-order", delivering)
     if since is not None:
         priority = Priority.MEDIUM if turn.has_come(since + UNORDERED_MEDIUM) else Priority.LOW
