@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check lint setup debian bench lock clean
+.PHONY: demo test check lint setup debian docs bench lock clean
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -38,6 +38,11 @@ debian:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto mosquitto-clients >/dev/null; \
 	else echo "Mosquitto is not installed; once, as root: apt-get install mosquitto mosquitto-clients"; fi
+
+# Pages and schemas that are written from the code; tests keep them fresh.
+docs: setup
+	$(BIN)/python -c 'from infusion_gateway.wire.contract import page; print(page(), end="")' > docs/mqtt.md
+	$(BIN)/infusion-gateway schema --out config
 
 bench: setup
 	$(BIN)/python -m tests.bench $(ARGS)
