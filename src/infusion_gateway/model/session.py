@@ -113,12 +113,22 @@ class DoseLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowLimit:
+    """What may be given within any stretch of `length`: mg per kg, and mg whatever the weight; the lesser holds."""
+
+    length: Nanos
+    hard_mg_per_kg: float
+    hard_mg: float
+
+
+@dataclass(frozen=True, slots=True)
 class SessionProtocol:
     """What a session is held against: every number that the core decides by. All lengths of time in nanoseconds.
 
     concentrations: mg/mL, each allowed one by itself. end_short_ml, end_short_part: what may be missing of the
     ordered volume for the end to count as completed. pump_stages: priority by the age of the pump's data.
     vital_stages: priority by the age of a monitor's data. sedated_medium, sedated_high: a MOAA/S of so much or less.
+    window_limits: the dose within any hour, any day, earlier cases of the same subject included where they are known.
     """
 
     name: str
@@ -151,6 +161,7 @@ class SessionProtocol:
     nibp_every: Nanos = 5 * MINUTE
     sedated_medium: int = 3
     sedated_high: int = 2
+    window_limits: tuple[WindowLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
