@@ -47,7 +47,16 @@ def demo(**options: object) -> None:
 
 
 @click.command()
-@config_option
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    default="config/bedside.toml",
+    show_default=True,
+    metavar="FILE",
+    help="The configuration of the gateway to watch.",
+)
 def watch(file: Path) -> None:
     """Show the beds live in the terminal, over the gateway's local socket: no broker is needed."""
     sys.exit(import_module("infusion_gateway.runtime.watch").run(load(file)))

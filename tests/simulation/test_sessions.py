@@ -118,8 +118,9 @@ def test_a_core_that_is_blocked_does_not_feed_the_dead_man(pump: dict[str, tuple
     assert (truth(made, "delivery"), truth(made, "stopped_by")) == ("stopped", "dead_man")
 
 
-def test_a_neighbour_without_an_answer_trips_no_dead_man_in_ten_minutes() -> None:
-    """Pins that a dead unit on the same line costs the pump neither its dead man nor its supervision."""
+@pytest.mark.parametrize("fault", ["silent", "delay:by_s=0.2"])
+def test_a_slow_or_dead_neighbour_trips_no_dead_man_in_ten_minutes(fault: str) -> None:
+    """Pins that a dead or slow unit on the same line costs the pump neither its dead man nor its supervision."""
     made = world(SHARED, NONIN)
     healthy(made)
     line = made.cables["pump"].far
@@ -130,7 +131,7 @@ def test_a_neighbour_without_an_answer_trips_no_dead_man_in_ten_minutes() -> Non
     line.press("1.start", made.now)
     made.run(10)
     assert made.told(InfusionStarted)
-    line.fault("2.silent", made.now)
+    line.fault(f"2.{fault}", made.now)
     made.run(600)
     assert line.state()["1"]["delivery"] == "infusing"  # type: ignore[index]
     assert "supervision-lost" not in codes(made)
