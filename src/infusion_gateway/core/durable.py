@@ -108,11 +108,22 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a case gave in all, mg, and until when."""
+
+    case: str
+    subject: str
+    mg: float
+    until: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class Durable:
     """A bed's durable state. at: of the last event; stop: under way, or confirmed and still watched.
 
     unreleased_since: delivering again after our stop, without anybody's leave. dead_man_s: as last read back;
     dead_man_ours: we armed it. instructions: ids of the latest ones. quarantined: why, "" while it is not.
+    given: the doses of the last day's cases.
     """
 
     at: Nanos = 0
@@ -135,3 +146,4 @@ class Durable:
     sampled_at: Nanos | None = None
     instructions: tuple[str, ...] = ()
     quarantined: str = ""
+    given: tuple[Given, ...] = ()

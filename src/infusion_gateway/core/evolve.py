@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
+from infusion_gateway.core import windows
 from infusion_gateway.core.durable import REMEMBERED_IDS, Account, ByHand, Case, Durable, Raised, Scored, StopWanted
 from infusion_gateway.model.events import (
     Assessed,
@@ -40,6 +41,7 @@ from infusion_gateway.model.metric import Nanos
 from infusion_gateway.model.session import Phase
 
 CASELESS = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED})
+UNDER_WAY = frozenset({Phase.ORDERED, Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
 
 
 def fold(records: Iterable[tuple[Nanos, Event]]) -> Durable:
@@ -211,7 +213,8 @@ def _of_case(
         case CaseOrdered():
             new = Case(event.case, event.subject, event.order, ordered_by=event.by, ordered_at=at)
             fresh = Account(epoch=durable.account.epoch)
-            return replace(durable, at=at, case=new, account=fresh, stop=None, unreleased_since=None)
+            given = windows.remembered(durable, at)
+            return replace(durable, at=at, given=given, case=new, account=fresh, stop=None, unreleased_since=None)
         case CaseConfirmed(by=by):
             return replace(durable, at=at, case=case and replace(case, confirmed_by=by))
         case PhaseChanged():
@@ -256,6 +259,7 @@ def _phase_changed(durable: Durable, event: PhaseChanged, at: Nanos) -> Durable:
     return replace(
         durable,
         at=at,
+        given=durable.given if event.phase in UNDER_WAY else windows.remembered(durable, at),
         phase=event.phase,
         phase_since=at,
         case=case,
@@ -317,6 +321,7 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
         stop=stop,
         unreleased_since=moved(durable.unreleased_since),
         conditions=conditions,
+        given=windows.moved(durable.given, by),
         prime_until=None,
         audio_paused_until=None,
         sampled_at=None,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import assert_never
 
-from infusion_gateway.core import dose, ordering, stopping
+from infusion_gateway.core import dose, ordering, stopping, windows
 from infusion_gateway.core.live import Newest
 from infusion_gateway.core.session import take_baseline
 from infusion_gateway.core.sources import BY_HAND, current
@@ -156,10 +156,12 @@ def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:
     if wrong:
         return "; ".join(wrong)
     before = turn.phase
-    accept("ordered: another person enters weight and concentration")
+    protocol = next(p for p in turn.setup.protocols if p.name == asked.protocol)
+    skipped = windows.unknown(protocol, asked.subject)
+    accept(f"ordered: another person enters weight and concentration{skipped and '; '}{skipped}")
     case, subject = asked.case[:LONGEST_TEXT], asked.subject[:LONGEST_TEXT]
     reason = asked.reason[:LONGEST_TEXT] or "the first entry"
-    turn.emit(CaseOrdered(case, subject, ordering.order_of(asked), by, reason))
+    turn.emit(CaseOrdered(case, subject, ordering.order_of(asked), by, reason, protocol.digest))
     turn.live.values = {k: v for k, v in turn.live.values.items() if k[1] != BY_HAND}
     dose.begin(turn)
     turn.emit(PhaseChanged(Phase.ORDERED, before, "ordered"))

@@ -3,6 +3,7 @@
 from math import isclose, isfinite
 from unicodedata import normalize
 
+from infusion_gateway.core import windows
 from infusion_gateway.core.dose import HOUR, hard_dose_mg, seconds
 from infusion_gateway.core.sources import current
 from infusion_gateway.core.turn import Turn
@@ -57,6 +58,7 @@ def faults_of_order(turn: Turn, asked: PlaceOrder) -> list[str]:
     if not LIGHTEST_KG <= asked.weight_kg <= HEAVIEST_KG:
         wrong.append(f"a weight of {asked.weight_kg:g} kg is outside {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg")
     wrong += _amounts(protocol, asked)
+    wrong += windows.faults(turn.durable, protocol, order_of(asked), asked.subject, turn.now)
     return wrong
 
 

@@ -26,13 +26,14 @@ class GatewayStarted:
 
 @dataclass(frozen=True, slots=True)
 class CaseOrdered:
-    """The first person's entry was accepted."""
+    """The first person's entry was accepted. protocol_digest: of the protocol's bytes as they were then."""
 
     case: str
     subject: str
     order: Order
     by: str
     reason: str
+    protocol_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
