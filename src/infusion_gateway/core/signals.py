@@ -54,7 +54,7 @@ def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:
             priority=claim.priority,
             kind=claim.kind,
             response=claim.response,
-            latching=claim.latching,
+            latching=claim.latching or _latched(turn, claim.code),
             since=since,
             value=claim.value,
             limit=claim.limit,
@@ -63,6 +63,12 @@ def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:
             countdown_ends=countdown,
         )
     )
+
+
+def _latched(turn: Turn, code: str) -> bool:
+    """Say whether people are still to acknowledge a latching alarm of this code: a fall, or a return, undoes no latch."""
+    known = turn.durable.conditions.get(code)
+    return known is not None and known.latching and known.acknowledged_by is None
 
 
 def _counts_down(turn: Turn, claim: Claim) -> bool:
