@@ -66,7 +66,7 @@ def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:
 
 
 def _latched(turn: Turn, code: str) -> bool:
-    """Say whether people are still to acknowledge a latching alarm of this code: a fall, or a return, undoes no latch."""
+    """Say whether a latching alarm of this code is still to be acknowledged: a fall, or a return, undoes no latch."""
     known = turn.durable.conditions.get(code)
     return known is not None and known.latching and known.acknowledged_by is None
 
