@@ -45,7 +45,7 @@ docs: setup
 	$(BIN)/infusion-gateway schema --out config
 
 bench: setup
-	$(BIN)/python -m tests.bench $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 # Hashed requirements for every platform and Python from 3.11 on; they name no index.
 lock:

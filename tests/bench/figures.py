@@ -24,8 +24,9 @@ class Figure:
         return self.value / self.floor if self.floor else None
 
     def as_dict(self) -> dict[str, object]:
-        """Give it for JSON."""
-        return {**asdict(self), "ratio": self.ratio}
+        """Give it for JSON; what is no number is null."""
+        found = {**asdict(self), "ratio": self.ratio}
+        return {key: None if isinstance(one, float) and not math.isfinite(one) else one for key, one in found.items()}
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:

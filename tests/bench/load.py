@@ -15,7 +15,7 @@ from bench.outside import Registers
 
 CPU_PERCENT, MEMORY_MB, CPU_RATIO = 3.0, 60.0, 2.0
 """The most at 50 devices; and the most times the floor's CPU."""
-SETTLE_S = 4.0
+SETTLE_S = 3.0
 """After everybody has spoken: start-up, first retained state and first events are over by then."""
 
 

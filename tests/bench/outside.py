@@ -225,18 +225,23 @@ class Subscriber:
 
 
 def latencies(steps: list[Step], messages: list[Message]) -> tuple[list[float], list[float]]:
-    """Match each step that was said with the first message that tells it: ms from its change, and from being said."""
+    """Match each step that was said with the first message that tells it: ms from its change, and from being said.
+
+    One that no message tells within a second is left out; the next begins where it began.
+    """
     told = [(message.at, message.pulse()) for message in messages]
     from_change, from_said = [], []
-    at = 0
+    begin = 0
     for step in steps:
         if not step.said or not step.made:
             continue
-        while at < len(told) and (told[at][0] < step.said or told[at][1] != step.value):
-            if told[at][0] > step.said + SECOND:
-                break  # it was never told
-            at += 1
-        if at < len(told) and told[at][1] == step.value:
-            from_change.append((told[at][0] - step.made) / 1e6)
-            from_said.append((told[at][0] - step.said) / 1e6)
+        for at in range(begin, len(told)):
+            when, value = told[at]
+            if when > step.said + SECOND:
+                break
+            if when >= step.said and value == step.value:
+                from_change.append((when - step.made) / 1e6)
+                from_said.append((when - step.said) / 1e6)
+                begin = at + 1
+                break
     return from_change, from_said
