@@ -197,3 +197,22 @@ async def test_a_mind_that_is_stuck_lets_the_pump_stop_itself(tmp_path: Path, mo
             assert time.monotonic() - began < 40, "a stuck mind kept the pump running"
             await asyncio.sleep(0.2)
         assert state["stopped_by"] == "dead_man"
+
+
+async def test_a_damaged_record_is_never_taken_for_an_idle_bed(tmp_path: Path) -> None:
+    """Pins that a gateway whose journal can't be read any more stops what runs, and does not take it for nobody's."""
+    async with rig(tmp_path) as made:
+        await made.infuse("chair-1")
+        made.end.set()
+        await made.tasks[0]
+        settings = load(made.stage.config)
+        [file] = settings.gateway.state_directory.glob("journal.db")
+        file.write_bytes(b"no journal any more" * 1000)
+        assert (await made.truth("chair-1"))["delivery"] == "infusing"
+        made.gateway = Gateway(settings, version="test", clock=Clock(), wire_log=None)
+        made.end.clear()
+        made.tasks[0] = asyncio.create_task(made.gateway.run(made.end))
+        began = time.monotonic()
+        while (await made.truth("chair-1"))["delivery"] != "stopped":
+            assert time.monotonic() - began < 10, "a session that is not on record any more goes on"
+        assert "lost" in (made.gateway.beds["chair-1"].broken or "")

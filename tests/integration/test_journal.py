@@ -454,3 +454,13 @@ async def test_a_directory_that_cannot_be_had_is_an_error_in_words(tmp_path: Pat
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(JournalError, match="taken"):
         await Journal(tmp_path / "taken", boot_id="b", on_change=Told()).open()
+
+
+async def test_a_case_given_up_while_it_ran_is_replayed_until_it_is_closed(tmp_path: Path) -> None:
+    """Pins that an abort ends nothing that a restart must know: the stop behind it is watched until the case closes."""
+    async with opened(tmp_path) as (journal, _, _found):
+        for bed, before in (("bed-1", Phase.ORDERED), ("bed-2", Phase.INFUSING), ("bed-3", Phase.ARMED)):
+            await journal.append(bed, (PhaseChanged(Phase.ABORTED, before, "given up"),), 1, UTC)
+        assert [journal.closed(bed) for bed in ("bed-1", "bed-2", "bed-3")] == [1, 0, 0]
+        await journal.append("bed-2", (PhaseChanged(Phase.CLOSED, Phase.ABORTED, "closed"),), 2, UTC)
+        assert journal.closed("bed-2") == 4

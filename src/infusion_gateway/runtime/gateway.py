@@ -57,6 +57,7 @@ class Gateway:
         self._publisher = Publisher(settings.broker, self._topics, self.journal, self._instruct, self._reached, clock)
         self._answers = Answers(self._publisher, clock)
         self._shows: dict[str, Show] = {}
+        self._lost = ""
 
     def _line(self, name: str, wire_log: WireLog | None) -> tuple[Bus, Line]:
         spec = next(s for s in self._settings.lines if s.name == name)
@@ -98,6 +99,8 @@ class Gateway:
 
     def _restore(self, bed: BedSettings) -> tuple[State, bool, str | None]:
         """Replay the bed's journal. What can't be replayed quarantines the bed: unknown is never taken as idle."""
+        if self._lost:
+            return initial(bed.setup), False, f"the record of what was under way is lost: {self._lost}"[:200]
         try:
             records = list(self.journal.records(bed.id, self.journal.closed(bed.id)))
             unreadable = [r for r in records if isinstance(r.event, Unreadable)]
@@ -135,6 +138,7 @@ class Gateway:
         opened = await self.journal.open()
         if opened.why:
             log.error("journal", kept=opened.kept, why=opened.why, moved_to=str(opened.moved_to or ""))
+        self._lost = opened.why if opened.moved_to is not None else ""
         started = [self._bed(bed) for bed in self._settings.beds]
         self.beds = {bed.name: bed for bed, _ in started}
         await self._feed.open()

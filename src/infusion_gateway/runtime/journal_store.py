@@ -91,7 +91,11 @@ class BedEnd:
     def after(self, event: Event, sequence: int) -> "BedEnd":
         """Give the end once this event is published too."""
         ordered = sequence if isinstance(event, CaseOrdered) else self.ordered
-        ends = isinstance(event, PhaseChanged) and event.phase in (Phase.CLOSED, Phase.ABORTED, Phase.IDLE)
+        # a case given up once the pump was to run still has a stop that is watched, until it is closed
+        ends = isinstance(event, PhaseChanged) and (
+            event.phase in (Phase.CLOSED, Phase.IDLE)
+            or (event.phase is Phase.ABORTED and event.before is Phase.ORDERED)
+        )
         return BedEnd(self.bed_sequence + 1, ordered, sequence if ends else self.closed)
 
     @property
