@@ -119,7 +119,7 @@ def test_a_session_fits_the_schema(status: SessionStatus) -> None:
 def test_vitals_fit_the_schema(vitals: list[VitalStatus]) -> None:
     """Pins that any values fit, each with unit, validity, age, source and name."""
     for value in valid(Vitals.of(tuple(vitals), UTC))["values"].values():
-        assert set(value) == {"value", "unit", "validity", "age_s", "age_at_least", "source", "mdc"}
+        assert set(value) == {"value", "unit", "validity", "age_s", "age_at_least", "source", "mdc", "note"}
 
 
 @FEW
@@ -171,6 +171,7 @@ def test_a_value_says_all_that_a_value_must() -> None:
             "age_at_least": False,
             "source": "oximeter",
             "mdc": "MDC_PULS_OXIM_SAT_O2",
+            "note": "",
         }
     }
 
@@ -188,7 +189,7 @@ def test_times_of_the_timeline_become_times() -> None:
 
 def test_every_whole_number_of_an_event_is_known_for_what_it_is() -> None:
     """Pins that an event's new whole-number field is put down as a point, a length or a count before it goes out."""
-    known = POINTS | LENGTHS | {"epoch", "sequence"}
+    known = POINTS | LENGTHS | {"epoch", "sequence", "level"}
 
     def whole(cls: type) -> set[str]:
         found: set[str] = set()

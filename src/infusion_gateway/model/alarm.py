@@ -44,6 +44,8 @@ class AlarmStatus:
     since: when the condition was raised. value, limit: in `unit`, None where the condition has none. countdown_ends:
     when a stop that can still be held off will be asked;
     held_until: until when a named person held it off. text says what, the value, the limit and what to do.
+    escalation: how often it was told further because nobody acknowledged it. cause: what it has in common with others. collapsed: in a
+    flood another of the same cause stands for it; others: for so many this one stands.
     """
 
     code: str
@@ -60,3 +62,37 @@ class AlarmStatus:
     countdown_ends: Nanos | None
     acknowledged_by: str | None
     held_until: Nanos | None = None
+    escalation: int = 0
+    cause: str = ""
+    collapsed: bool = False
+    others: int = 0
+
+
+class Sound(StrEnum):
+    """What is heard at the bed: the bursts of a priority, a single reminder now and then, or nothing."""
+
+    BURSTS = "bursts"
+    REMINDER = "reminder"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Annunciation:
+    """What an annunciator at the bed shows and sounds from this moment on.
+
+    sounding: the priority whose signal is heard; None: sound is NONE. pulses: of one burst; repeat: from burst to
+    burst, None: once. renewed_at: when the alarm that is heard began, or rose: a new burst is due then. light: the
+    highest priority present or latched; flash_hz: 0 for steady light. text: of the most urgent; more: conditions
+    besides it. paused_until: the sound is paused until then.
+    """
+
+    sounding: Priority | None
+    sound: Sound
+    pulses: int
+    repeat: Nanos | None
+    renewed_at: Nanos | None
+    light: Priority | None
+    flash_hz: float
+    text: str
+    more: int
+    paused_until: Nanos | None

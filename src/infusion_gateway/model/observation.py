@@ -42,6 +42,7 @@ class PumpAlarm(StrEnum):
     BATTERY = "battery"
     RESET = "reset"  # power interrupted
     DEAD_MAN = "dead-man"  # its communication time-out ran out and it stopped itself
+    FREE_FLOW = "free-flow"  # fluid runs in that the pump doesn't drive
     OTHER = "other"
 
 

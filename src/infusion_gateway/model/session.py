@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
 
 
@@ -103,6 +104,37 @@ class Stages:
 
 
 @dataclass(frozen=True, slots=True)
+class Apnoea:
+    """When no breath is seen: no respiration, or no CO2 with a breath (EtCO2 at or below absent_mmhg).
+
+    Medium from `warn` on. High: after `sure` with low oxygen (below spo2_low, or spo2_drop below where it began) or a
+    second device agreeing: stop. After `alone` with pulse and SpO2 valid and at least spo2_well, and after `sure`
+    with oxygen that isn't known to be well: stop unless held. clear_after: so long breathing again ends it.
+    """
+
+    warn: Nanos
+    sure: Nanos
+    alone: Nanos
+    spo2_well: float
+    spo2_low: float
+    spo2_drop: float
+    absent_mmhg: float
+    clear_after: Nanos
+    phases: frozenset[Phase]
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """What a person is to assess, or to measure, every so often in these phases. steps: by the age of the last one."""
+
+    what: Score | Metric
+    every: Nanos
+    phases: frozenset[Phase]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DoseLimits:
     """Soft limits want a named reason, hard ones are never passed. mg per kg, and mg whatever the weight."""
 
@@ -128,6 +160,9 @@ class SessionProtocol:
     concentrations: mg/mL, each allowed one by itself. end_short_ml, end_short_part: what may be missing of the
     ordered volume for the end to count as completed. pump_stages: priority by the age of the pump's data.
     vital_stages: priority by the age of a monitor's data. sedated_medium, sedated_high: a MOAA/S of so much or less.
+    apnoea: None, it isn't judged beyond the limits of the respiratory rate. schedule: what people do every so often.
+    spo2_lost: the response once SpO2 has been missing for as long as the last of the vital stages. escalate_after:
+    when a high alarm that nobody acknowledged is told further.
     window_limits: the dose within any hour, any day, earlier cases of the same subject included where they are known.
     """
 
@@ -161,6 +196,10 @@ class SessionProtocol:
     nibp_every: Nanos = 5 * MINUTE
     sedated_medium: int = 3
     sedated_high: int = 2
+    apnoea: Apnoea | None = None
+    schedule: tuple[Scheduled, ...] = ()
+    spo2_lost: Response = Response.TELL
+    escalate_after: tuple[Nanos, ...] = (15 * SECOND, 45 * SECOND, 90 * SECOND)
     window_limits: tuple[WindowLimit, ...] = ()
 
 
@@ -197,7 +236,8 @@ class BedSetup:
     """What a bed is made of; never changes while the process lives.
 
     sources: for a metric, the devices that may report it, preferred first; a metric not listed takes any device.
-    annunciator: sound and light at the bed itself stand in for a broker.
+    annunciator: sound and light at the bed itself stand in for a broker. cuff_on_spo2_arm: the preferred SpO2 probe
+    loses its signal while the cuff inflates.
     """
 
     bed: str
@@ -206,6 +246,7 @@ class BedSetup:
     generation_mode: GenerationMode
     sources: tuple[tuple[Metric, tuple[str, ...]], ...] = field(default=())
     annunciator: bool = False
+    cuff_on_spo2_arm: bool = False
 
     @property
     def pump(self) -> DeviceSetup | None:

@@ -20,7 +20,7 @@ class VitalStatus:
     """The newest value of a metric, in the metric's unit. age: from measurement; at_least: it may be older.
 
     A continuous value older than core.sources.SHOWN_FOR is invalid, whatever it was: never shown as current.
-    device: what reported it, "by-hand" where a person entered it.
+    device: what reported it, "by-hand" where a person entered it. note: why it isn't judged now, "" while it is.
     """
 
     metric: Metric
@@ -30,6 +30,7 @@ class VitalStatus:
     age: Nanos
     device: str
     at_least: bool
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

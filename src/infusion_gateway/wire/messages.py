@@ -100,6 +100,8 @@ class Value(Part):
     """The device, or by-hand."""
     mdc: str
     """IEEE 11073-10101 reference identifier."""
+    note: str = ""
+    """Why it isn't judged now; empty: it is."""
 
 
 class Vitals(Payload):
@@ -190,6 +192,14 @@ class Alarm(Part):
     held_until: Time | None
     """Until when a named person holds the stop off."""
     acknowledged_by: str | None
+    escalation: int = 0
+    """How often it was told further because nobody acknowledged it."""
+    cause: str = ""
+    """What it has in common with others, as one line or one sensor."""
+    collapsed: bool = False
+    """In a flood: another of the same cause stands for it."""
+    others: int = 0
+    """In a flood: it stands for so many of the same cause."""
 
 
 class Alarms(Payload):
@@ -333,6 +343,7 @@ def _value(vital: VitalStatus) -> Value:
         age_at_least=vital.at_least,
         source=vital.device,
         mdc=vital.metric.value,
+        note=words(vital.note),
     )
 
 
@@ -369,6 +380,10 @@ def _alarm(alarm: AlarmStatus, offset: int) -> Alarm:
             "countdown_ends": point(alarm.countdown_ends, offset),
             "held_until": point(alarm.held_until, offset),
             "acknowledged_by": None if alarm.acknowledged_by is None else words(alarm.acknowledged_by, 64),
+            "escalation": alarm.escalation,
+            "cause": alarm.cause,
+            "collapsed": alarm.collapsed,
+            "others": alarm.others,
         }
     )
 
