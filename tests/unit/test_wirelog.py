@@ -80,9 +80,9 @@ def test_a_slow_disk_costs_entries_and_never_the_caller(tmp_path):
         log.note(NOON, "x", ">", b"a")
     assert time.monotonic() - begun < 30  # a caller that waited for the disk would wait for ever
     stuck.go_on.set()
-    log.close()
+    log.close(timeout_s=60)
     log = WireLog(tmp_path / "wire")
-    log.close()
+    log.close(timeout_s=60)
     lines = (tmp_path / "wire").read_text().splitlines()
     dropped = [int(line.split()[0]) for line in lines if "dropped here" in line]
     assert sum(dropped) in (99, 100)  # the writer may or may not have taken the stuck one out in time
