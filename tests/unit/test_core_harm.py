@@ -8,7 +8,7 @@ from infusion_gateway.model.events import InstructionRefused
 from infusion_gateway.model.inputs import Faulted, Observed
 from infusion_gateway.model.instructions import Abort, Acknowledge, Close, Confirm, End, Stop
 from infusion_gateway.model.metric import SECOND
-from infusion_gateway.model.observation import Fault, FaultKind, Identified
+from infusion_gateway.model.observation import Delivery, Fault, FaultKind, Identified
 from infusion_gateway.model.session import Phase, Supervision
 
 
@@ -113,3 +113,36 @@ def test_a_name_typed_otherwise_makes_no_second_person(name: str) -> None:
     assert bed.phase is Phase.ORDERED
     bed.ask(Confirm(70.0, 1.0), by="nurse-11")
     assert bed.phase is Phase.ARMED
+
+
+@pytest.mark.parametrize("says", [Delivery.STOPPED, Delivery.UNKNOWN])
+def test_a_pause_at_the_pump_under_which_the_volume_rises_is_flow(says: Delivery) -> None:
+    """Pins that a pump which says it is paused, or nothing that is known, while its counter rises, is stopped, high."""
+    bed = infusing()
+    bed.pump.said_stopped = True
+    bed.run(2)
+    assert bed.phase is Phase.PAUSED
+    bed.pump.said_stopped, bed.pump.says = says is Delivery.STOPPED, says
+    bed.pump.obeys = False
+    bed.run(2)
+    assert bed.stops()
+    assert bed.alarms["delivering-after-stop"].priority is HIGH
+    bed.run(20)
+    assert bed.alarms["stop-not-confirmed"].priority is HIGH
+    bed.check()
+
+
+def test_a_pause_at_the_pump_that_is_one_stays_a_pause() -> None:
+    """Pins that a true pause, a counter that begins anew in it, and going on by hand, ask for no stop."""
+    bed = infusing()
+    bed.pump.running = False
+    bed.run(30)
+    bed.pump.counter = 0.0
+    bed.run(30)
+    bed.pump.running = True
+    bed.run(30)
+    bed.pump.running = False
+    bed.run(30)
+    assert bed.phase is Phase.PAUSED
+    assert not bed.stops()
+    assert not bed.alarms

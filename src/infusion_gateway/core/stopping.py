@@ -104,6 +104,7 @@ def climb(turn: Turn) -> None:
     """Go on with the ladder: confirm, or ask again; and watch a stop that was confirmed."""
     stop = turn.durable.stop
     if stop is None or stop.released:
+        _watch_pause(turn)
         return
     if stop.confirmed_at is None:
         if _still(turn, stop):
@@ -193,6 +194,22 @@ def _watch(turn: Turn, stop: StopWanted) -> None:
             reason = "no volume step where one would have shown at the old rate: the pump has stopped"
             turn.emit(StopConfirmed(stop.device, provisional=False, after=turn.now - stop.asked_at, reason=reason))
             _recover(turn)
+
+
+def _watch_pause(turn: Turn) -> None:
+    """Hold a pause at the pump against its volume: a counter that rises while the pump says that it stands is flow."""
+    pump = turn.live.pump
+    if turn.phase is not Phase.PAUSED or pump.runs:
+        turn.live.watched_ml = None
+        return
+    if pump.volume_ml is None or pump.volume_at != turn.now:
+        return
+    base = turn.live.watched_ml
+    if base is None or pump.volume_ml < base:
+        turn.live.watched_ml = pump.volume_ml
+    elif pump.volume_ml > base + pump.resolution / 2 + 1e-9:
+        why = f"Delivering while paused: the volume rose by {pump.volume_ml - base:g} mL"
+        ask(turn, Phase.PAUSED, (), "", why, doubted=True)
 
 
 def _again(turn: Turn, stop: StopWanted, why: str) -> None:
