@@ -1,8 +1,16 @@
 """What holds for the whole suite."""
 
+import os
 from typing import Any
 
+from hypothesis import settings
+
 from golden_rows import GOLDEN, rows
+
+# The same examples at each run where a run decides whether a change lands; new ones every time at a desk.
+settings.register_profile("ci", derandomize=True, database=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
