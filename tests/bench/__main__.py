@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import platform
 import sys
 import tempfile
@@ -24,11 +25,11 @@ async def _latency(place: Path, quick: bool, seed: int) -> list[Figure]:
 
 
 async def _load(place: Path, quick: bool, seed: int) -> list[Figure]:
-    return await load.measure(place, {50: 4} if quick else {1: 8, 10: 8, 50: 12})
+    return await load.measure(place, {50: 4} if quick else {1: 6, 10: 6, 50: 12})
 
 
 async def _stopping(place: Path, quick: bool, seed: int) -> list[Figure]:
-    return await stopping.measure(place, 8 if quick else 32, 3 if quick else 25, seed)
+    return await stopping.measure(place, 8 if quick else 32, 0 if quick else 25, seed)
 
 
 async def _deciding(place: Path, quick: bool, seed: int) -> list[Figure]:
@@ -41,7 +42,7 @@ PARTS: dict[str, Part] = {"latency": _latency, "load": _load, "stopping": _stopp
 def main() -> int:
     """Run every part, or those that are named; print the table, and write JSON where it is asked for."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description="Measure the gateway beside its floor.")
-    parser.add_argument("--quick", action="store_true", help="under a minute, with fewer samples")
+    parser.add_argument("--quick", action="store_true", help="under a minute: fewer samples, no busy line")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part; again for more")
     parser.add_argument("--seed", type=int, default=1, help="of everything that happens by chance")
@@ -61,13 +62,14 @@ def main() -> int:
                 failed.append(f"{name}: {error!r}")
             print(f"{time.monotonic() - at:.0f} s", file=sys.stderr)  # noqa: T201 - likewise
     print(table(figures))  # noqa: T201 - the result
-    missed = sum(one.met is False for one in figures)
-    print(f"\n{time.monotonic() - began:.0f} s; {sum(one.met is True for one in figures)} aims met, {missed} missed")  # noqa: T201 - likewise
+    met, missed = (sum(one.met is so for one in figures) for so in (True, False))
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    print(f"\n{time.monotonic() - began:.0f} s; {met} aims met, {missed} missed; load {busy:.1f} a core at the end")  # noqa: T201 - likewise
     if asked.json:
-        about = {"python": platform.python_version(), "machine": platform.machine(), "quick": asked.quick}
-        asked.json.write_text(
-            json.dumps({**about, "failed": failed, "figures": [one.as_dict() for one in figures]}, indent=1) + "\n"
-        )
+        about = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+        about |= {"load": os.getloadavg(), "quick": asked.quick, "failed": failed}
+        whole = {**about, "figures": [one.as_dict() for one in figures]}
+        asked.json.write_text(json.dumps(whole, indent=1) + "\n")
     for one in failed:
         print(f"NOT MEASURED: {one}")  # noqa: T201 - likewise
     return 1 if failed else 0

@@ -1,7 +1,8 @@
 """The floor: the barest asyncio loop that does the same reads and the same publishes, and nothing else.
 
 No time-outs, no identity, no validity, no record, no reconnecting. Argument: a JSON object with the broker's port, the
-TCP ports and ptys of the devices, their topics, and the poll period in seconds.
+TCP ports and ptys of the devices, their topics, and the poll period in seconds; and ports of monitors and pumps, each
+pump to be stopped five seconds after its monitor's first low value.
 """
 
 import asyncio
@@ -70,6 +71,21 @@ def serial(path: str, topic: str, say: Say) -> None:
     asyncio.get_running_loop().add_reader(fd, ready)
 
 
+async def stop(monitor: int, pump: int) -> None:
+    """Poll a modbus_monitor's vitals each second; five seconds after the first low SpO2 stop the modbus_pump."""
+    await asyncio.sleep(monitor % 97 / 97)  # not all in one rhythm
+    reader, writer = await asyncio.open_connection("127.0.0.1", monitor)
+    _, stopping = await asyncio.open_connection("127.0.0.1", pump)
+    while True:
+        writer.write(struct.pack(">HHHBBHH", 1, 0, 6, 1, 4, 0, 12))
+        words = struct.unpack(">12H", (await reader.readexactly(9 + 24))[9:])
+        if words[4] < 85:
+            await asyncio.sleep(5)
+            stopping.write(struct.pack(">HHHBBHH", 2, 0, 6, 1, 5, 3, 0xFF00))
+            return
+        await asyncio.sleep(1)
+
+
 async def run(settings: dict[str, object]) -> None:
     """Serve every device until killed."""
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
@@ -81,13 +97,14 @@ async def run(settings: dict[str, object]) -> None:
 
     newest: dict[str, dict[str, object]] = {}
     tasks = [asyncio.create_task(modbus(port, t, settings["every_s"], say, newest)) for port, t in settings["tcp"]]
+    stops = [asyncio.create_task(stop(monitor, pump)) for monitor, pump in settings["stops"]]
     for path, topic in settings["ptys"]:
         serial(path, topic, say)
     while all(not task.done() for task in tasks):
         await asyncio.sleep(1)
         for topic, body in newest.items():
             say(f"{topic}/vitals", body)
-    for task in tasks:
+    for task in (*tasks, *stops):
         if task.done():
             task.result()
 

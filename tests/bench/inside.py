@@ -112,8 +112,10 @@ async def gateway(directory: Path, beds: Beds, *, period: str = "1 s", protocols
 
 
 @contextlib.asynccontextmanager
-async def floor(directory: Path, beds: Beds, *, every_s: float) -> AsyncIterator[Measured]:
-    """Run the floor on these beds' devices."""
+async def floor(
+    directory: Path, beds: Beds, *, every_s: float, stops: tuple[tuple[int, int], ...] = ()
+) -> AsyncIterator[Measured]:
+    """Run the floor on these beds' devices. stops: ports of monitor and pump, for which it does nothing but stop."""
     broker = Mosquitto(directory / "mosquitto")
     placed = [(one.endpoint, f"{ROOT}/{bed}") for bed, devices in beds.items() for one in devices]
     settings = {
@@ -121,6 +123,7 @@ async def floor(directory: Path, beds: Beds, *, every_s: float) -> AsyncIterator
         "tcp": [(where, topic) for where, topic in placed if isinstance(where, int)],
         "ptys": [(str(where), topic) for where, topic in placed if not isinstance(where, int)],
         "every_s": every_s,
+        "stops": stops,
     }
     async with _measured(directory, broker, [sys.executable, str(HERE / "floor.py"), json.dumps(settings)]) as found:
         yield found

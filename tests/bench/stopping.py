@@ -2,20 +2,23 @@
 
 Idle line: the gateway as a process of its own, sessions that run, and simulated devices that note the moment of the
 answer which first shows the crossing and the moment at which the stop arrives. What is counted is what comes on top of
-the protocol's delay. Each bed has a pump's line and a monitor's, and the beds cross one after the other.
+the protocol's delay. The floor reads the same register and writes the same stop after a bare sleep. Each bed has a
+pump's line and a monitor's, and the beds cross one after the other.
 
 Busy line: `Line` and `Bus` in this process, on a pty whose far end is as slow as 19200 baud, with a live monitor and
 six dead units. The stop is asked while a dead unit keeps the line, at any moment of its time-out.
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from bench.figures import Figure, percentile, spread
-from bench.inside import NAME, SITE, Beds, Measured, Placed, gateway
+from bench.inside import NAME, SITE, Beds, Measured, Placed, floor, gateway
 from infusion_gateway.devices.bus import Bus, Transmit, Unit
 from infusion_gateway.devices.catalogue import build
 from infusion_gateway.devices.driver import WriteRegisters
@@ -114,12 +117,17 @@ class Bedside:
 
 
 async def measure(directory: Path, beds: int, busy_s: float, seed: int) -> list[Figure]:
-    """Measure both lines."""
-    idle = await _idle(directory, beds)
+    """Measure both lines; busy_s 0: the idle one alone."""
+    places = [directory / name for name in ("floor", "gateway")]
+    for place in places:
+        place.mkdir()
+    bare, idle = await _bare(places[0], beds), await _idle(places[1], beds)
     part = "Delay over to the stop's arrival, idle line (process, Modbus TCP)"
-    figures = spread(part, f"of {beds} sessions, {len(idle)} stopped", idle, aims={99: MOST_MS})
-    if len(idle) < beds:
-        raise RuntimeError(f"{beds - len(idle)} of {beds} beds were never stopped")
+    figures = spread(part, f"of {beds} sessions", idle, bare, aims={99: MOST_MS})
+    if len(idle) < beds or len(bare) < beds:
+        raise RuntimeError(f"of {beds} beds the gateway stopped {len(idle)}, the floor {len(bare)}")
+    if not busy_s:
+        return figures
     waited, bound = await _busy(directory, busy_s, random.Random(seed))
     part = f"Stop asked to the wire, busy RTU line, {BAUD} baud, {DEAD} dead units (Line and Bus)"
     figures += spread(part, "asked while a dead unit keeps the line", waited)
@@ -128,36 +136,61 @@ async def measure(directory: Path, beds: int, busy_s: float, seed: int) -> list[
     return [*figures, Figure(part, "longest", most, "ms", len(waited), None, aim, most <= bound + MOST_MS)]
 
 
-async def _idle(directory: Path, count: int) -> list[float]:
+async def _bare(directory: Path, count: int) -> list[float]:
+    """Let the floor stop the pumps of as many beds, without any session."""
+    async with _bedsides(count) as (bedsides, _):
+        ports = tuple((one.ports["monitor"].port, one.ports["pump"].port) for one in bedsides)
+        async with floor(directory, {}, every_s=1.0, stops=ports):
+            await asyncio.sleep(1.5)
+            await _cross(bedsides)
+    return _over_delay(bedsides)
+
+
+async def _cross(bedsides: list[Bedside]) -> None:
+    """Let one bed after the other cross, and wait for the last stop."""
+    for one in bedsides:
+        one.cross()
+        await asyncio.sleep(APART_S)
+    await asyncio.sleep(DELAY_S + 1.5)
+
+
+def _over_delay(bedsides: list[Bedside]) -> list[float]:
+    return [late for one in bedsides if (late := one.over_delay_ms) is not None]
+
+
+@contextlib.asynccontextmanager
+async def _bedsides(count: int) -> AsyncIterator[tuple[list[Bedside], Beds]]:
+    """Have so many bedsides live; gives what to configure, too."""
     bedsides = [Bedside(f"bed-{n}") for n in range(count)]
     beds: Beds = {one.name: await one.open() for one in bedsides}
     async with asyncio.TaskGroup() as group:
         serving = [group.create_task(wire.run(iter(()))) for one in bedsides for wire in one.wires.values()]
-        async with gateway(directory, beds, protocols='"test-short"') as measured:
-            await measured.ready("/telemetry/", 2 * count)
-            for one in bedsides:  # all were opened at one moment, and would be polled, and cross, at one
-                one.unplug()
-                await asyncio.sleep(1 / count)
-            await asyncio.sleep(2.5)
-            for one in bedsides:
-                _order(measured, one.name)
-                await asyncio.sleep(0.02)
-            await _phase(measured, "armed", count)
-            for one in bedsides:
-                one.press_start()
-                await asyncio.sleep(0.02)
-            await _phase(measured, "infusing", count)
-            for one in bedsides:
-                one.cross()
-                await asyncio.sleep(APART_S)
-            await asyncio.sleep(DELAY_S + 2)
-            measured.check()
+        yield bedsides, beds
         for task in serving:
             task.cancel()
     for one in bedsides:
         for wire in one.wires.values():
             await wire.close()
-    return [late for one in bedsides if (late := one.over_delay_ms) is not None]
+
+
+async def _idle(directory: Path, count: int) -> list[float]:
+    async with _bedsides(count) as (bedsides, beds), gateway(directory, beds, protocols='"test-short"') as measured:
+        await measured.ready("/telemetry/", 2 * count)
+        for one in bedsides:  # all were opened at one moment, and would be polled, and cross, at one
+            one.unplug()
+            await asyncio.sleep(1 / count)
+        await asyncio.sleep(2.5)
+        for one in bedsides:
+            _order(measured, one.name)
+            await asyncio.sleep(0.02)
+        await _phase(measured, "armed", count)
+        for one in bedsides:
+            one.press_start()
+            await asyncio.sleep(0.02)
+        await _phase(measured, "infusing", count)
+        await _cross(bedsides)
+        measured.check()
+    return _over_delay(bedsides)
 
 
 def _order(measured: Measured, bed: str) -> None:
