@@ -19,7 +19,9 @@ COMMANDS = {
     "devices": "infusion_gateway.cli_config",
     "session": "infusion_gateway.cli_session",
     "watch": "infusion_gateway.cli_run",
-    "protocol": "infusion_gateway.cli_config",
+    "log": "infusion_gateway.cli_review",
+    "replay": "infusion_gateway.cli_review",
+    "protocol": "infusion_gateway.cli_protocol",
     "schema": "infusion_gateway.cli_config",
 }
 

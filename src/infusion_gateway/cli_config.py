@@ -1,4 +1,4 @@
-"""What looks at configuration and drivers and opens nothing: check, devices, protocol, schema."""
+"""What looks at configuration and drivers and opens nothing: check, devices, schema."""
 
 import json
 import sqlite3
@@ -12,14 +12,12 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from infusion_gateway.config import protocols
 from infusion_gateway.config import schema as file_schema
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.load import load
 from infusion_gateway.config.protocol_schema import ProtocolFile
-from infusion_gateway.config.quantities import show
 from infusion_gateway.devices.driver import Traits, Wire
-from infusion_gateway.errors import ConfigError, Problem
+from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.metric import SECOND
 
 SQLITE_SOUND = (3, 51, 3)
@@ -110,37 +108,6 @@ def _plain(traits: Traits) -> dict[str, Any]:
     for key in ("silence", "timeout"):
         plain[f"{key}_s"] = plain.pop(key) / SECOND
     return plain
-
-
-@click.group()
-def protocol() -> None:
-    """Session protocols: what a session is held against."""
-
-
-@protocol.command("list")
-@click.option(
-    "--directory",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Where they are; the shipped ones by default.",
-)
-def list_protocols(directory: Path | None) -> None:
-    """List session protocols, each with its limits of time and dose and its digest."""
-    where = directory or protocols.shipped()
-    problems: list[Problem] = []
-    for name in protocols.names(where):
-        try:
-            p = protocols.load(where / f"{name}.toml")
-        except ConfigError as error:
-            problems.extend(error.problems)
-            continue
-        state = "signed" if p.signed else "unsigned"
-        marks = f"{state}, test mode only" if p.test_only else state
-        click.echo(
-            f"{p.name}: {p.title}; at most {show(p.max_duration)} and {p.dose.hard_mg_per_kg:g} mg/kg; "
-            f"{marks}; sha256 {p.digest}"
-        )
-    if problems:
-        raise ConfigError(tuple(problems))
 
 
 @click.command()

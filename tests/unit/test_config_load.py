@@ -308,7 +308,7 @@ SLIPS = {
         ("", "bed[0].protocols", "this key is missing", "protocols = "),
     ],
     '"test-short"': [
-        ('"depression-50"', "bed[0].protocols[1]", "no protocol is called 'depression-50'", "depression-40, test"),
+        ('"depression-50"', "bed[0].protocols[1]", "no protocol is called 'depression-50'", "depression-40, depr"),
         ('"depression-40"', "bed[0].protocols[1]", "stands twice", "once"),
     ],
     'spo2 = ["oximeter", "monitor"]': [

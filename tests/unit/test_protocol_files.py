@@ -31,12 +31,17 @@ def with_row(old: str, new: str) -> str:
 
 def test_the_shipped_protocols_are_found() -> None:
     """Pins which protocols come with the gateway, and that each can be read."""
-    assert protocols.names(SHIPPED) == ("depression-40", "test-short")
+    assert protocols.names(SHIPPED) == (
+        *("anxiety-40", "chronic-pain-4h", "depression-40", "depression-60", "ptsd-40", "test-short"),
+    )
     for name in protocols.names(SHIPPED):
         protocol = protocols.load(SHIPPED / f"{name}.toml")
         assert protocol.name == name
         assert not protocol.signed
-        assert protocol.digest == hashlib.sha256((SHIPPED / f"{name}.toml").read_bytes()).hexdigest()
+        assert protocol.test_only is (name == "test-short")
+    for name in ("depression-40", "test-short"):
+        digest = hashlib.sha256((SHIPPED / f"{name}.toml").read_bytes()).hexdigest()
+        assert protocols.load(SHIPPED / f"{name}.toml").digest == digest
 
 
 def test_depression_40_is_the_table_of_conditions() -> None:
@@ -100,18 +105,26 @@ def test_test_short_differs_from_a_patients_protocol_in_times_alone() -> None:
     assert short.dead_man_s >= 10
 
 
-def test_every_number_names_its_source() -> None:
-    """Pins that no number of the patients' protocol stands without a word on where it is from, or "unsourced"."""
-    numbers = [line for line in GOOD.splitlines() if re.match(r'[^#]*"[<>=]* ?(baseline \+ )?[0-9][^"]*"', line)]
-    assert len(numbers) > 60
-    for line in numbers[1:]:  # the title is none
+@pytest.mark.parametrize(
+    ("name", "at_least"),
+    [("depression-40", 60), ("depression-60", 2), ("chronic-pain-4h", 14), ("anxiety-40", 0), ("ptsd-40", 0)],
+)
+def test_every_number_names_its_source(name: str, at_least: int) -> None:
+    """Pins that no number of a patients' protocol stands without a word on where it is from, or "unsourced"."""
+    text = (SHIPPED / f"{name}.toml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith(("title", "name", "extends"))]
+    numbers = [line for line in lines if re.match(r'[^#]*"[<>=]* ?(baseline \+ )?[0-9][^"]*"', line)]
+    assert len(numbers) >= at_least
+    for line in numbers:
         _, _, source = line.partition("# ")
         known = (
-            r"conditions: |thresholds: |phases: |timeline: |dead man: |end: |E[0-9]|[Ff]acts? [0-9]|.*unsourced|[.]{3} "
+            r"conditions: |thresholds: |phases: |timeline: |dead man: |end: |[ES][0-9]|[Ff]acts? [0-9]|.*unsourced"
+            r"|[.]{3} "
         )
         assert re.match(known, source), line
 
 
+_WINDOW = '[[window]]\nlength = "{}"\nhard = "{}"\nhard_absolute = "{}"\n[[condition]]'
 SLIPS = [
     ('name = "depression-40"', 'name = "other"', "name", "'other' and the file is depression-40.toml", "same name"),
     ('soft = "0.5 mg/kg"', 'soft = "1.5 mg/kg"', "dose.soft", "wrong way round", "Swap"),
@@ -182,6 +195,17 @@ SLIPS = [
     ('drug = "ketamine"', 'drug = "ketamine"\ndrugs = 1', "drugs", "unknown key", "`drug`"),
     ('title = "Depression, 0.5 mg/kg over 40 minutes"', "", "title", "this key is missing", "Add `title = "),
     ("[end]", "[ending]", "end", "this key is missing", "Add"),
+    ("[[condition]]", _WINDOW.format("25 h", "1 mg/kg", "90 mg"), "window[0].length", "25 h is out", "to 1 d"),
+    ("[[condition]]", _WINDOW.format("1 h", "0 mg/kg", "90 mg"), "window[0].hard", "limit of nothing", "more"),
+    ("[[condition]]", _WINDOW.format("1 h", "2 mg/kg", "90 mg"), "window[0].hard", "limits nothing", "At most"),
+    ("[[condition]]", _WINDOW.format("1 h", "1 mg/kg", "101 mg"), "window[0].hard_absolute", "nothing", "most"),
+    ("[[condition]]", _WINDOW.format("1 h", "1 mg", "90 mg"), "window[0].hard", "a unit of a dose", "mg/kg"),
+    ("[[condition]]", _WINDOW.format("1 h", "1 mg/kg", "90 mg")[:-13]
+     + _WINDOW.format("1 h", "1 mg/kg", "90 mg"),
+     "window[1].hard", "shorter than the window before", "shortest first"),
+    ("[[condition]]", _WINDOW.format("1 h", "1 mg/kg", "90 mg")[:-13]
+     + _WINDOW.format("1 d", "1 mg/kg", "80 mg"),
+     "window[1].hard_absolute", "or less", "never allows less"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from infusion_gateway.config import protocols
+from infusion_gateway.config import protocols, signing
 from infusion_gateway.config.broker import resolve
 from infusion_gateway.config.document import Document, Key, Report, absolute, read
 from infusion_gateway.config.drivers import Drivers
@@ -16,6 +16,7 @@ from infusion_gateway.config.explain import part, unknown
 from infusion_gateway.config.references import BedRead, Known, Read, beds, lines
 from infusion_gateway.config.schema import BedTable, BrokerTable, DeviceTable, File, GatewayTable, LineTable
 from infusion_gateway.config.settings import GatewaySettings, Settings
+from infusion_gateway.config.signing import PublicKey, SigningError
 from infusion_gateway.errors import ConfigError
 
 LONGEST_SOCKET = 107
@@ -101,7 +102,26 @@ def _gateway(table: GatewayTable | None, report: Report) -> GatewaySettings | No
     for key, place in (("protocol_directory", directory), ("extra_profiles", extra)):
         if place is not None and not place.is_dir():
             report.add(("gateway", key), f"there is no directory {place}", "Make it, or take this key out")
-    return GatewaySettings(table.site, table.name, table.mode, state, socket, directory, extra)
+    keys = _keys(table, report)
+    return GatewaySettings(table.site, table.name, table.mode, state, socket, directory, extra, keys)
+
+
+def _keys(table: GatewayTable, report: Report) -> tuple[PublicKey, ...]:
+    """Give the keys that may sign protocols, each once."""
+    found: list[PublicKey] = []
+    for index, written in enumerate(table.protocol_keys):
+        try:
+            inline = signing.is_inline(written)
+            key = (
+                signing.public_key(written) if inline else signing.read_public(absolute(report.document.path, written))
+            )
+        except SigningError as error:
+            report.add(("gateway", "protocol_keys", index), error.problem, error.remedy)
+            continue
+        if key in found:
+            report.add(("gateway", "protocol_keys", index), "this key stands twice", "Name each key once")
+        found.append(key)
+    return tuple(found)
 
 
 def _drivers(gateway: GatewaySettings | None, report: Report) -> Drivers:

@@ -30,6 +30,7 @@ _BOUNDS: dict[tuple[str, str], tuple[Nanos, Nanos, Nanos]] = {
     ("stop", "dead_man"): (10 * SECOND, 5 * SECOND, 30 * SECOND),
 }
 LONGEST_STOP_DELAY: Nanos = MINUTE
+LONGEST_WINDOW: Nanos = 24 * 60 * MINUTE
 VITALS = frozenset(Metric) - {Metric.RATE, Metric.VOLUME, Metric.VTBI, Metric.VTBI_REMAIN}
 _SEVERITY = {Response.TELL: 0, Response.STOP_UNLESS_HELD: 1, Response.STOP: 2}
 
@@ -40,6 +41,7 @@ def check(file: ProtocolFile, stem: str, report: Report) -> None:
         report.add(("name",), f"it is {file.name!r} and the file is {stem}.toml", "Give both the same name")
     _times(file, report)
     _amounts(file, report)
+    _windows(file, report)
     _ages(file, report)
     for index, condition in enumerate(file.condition):
         _condition(condition, ("condition", index), report)
@@ -88,6 +90,26 @@ def _amounts(file: ProtocolFile, report: Report) -> None:
         report.add(("end", "short_part"), "out of bounds", "Choose 0 % to 50 %")
     if "spo2" not in file.required:
         report.add(("required",), "SpO2 is missing", 'Add "spo2": there is no way past this gate')
+
+
+def _windows(file: ProtocolFile, report: Report) -> None:
+    for index, window in enumerate(file.window):
+        at: Key = ("window", index)
+        if not MINUTE <= window.length <= LONGEST_WINDOW:
+            remedy = f"Choose {show(MINUTE)} to {show(LONGEST_WINDOW)}"
+            report.add((*at, "length"), f"{show(window.length)} is out of bounds", remedy)
+        for key in ("hard", "hard_absolute"):
+            amount = getattr(window, key)
+            if amount <= 0:
+                report.add((*at, key), "a limit of nothing", "Choose more than 0")
+            elif index and (
+                window.length <= file.window[index - 1].length or amount < getattr(file.window[index - 1], key)
+            ):
+                remedy = "Write the shortest first; a longer one never allows less"
+                report.add((*at, key), "shorter than the window before it, or less", remedy)
+            elif amount > getattr(file.dose, key) and window.length <= file.time.max_duration:
+                remedy = f"At most dose.{key}, or take the window out"
+                report.add((*at, key), f"it limits nothing: dose.{key} is less", remedy)
 
 
 def _ages(file: ProtocolFile, report: Report) -> None:

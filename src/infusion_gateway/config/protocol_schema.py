@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from infusion_gateway.config import quantities
 from infusion_gateway.config.quantities import Kind, QuantityError
@@ -110,7 +110,13 @@ Phases = Annotated[list[PhaseWord], Field(min_length=1, max_length=len(Phase), e
 Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-class DoseTable(Table):
+class Inheritable(Table):
+    """A table of which a protocol that extends another one writes only the keys that differ."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.pop("required", None))
+
+
+class DoseTable(Inheritable):
     """`[dose]`: a soft limit wants a named reason, a hard one is never passed; per weight, and whatever the weight."""
 
     soft: Annotated[DosePerWeight, Field(examples=["0.5 mg/kg"])]
@@ -123,7 +129,7 @@ class DoseTable(Table):
     """As `hard`, whatever the weight."""
 
 
-class TimeTable(Table):
+class TimeTable(Inheritable):
     """`[time]`: how long what may last."""
 
     max_duration: Annotated[Duration, Field(examples=["60 min"])]
@@ -144,7 +150,7 @@ class TimeTable(Table):
     """The shortest recovery, from confirmed zero flow."""
 
 
-class StopTable(Table):
+class StopTable(Inheritable):
     """`[stop]`: how a stop is asked and what stands in when nobody can ask."""
 
     retry_every: Annotated[Duration, Field(examples=["2 s"])]
@@ -159,7 +165,7 @@ class StopTable(Table):
     """The pump's own communication time-out, in whole seconds."""
 
 
-class EndTable(Table):
+class EndTable(Inheritable):
     """`[end]`: how much may be missing of the ordered volume for the end to count as completed; both must hold."""
 
     short_volume: Annotated[Volume, Field(examples=["2 mL"])]
@@ -223,13 +229,39 @@ class MonitorAgeTable(Table):
     """The steps, the earliest first."""
 
 
+class WindowTable(Table):
+    """`[[window]]`: the most within any such length of time, earlier cases of the same subject at the bed included."""
+
+    length: Annotated[Duration, Field(examples=["1 h"])]
+    """The length of time, at most a day."""
+    hard: Annotated[DosePerWeight, Field(examples=["2 mg/kg"])]
+    """Never passed."""
+    hard_absolute: Annotated[Mass, Field(examples=["150 mg"])]
+    """As `hard`, whatever the weight."""
+
+
+def _or_inherited(schema: dict[str, Any]) -> None:
+    """Ask for every key of a protocol that stands alone, and for name and title of one that extends another."""
+    tables: dict[str, type[Table]] = {"dose": DoseTable, "time": TimeTable, "stop": StopTable, "end": EndTable}
+    schema["if"] = {"required": ["extends"]}
+    schema["then"] = {"required": ["name", "title"]}
+    schema["else"] = {
+        "required": schema.pop("required"),
+        "properties": {name: {"required": list(table.model_fields)} for name, table in tables.items()},
+    }
+
+
 class ProtocolFile(Table):
     """A session protocol."""
+
+    model_config = ConfigDict(json_schema_extra=_or_inherited)
 
     name: Annotated[Name, Field(examples=["depression-40"])]
     """Its name: the file's name without `.toml`."""
     title: Annotated[Sentence, Field(examples=["Depression, 0.5 mg/kg over 40 minutes"])]
     """What people read."""
+    extends: Annotated[Name | None, Field(examples=["depression-40"])] = None
+    """The protocol of the same directory that every key not written here is taken from; by default none."""
     drug: Annotated[Word, Field(examples=["ketamine"])]
     """The drug."""
     test_only: Annotated[bool, Field(examples=[False])]
@@ -244,6 +276,8 @@ class ProtocolFile(Table):
     time: TimeTable
     stop: StopTable
     end: EndTable
+    window: Annotated[tuple[WindowTable, ...], Field(max_length=4, strict=False)] = ()
+    """The most within an hour, a day; by default nothing but `[dose]`."""
     condition: Annotated[list[ConditionTable], Field(min_length=1, max_length=32)]
     monitor_age: Annotated[list[MonitorAgeTable], Field(min_length=1, max_length=8)]
     pump_age: Steps

@@ -1,14 +1,17 @@
 """From a protocol file to the SessionProtocol that the core decides by; every rule between its numbers held."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from infusion_gateway.config import protocol_rules, quantities
-from infusion_gateway.config.document import Document, Report, read
+from infusion_gateway.config import extending, protocol_rules, quantities, signing
+from infusion_gateway.config.document import Document, Report
 from infusion_gateway.config.explain import part
+from infusion_gateway.config.extending import Source
 from infusion_gateway.config.protocol_schema import ConditionTable, ProtocolFile, StepTable
 from infusion_gateway.config.schema import METRICS
+from infusion_gateway.config.signing import PublicKey
 from infusion_gateway.model.metric import FACTS, SECOND
-from infusion_gateway.model.session import DoseLimits, LimitCondition, Row, SessionProtocol, Stages, Step
+from infusion_gateway.model.session import DoseLimits, LimitCondition, Row, SessionProtocol, Stages, Step, WindowLimit
 
 
 def shipped() -> Path:
@@ -22,25 +25,47 @@ def names(directory: Path) -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in directory.glob("*.toml")))
 
 
-def load(path: Path) -> SessionProtocol:
-    """Read a protocol; ConfigError with every problem. `signed` is False: a signature is verified elsewhere."""
-    document = read(path)
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A protocol, the files that it was read from, and why it is not signed; "" where it is."""
+
+    protocol: SessionProtocol
+    sources: tuple[Source, ...]
+    why_unsigned: str
+
+
+def load(path: Path, keys: tuple[PublicKey, ...] = ()) -> SessionProtocol:
+    """Read a protocol and what it extends; ConfigError with every problem. Signed: by one of these keys."""
+    return judged(path, keys).protocol
+
+
+def judged(path: Path, keys: tuple[PublicKey, ...]) -> Loaded:
+    """Read a protocol as `load` does, and say why it is not signed where it isn't."""
+    whole = extending.whole(path)
+    if whole.base is not None:
+        _file(whole.base)
+    file = _file(whole.document)
+    why = signing.why_unsigned(path, whole.sources, keys)
+    return Loaded(_protocol(file, whole.document, signed=not why), whole.sources, why)
+
+
+def _file(document: Document) -> ProtocolFile:
     report = Report(document)
     file = part(ProtocolFile, document.values, (), report)
     if file is not None:
-        protocol_rules.check(file, path.stem, report)
+        protocol_rules.check(file, document.path.stem, report)
     report.end()
     assert file is not None, "a file that is none has problems"
-    return _protocol(file, document)
+    return file
 
 
-def _protocol(file: ProtocolFile, document: Document) -> SessionProtocol:
+def _protocol(file: ProtocolFile, document: Document, *, signed: bool) -> SessionProtocol:
     return SessionProtocol(
         name=file.name,
         title=file.title,
         drug=file.drug,
         test_only=file.test_only,
-        signed=False,
+        signed=signed,
         digest=document.digest,
         concentrations=tuple(file.concentrations),
         dose=DoseLimits(file.dose.soft, file.dose.hard, file.dose.soft_absolute, file.dose.hard_absolute),
@@ -64,6 +89,7 @@ def _protocol(file: ProtocolFile, document: Document) -> SessionProtocol:
         end_short_part=file.end.short_part / 100,
         required_metrics=tuple(METRICS[word] for word in file.required),
         nibp_every=file.time.nibp_every,
+        window_limits=tuple(WindowLimit(w.length, w.hard, w.hard_absolute) for w in file.window),
     )
 
 

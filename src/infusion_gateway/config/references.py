@@ -132,6 +132,7 @@ class _Resolver:
         self._on_line: dict[str, list[tuple[Key, DeviceSettings]]] = {}
         self._mentioned: set[str] = set()
         self._protocols: dict[str, SessionProtocol | None] = {}
+        self._why_unsigned: dict[str, str] = {}
         self._of_bed: dict[Key, tuple[SessionProtocol, ...]] = {}
 
     def bed(self, table: BedRead) -> BedSettings | None:
@@ -259,9 +260,13 @@ class _Resolver:
             protocol = self._protocol(name, key)
             if protocol is None:
                 continue
-            if protocol.test_only and self._gateway and self._gateway.mode is GenerationMode.REAL:
+            real = self._gateway is not None and self._gateway.mode is GenerationMode.REAL
+            if protocol.test_only and real:
                 remedy = 'Take it out, or write mode = "test"'
                 self._report.add(key, f"{name!r} is for tests: its times are too short for a patient", remedy)
+            elif real and (why := self._why_unsigned[name]):
+                remedy = "A clinic's medical lead checks every number and signs it: infusion-gateway protocol sign"
+                self._report.add(key, f"{name!r} is not signed: {why}", remedy)
             found.append(protocol)
         return tuple(found)
 
@@ -271,7 +276,10 @@ class _Resolver:
             directory = self._gateway.protocol_directory if self._gateway else protocols.shipped()
             if name in protocols.names(directory):
                 try:
-                    self._protocols[name] = protocols.load(directory / f"{name}.toml")
+                    keys = self._gateway.protocol_keys if self._gateway else ()
+                    loaded = protocols.judged(directory / f"{name}.toml", keys)
+                    self._protocols[name] = loaded.protocol
+                    self._why_unsigned[name] = loaded.why_unsigned
                 except ConfigError as error:
                     self._report.problems.extend(error.problems)
                     self._protocols[name] = None

@@ -125,6 +125,8 @@ class GatewayTable(Table):
     """Where the session protocols are; the shipped ones by default."""
     extra_profiles: Annotated[PathText | None, Field(examples=["profiles"])] = None
     """A directory of Modbus register profiles beside the built-in ones; none by default."""
+    protocol_keys: Annotated[list[PathText], Field(max_length=16, examples=[["keys/medical-lead.pub"]])] = []
+    """Public keys whose signature makes a protocol a signed one: files, or keys as `ed25519:…`; none by default."""
 
 
 class BrokerTable(Table):

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infusion_gateway.config.drivers import Drivers
+from infusion_gateway.config.signing import PublicKey
 from infusion_gateway.devices.driver import Driver, Traits
 from infusion_gateway.model.session import BedSetup, GenerationMode, SessionProtocol
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Who this gateway is. Paths are absolute; state_directory may not exist yet."""
+    """Who this gateway is. Paths are absolute; state_directory may not exist yet. protocol_keys: who may sign."""
 
     site: str
     name: str
@@ -19,6 +20,7 @@ class GatewaySettings:
     socket: Path
     protocol_directory: Path
     extra_profiles: Path | None
+    protocol_keys: tuple[PublicKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
