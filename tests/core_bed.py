@@ -35,6 +35,7 @@ from infusion_gateway.model.observation import (
     Validity,
 )
 from infusion_gateway.model.session import (
+    Apnoea,
     BedSetup,
     DeviceSetup,
     DoseLimits,
@@ -147,6 +148,18 @@ def depression_40() -> SessionProtocol:
             Stages(steps, frozenset({Phase.ARMED, Phase.INFUSING})),
             Stages(steps[:2], frozenset({Phase.PAUSED})),
         ),
+        apnoea=Apnoea(
+            warn=20 * SECOND,
+            sure=20 * SECOND,
+            alone=40 * SECOND,
+            spo2_well=94,
+            spo2_low=92,
+            spo2_drop=3,
+            absent_mmhg=5,
+            clear_after=10 * SECOND,
+            phases=WATCHED,
+            advice="Check patient and cannula.",
+        ),
     )
 
 
@@ -218,6 +231,7 @@ class Monitor:
     )
     validity: dict[Metric, Validity] = field(default_factory=dict)
     off: set[Sensor] = field(default_factory=set)
+    cuff_is: SensorState | None = None
     mute: bool = False
     pressures: list[tuple[int, Nanos, float, float]] = field(default_factory=list)
 
@@ -231,6 +245,8 @@ class Monitor:
             SensorReported(s, SensorState.OFF if s in self.off else SensorState.ON)
             for s in (Sensor.PROBE, Sensor.LEADS)
         ]
+        if self.cuff_is is not None:
+            said.insert(0, SensorReported(Sensor.CUFF, self.cuff_is))
         for metric, value in self.values.items():
             validity = Validity.INVALID if value is None else self.validity.get(metric, Validity.VALID)
             said.append(Reading(metric, value, validity, now))

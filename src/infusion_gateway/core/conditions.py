@@ -7,11 +7,12 @@ clear anything; with questionable ones a row comes to medium at most.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from infusion_gateway.core.breathing import NO_BREATH
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.live import LimitTimer, RowTimer, Source, Truth
 from infusion_gateway.core.pumping import rate_condition
-from infusion_gateway.core.sources import believed, choose, usable_until
+from infusion_gateway.core.sources import BY_HAND, believed, choose, suppressed, usable_until
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority, Response
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
@@ -84,7 +85,7 @@ def _calm(
     turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer
 ) -> LimitTimer | None:
     """Take the short way where nothing was pending and a valid value is inside every limit; None: it isn't so."""
-    picked = choose(turn.sources, turn.live, condition.metrics, turn.now)
+    picked = _chosen(turn, condition)
     if picked is None:
         return None
     source, reading = picked
@@ -94,7 +95,7 @@ def _calm(
     for row, limit in zip(condition.rows, limits, strict=True):
         if _past(condition, row, limit, value):
             return None
-    until = usable_until(reading)
+    until = usable_until(reading, source[1])
     return LimitTimer(timer.index, timer.rows, turn.now, turn.now, source, reading, until, None, None, calm=True)
 
 
@@ -158,14 +159,37 @@ def _run(timer: LimitTimer, condition: LimitCondition, limits: tuple[float | Non
 def _pick(turn: Turn, condition: LimitCondition, timer: LimitTimer) -> tuple[Source, Reading] | None:
     """Choose a source; while a delay is pending, stay with the one that began it, unless it is lost for good."""
     pending = any(row.active < Truth.TRUE and (row.ran_any or row.readings) for row in timer.rows)
-    if not pending or timer.source is None or turn.now - timer.heard_at >= LOST_FOR:
-        return choose(turn.sources, turn.live, condition.metrics, turn.now)
-    if FACTS[timer.source[0]].intermittent:
-        return choose(turn.sources, turn.live, condition.metrics, turn.now)
+    if not pending or timer.source is None or turn.now >= _gone_since(turn, timer) + LOST_FOR:
+        return _chosen(turn, condition)
+    metric, device = timer.source
+    if FACTS[metric].intermittent or device == BY_HAND:
+        return _chosen(turn, condition)
     newest = turn.live.values.get(timer.source)
     if newest is None or newest.reading.validity is Validity.INVALID or usable_until(newest.reading) <= turn.now:
         return None
+    if suppressed(turn.live, metric, device, turn.now) or _breathless(turn, timer.source, newest.reading):
+        return None
     return timer.source, believed(turn.live, newest.reading)
+
+
+def _chosen(turn: Turn, condition: LimitCondition) -> tuple[Source, Reading] | None:
+    picked = choose(turn.sources, turn.live, condition.metrics, turn.now)
+    return None if picked is None or _breathless(turn, *picked) else picked
+
+
+def _breathless(turn: Turn, source: Source, reading: Reading) -> bool:
+    """Say whether this is no rate but none at all, which `breathing` judges; a person who counts nothing means it."""
+    if source[0] is not Metric.RR or reading.value is None or reading.value >= NO_BREATH or source[1] == BY_HAND:
+        return False
+    return turn.protocol is not None and turn.protocol.apnoea is not None
+
+
+def _gone_since(turn: Turn, timer: LimitTimer) -> Nanos:
+    """Say when the usable signal was last there; a cuff on the same arm takes it away for a while of its own."""
+    known = turn.live.suppressed
+    if known is not None and timer.source is not None and timer.source[1] == known.probe:
+        return max(timer.heard_at, known.until)
+    return timer.heard_at
 
 
 def _taken(
@@ -193,7 +217,7 @@ def _taken(
             rows.append(RowTimer(active=was.active, inside=inside))
         else:
             rows.append(was)
-    until = usable_until(reading)
+    until = usable_until(reading, source[1])
     return replace(timer, rows=tuple(rows), source=source, reading=reading, until=until, heard_at=now)
 
 
@@ -236,20 +260,26 @@ def _truth(turn: Turn, condition: LimitCondition, index: int, limit: float | Non
         return Truth.TRUE if was.readings > 1 or symptom or waited else perhaps
     if was.readings < row.readings:
         return Truth.NOT
-    return Truth.TRUE if was.ran >= row.delay else perhaps
+    measured = timer.source is not None and timer.source[1] == BY_HAND  # whoever counts it has taken the time
+    return Truth.TRUE if measured or was.ran >= row.delay else perhaps
 
 
 def _lost(turn: Turn, row: Row, timer: LimitTimer, was: RowTimer) -> bool:
     """Say whether the signal went while the value was outside a high limit, and stayed away."""
-    intermittent = timer.source is not None and FACTS[timer.source[0]].intermittent
-    watched = row.priority is Priority.HIGH and was.readings > 0 and not intermittent
-    return watched and turn.now >= timer.heard_at + LOST_FOR
+    if row.priority is not Priority.HIGH or not was.readings or timer.source is None:
+        return False
+    metric, device = timer.source
+    if FACTS[metric].intermittent or device == BY_HAND:
+        return False
+    return turn.now >= _gone_since(turn, timer) + LOST_FOR
 
 
 def _is_over(condition: LimitCondition, row: Row, limit: float | None, timer: LimitTimer, was: RowTimer) -> bool:
     reading = timer.reading
     if reading is None or reading.value is None or reading.validity is not Validity.VALID:
         return False
+    if row.confirm_within and was.active is Truth.PERHAPS:
+        return not _past(condition, row, limit, reading.value)  # the next reading took the first back
     return _well_inside(condition, row, limit, reading.value) and was.inside >= condition.clear_after
 
 
@@ -271,14 +301,14 @@ def _wake(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...
             over = timer.upto + condition.clear_after - was.inside
             times += [over] if over <= timer.until else []
         if was.active < Truth.TRUE and was.readings and row.priority is Priority.HIGH:
-            times.append(timer.heard_at + LOST_FOR)
+            times.append(_gone_since(turn, timer) + LOST_FOR)
     return min((time for time in times if time > turn.now), default=None)
 
 
 def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer) -> Claim | None:
     """Claim the worst row that is true; of rows alike, the limit furthest out."""
     worst: tuple[Priority, Response, float] | None = None
-    lost = False
+    note = ""
     for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
         if not was.active or limit is None:
             continue
@@ -286,7 +316,8 @@ def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ..
         priority = row.priority if full else min(row.priority, Priority.MEDIUM)
         response = row.response if full else Response.TELL
         if worst is None or (priority, URGENCY[response]) >= (worst[0], URGENCY[worst[1]]):
-            worst, lost = (priority, response, limit), _lost(turn, row, timer, was)
+            worst = priority, response, limit
+            note = GONE if _lost(turn, row, timer, was) else REPEAT if row.confirm_within and not full else ""
     if worst is None:
         return None
     priority, response, limit = worst
@@ -299,7 +330,7 @@ def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ..
         kind=condition.kind,
         response=response,
         latching=condition.latching,
-        text=_text(condition, metric, value, limit, lost=lost),
+        text=_text(condition, metric, value, limit, note),
         value=value,
         limit=limit,
         unit=FACTS[metric].unit,
@@ -307,14 +338,17 @@ def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ..
     )
 
 
-def _text(condition: LimitCondition, metric: Metric, value: float | None, limit: float, *, lost: bool) -> str:
+GONE = f", and no usable signal for {seconds(LOST_FOR)} since"
+REPEAT = ": repeat the cuff now"
+
+
+def _text(condition: LimitCondition, metric: Metric, value: float | None, limit: float, note: str) -> str:
     unit = NAMED_UNITS.get(FACTS[metric].unit, FACTS[metric].unit)
     low = condition.side is Side.LOW
     inside = value is not None and (value > limit if low else value < limit)
     side = ("was " if inside else "") + ("below" if low else "above")
     shown = f"{value:g} {unit}" if value is not None else "not known"
-    gone = f", and no usable signal for {seconds(LOST_FOR)} since" if lost else ""
-    return f"{NAMES[metric]} {shown}, {side} the limit of {limit:g} {unit}{gone}. {condition.advice}"
+    return f"{NAMES[metric]} {shown}, {side} the limit of {limit:g} {unit}{note}. {condition.advice}"
 
 
 NAMED_UNITS = {"{beats}/min": "/min", "{breaths}/min": "/min", "mm[Hg]": "mmHg", "Cel": "°C"}

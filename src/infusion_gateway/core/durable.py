@@ -10,6 +10,7 @@ from infusion_gateway.model.observation import Delivery, PumpAlarm
 from infusion_gateway.model.session import Order, Phase, Supervision
 
 REMEMBERED_IDS = 128  # instructions whose repeats are known as such
+FLOOD = 11  # new alarms within ten minutes: more than 10 are a flood (clinical reference 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Raised:
     countdown_ends: Nanos | None = None
     held_until: Nanos | None = None
     acknowledged_at: Nanos | None = None
+    escalation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ class Durable:
 
     unreleased_since: delivering again after our stop, without anybody's leave. dead_man_s: as last read back;
     dead_man_ours: we armed it. instructions: ids of the latest ones. quarantined: why, "" while it is not.
+    raised_at: when the latest new alarms began, as many as make a flood.
     given: the doses of the last day's cases.
     """
 
@@ -146,4 +149,5 @@ class Durable:
     sampled_at: Nanos | None = None
     instructions: tuple[str, ...] = ()
     quarantined: str = ""
+    raised_at: tuple[Nanos, ...] = ()
     given: tuple[Given, ...] = ()

@@ -5,8 +5,19 @@ from dataclasses import replace
 from typing import assert_never
 
 from infusion_gateway.core import windows
-from infusion_gateway.core.durable import REMEMBERED_IDS, Account, ByHand, Case, Durable, Raised, Scored, StopWanted
+from infusion_gateway.core.durable import (
+    FLOOD,
+    REMEMBERED_IDS,
+    Account,
+    ByHand,
+    Case,
+    Durable,
+    Raised,
+    Scored,
+    StopWanted,
+)
 from infusion_gateway.model.events import (
+    AlarmEscalated,
     Assessed,
     AudioPaused,
     BaselineTaken,
@@ -33,6 +44,7 @@ from infusion_gateway.model.events import (
     RateChanged,
     ResumePermitted,
     Sampled,
+    SignalSuppressed,
     StopAsked,
     StopConfirmed,
     SupervisionChanged,
@@ -57,8 +69,10 @@ def evolve(durable: Durable, event: Event, at: Nanos) -> Durable:
     match event:
         case Sampled() | CounterRestarted() | InfusionStarted() | DeliveryChanged() | RateChanged() | PumpAlarmed():
             return _of_delivery(durable, event, at)
-        case ConditionRaised() | ConditionCleared() | ConditionAcknowledged() | HoldOffGranted() | AudioPaused():
+        case ConditionRaised() | ConditionCleared() | ConditionAcknowledged() | HoldOffGranted():
             return _of_alarms(durable, event, at)
+        case AudioPaused() | AlarmEscalated() | SignalSuppressed():
+            return _of_signals(durable, event, at)
         case StopAsked() | StopConfirmed() | ResumePermitted():
             return _of_stopping(durable, event, at)
         case CaseOrdered() | CaseConfirmed() | PhaseChanged() | EndApproaching() | Assessed() | BaselineTaken():
@@ -123,17 +137,16 @@ def _of_delivery(
 
 def _of_alarms(
     durable: Durable,
-    event: ConditionRaised | ConditionCleared | ConditionAcknowledged | HoldOffGranted | AudioPaused,
+    event: ConditionRaised | ConditionCleared | ConditionAcknowledged | HoldOffGranted,
     at: Nanos,
 ) -> Durable:
-    conditions, audio = dict(durable.conditions), durable.audio_paused_until
+    conditions, audio, raised_at = dict(durable.conditions), durable.audio_paused_until, durable.raised_at
     match event:
-        case AudioPaused(until=until):
-            audio = until
         case ConditionRaised():
             before = conditions.get(event.code)
             if before is None or not before.present or before.since != event.since:
                 audio = None  # a new alarm breaks through
+                raised_at = (*raised_at, at)[-FLOOD:]
             conditions[event.code] = _raised(before, event)
         case ConditionCleared(code=code, latched=latched):
             before = conditions.pop(code, None)
@@ -148,7 +161,22 @@ def _of_alarms(
                 conditions[code] = replace(conditions[code], held_until=until)
         case _:
             assert_never(event)
-    return replace(durable, at=at, conditions=conditions, audio_paused_until=audio)
+    return replace(durable, at=at, conditions=conditions, audio_paused_until=audio, raised_at=raised_at)
+
+
+def _of_signals(durable: Durable, event: AudioPaused | AlarmEscalated | SignalSuppressed, at: Nanos) -> Durable:
+    match event:
+        case AudioPaused(until=until):
+            return replace(durable, at=at, audio_paused_until=until)
+        case AlarmEscalated(code=code, level=level):
+            raised = durable.conditions.get(code)
+            if raised is None:
+                return replace(durable, at=at)
+            return replace(durable, at=at, conditions={**durable.conditions, code: replace(raised, escalation=level)})
+        case SignalSuppressed():
+            return replace(durable, at=at)
+        case _:
+            assert_never(event)
 
 
 def _raised(before: Raised | None, event: ConditionRaised) -> Raised:
@@ -170,6 +198,7 @@ def _raised(before: Raised | None, event: ConditionRaised) -> Raised:
         countdown_ends=event.countdown_ends,
         held_until=before.held_until if present and before else None,
         acknowledged_at=before.acknowledged_at if same and before else None,
+        escalation=before.escalation if same and before else 0,
     )
 
 
@@ -325,4 +354,5 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
         prime_until=None,
         audio_paused_until=None,
         sampled_at=None,
+        raised_at=(),
     )

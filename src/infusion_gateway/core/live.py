@@ -12,7 +12,7 @@ from operator import attrgetter
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.durable import Account
 from infusion_gateway.model.metric import Metric, Nanos
-from infusion_gateway.model.observation import Delivery, Fault, PumpAlarm, Reading, Sensor
+from infusion_gateway.model.observation import Delivery, Fault, PumpAlarm, Reading, Sensor, SensorState
 from infusion_gateway.model.status import LinkState
 
 Source = tuple[Metric, str]
@@ -24,7 +24,7 @@ class DeviceNow:
     """A device. seen_at: of its last observation, None since the start; link_since: link up, down or unknown since.
 
     why: of a lost link. fault: one that lasts until it is heard again, or for a while. off: sensors not on the
-    patient, and since when.
+    patient, and since when. cuff: as last reported.
     """
 
     link: LinkState = LinkState.UNKNOWN
@@ -35,6 +35,7 @@ class DeviceNow:
     fault_at: Nanos = 0
     identity: tuple[tuple[str, str], ...] = ()
     off: Mapping[Sensor, Nanos] = field(default_factory=dict)
+    cuff: SensorState | None = None
 
     def copied(self) -> "DeviceNow":
         """Give a copy to write to."""
@@ -124,13 +125,49 @@ class LimitTimer:
     calm: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Breath:
+    """What one device says of breathing, accounted up to `upto`: 0 nothing, 1 breathing, 2 no breath (breathing.Said).
+
+    valid, until: of what it says. ran, ran_any: how long no breath was seen, by valid values, and by any. inside: how
+    long breathing since. spo2: when it began. words: by what it says so.
+    """
+
+    said: int
+    valid: bool = False
+    until: Nanos = 0
+    upto: Nanos = 0
+    ran: Nanos = 0
+    ran_any: Nanos = 0
+    inside: Nanos = 0
+    spo2: float | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """SpO2 and pulse of `probe` aren't judged until then, while the cuff of `cuff` inflates on the same arm.
+
+    until: at the latest, or when it ended. spo2: the last valid one before. over: its end was taken up. seen: a valid
+    value came since.
+    """
+
+    probe: str
+    cuff: str
+    until: Nanos
+    spo2: float | None
+    over: bool = False
+    seen: bool = False
+
+
 @dataclass(slots=True)
 class Live:
     """A bed's volatile state. started_at: of the process; inherited: conditions from before it, unconfirmed so far.
 
-    disputed: metrics whose sources disagree. broker, listeners, journal_kept: None, not known. since: when a cause
-    began, by condition code. asked_at: when the pump was last asked to stop. watched_ml: its counter when that was
-    confirmed. deadline: when to step again though nothing comes.
+    disputed: metrics whose sources disagree. breaths: of devices that see, or saw, no breath; None: not looked yet.
+    broker, listeners, journal_kept: None, not known. since: when a cause began, by condition code. asked_at: when the
+    pump was last asked to stop. watched_ml: its counter when that was confirmed. deadline: when to step again though
+    nothing comes.
     """
 
     started_at: Nanos | None = None
@@ -143,6 +180,8 @@ class Live:
     since: dict[str, Nanos] = field(default_factory=dict)
     symptom_at: Nanos | None = None
     disputed: frozenset[Metric] = frozenset()
+    breaths: Mapping[str, Breath] | None = None
+    suppressed: Suppression | None = None
     broker: bool | None = None
     listeners: bool | None = None
     journal_kept: bool | None = None

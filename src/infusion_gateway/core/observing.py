@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
+from infusion_gateway.core import suppressing
 from infusion_gateway.core.live import DeviceNow, Newest, PumpNow
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.inputs import Faulted, LinkLost, LinkOpened, Observed
@@ -16,6 +17,7 @@ from infusion_gateway.model.observation import (
     Identified,
     Observation,
     Reading,
+    Sensor,
     SensorReported,
     SensorState,
     Validity,
@@ -51,6 +53,9 @@ def _take(turn: Turn, name: str, device: DeviceNow, item: Observation, *, is_pum
             _reading(turn, name, item, is_pump=is_pump)
         case Identified(identity=identity):
             device.identity = identity
+        case SensorReported(sensor=Sensor.CUFF, state=state):
+            suppressing.cuff(turn, name, device.cuff, state)
+            device.cuff = state
         case SensorReported(sensor=sensor, state=state):
             if (state is SensorState.OFF) != (sensor in device.off):
                 others = {other: since for other, since in device.off.items() if other is not sensor}

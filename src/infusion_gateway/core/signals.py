@@ -34,7 +34,8 @@ def _differs(turn: Turn, known: Raised, claim: Claim) -> bool:
     """Say whether a condition that is on record has risen or fallen, is due again, or now counts down a stop."""
     if (known.priority, known.response) != (claim.priority, claim.response) or _renews(turn, known, claim):
         return True
-    return known.countdown_ends is None and _counts_down(turn, claim)
+    told_anew = claim.renew_by > 0 and claim.limit != known.limit  # the same alarm, of another row: its words change
+    return told_anew or (known.countdown_ends is None and _counts_down(turn, claim))
 
 
 def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:

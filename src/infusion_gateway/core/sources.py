@@ -25,9 +25,19 @@ unsourced."""
 _USABLE_FOR = {metric: BASELINE_FOR if facts.intermittent else CURRENT_FOR for metric, facts in FACTS.items()}
 
 
-def usable_until(reading: Reading) -> Nanos:
-    """Say until when a reading counts, by the age that runs from its measurement."""
-    return reading.measured_at + _USABLE_FOR[reading.metric]
+SUPPRESSED = frozenset({Metric.SPO2, Metric.PULSE})
+"""What a probe measures on the arm of an inflating cuff."""
+
+
+def usable_until(reading: Reading, device: str = "") -> Nanos:
+    """Say until when a reading counts, by the age that runs from its measurement; one by hand is no continuous one."""
+    return reading.measured_at + (BASELINE_FOR if device == BY_HAND else _USABLE_FOR[reading.metric])
+
+
+def suppressed(live: Live, metric: Metric, device: str, now: Nanos) -> bool:
+    """Say whether a source isn't judged now: the cuff inflates on its arm."""
+    known = live.suppressed
+    return known is not None and now < known.until and device == known.probe and metric in SUPPRESSED
 
 
 def sources_of(setup: BedSetup) -> Sources:
@@ -56,17 +66,26 @@ def believed(live: Live, reading: Reading) -> Reading:
 def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos) -> tuple[Source, Reading] | None:
     """Choose the reading that counts: the first valid current one, else the first questionable one, else none."""
     second_best: tuple[Source, Reading] | None = None
+    by_hand: tuple[Source, Reading] | None = None
+    latest = 0  # a continuous value by hand counts until a device gives a later one
     for metric in metrics:
         for device, newest in preferred(sources, live, metric):
             reading = newest.reading
+            if device == BY_HAND and not FACTS[metric].intermittent:
+                if by_hand is None and usable_until(reading, device) > now:
+                    by_hand = (metric, device), reading
+                continue
+            latest = max(latest, newest.valid_at or 0)
             if reading.value is None or usable_until(reading) <= now:
+                continue
+            if live.suppressed is not None and suppressed(live, metric, device, now):
                 continue
             reading = believed(live, reading)
             if reading.validity is Validity.VALID:
                 return (metric, device), reading
             if reading.validity is Validity.QUESTIONABLE and second_best is None:
                 second_best = (metric, device), reading
-    return second_best
+    return by_hand if by_hand is not None and by_hand[1].measured_at > latest else second_best
 
 
 def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:
@@ -76,8 +95,11 @@ def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:
         return False
     values = [
         newest.reading.value
-        for _, newest in preferred(sources, live, metric)
-        if newest.reading.validity is Validity.VALID and usable_until(newest.reading) > now
+        for device, newest in preferred(sources, live, metric)
+        if newest.reading.validity is Validity.VALID
+        and device != BY_HAND
+        and usable_until(newest.reading) > now
+        and not suppressed(live, metric, device, now)
     ]
     known = [value for value in values if value is not None]
     return len(known) > 1 and max(known) - min(known) > apart
@@ -86,4 +108,15 @@ def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:
 def current(sources: Sources, live: Live, metric: Metric, now: Nanos) -> Reading | None:
     """Give the valid, current reading of a metric, None without one."""
     found = choose(sources, live, (metric,), now)
+    if found is not None and metric is Metric.SPO2 and found[0][1] == BY_HAND:
+        return None  # SpO2 is watched all the time; a number by hand is no watch
     return found[1] if found is not None and found[1].validity is Validity.VALID else None
+
+
+def steady_spo2(sources: Sources, live: Live, now: Nanos) -> float | None:
+    """Give the valid, current SpO2; while a cuff takes its signal away the one before; None without either."""
+    reading = current(sources, live, Metric.SPO2, now)
+    if reading is not None:
+        return reading.value
+    known = live.suppressed
+    return known.spo2 if known is not None and now < known.until else None

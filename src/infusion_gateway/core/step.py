@@ -5,6 +5,7 @@ from typing import assert_never
 
 from infusion_gateway.core import (
     assessing,
+    breathing,
     conditions,
     deadman,
     dose,
@@ -15,6 +16,7 @@ from infusion_gateway.core import (
     session,
     signals,
     stopping,
+    suppressing,
 )
 from infusion_gateway.core import technical as equipment
 from infusion_gateway.core.state import State
@@ -80,8 +82,10 @@ def _decide(turn: Turn) -> None:
     turn.deadline = None
     turn.claims.clear()
     session.progress(turn)
+    suppressing.keep(turn)
     equipment.dispute(turn)
     conditions.claim_limits(turn)
+    breathing.claim_breathing(turn)
     assessing.claim_assessments(turn)
     pumping.claim_pumping(turn)
     equipment.claim_technical(turn)

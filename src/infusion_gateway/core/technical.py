@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.live import DeviceNow
-from infusion_gateway.core.sources import CURRENT_FOR, DISAGREE, choose, disagree, preferred
+from infusion_gateway.core.sources import BY_HAND, CURRENT_FOR, DISAGREE, SUPPRESSED, choose, disagree, preferred
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import AlarmKind, Priority
 from infusion_gateway.model.events import SupervisionChanged
@@ -155,10 +155,20 @@ def _causes(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
         text = f"{name} {words}. Look at it; watch the patient"
         return (_Cause("monitor-frozen" if frozen else "monitor-silent", text, since, None),)
     return tuple(
-        _Cause(SENSES[sensor][0], f"{SENSES[sensor][1]} ({name})", at, SENSES[sensor][2])
+        _Cause(SENSES[sensor][0], _sensor_text(sensor, name), _off_since(turn, name, sensor, at), SENSES[sensor][2])
         for sensor, at in device.off.items()
         if sensor in SENSES
     )
+
+
+def _sensor_text(sensor: Sensor, name: str) -> str:
+    return f"{SENSES[sensor][1]} ({name}). Put it back on; watch the patient"
+
+
+def _off_since(turn: Turn, name: str, sensor: Sensor, at: Nanos) -> Nanos:
+    """Say since when a sensor counts as off: a probe on the arm of an inflating cuff isn't."""
+    known = turn.live.suppressed
+    return max(at, known.until) if known is not None and sensor is Sensor.PROBE and name == known.probe else at
 
 
 def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
@@ -167,7 +177,7 @@ def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
     seen = {
         metric
         for (metric, device), newest in turn.live.values.items()
-        if newest.valid_at is not None and (pump is None or device != pump.device)
+        if newest.valid_at is not None and device != BY_HAND and (pump is None or device != pump.device)
     }
     return [metric for metric in Metric if metric in seen | set(required) and not FACTS[metric].intermittent]
 
@@ -175,10 +185,15 @@ def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
 def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]) -> None:
     """Claim that a metric has no usable value, unless a cause of a device that gave it says so already."""
     found = choose(turn.sources, turn.live, (metric,), turn.now)
+    if found is not None and found[0][1] == BY_HAND:
+        found = None  # a number by hand is no watch
     if found is not None and not turn.has_come(found[1].measured_at + steps[0].after):
         return
-    sources = preferred(turn.sources, turn.live, metric)
+    sources = [pair for pair in preferred(turn.sources, turn.live, metric) if pair[0] != BY_HAND]
     since = max((pair[1].valid_at or 0 for pair in sources), default=0)
+    known = turn.live.suppressed
+    if known is not None and metric in SUPPRESSED and any(name == known.probe for name, _ in sources):
+        since = max(since, known.until)
     since = max(since, turn.live.started_at or 0, 0 if found is None else found[1].measured_at)
     names = [name for name, _ in sources if name in explained] or list(explained)
     for name in names:

@@ -1,7 +1,7 @@
 """Views: what people see, derived from state at one moment."""
 
 from infusion_gateway.core.dose import hard_dose_mg
-from infusion_gateway.core.sources import SHOWN_FOR, preferred, usable_until
+from infusion_gateway.core.sources import BY_HAND, SHOWN_FOR, preferred, suppressed, usable_until
 from infusion_gateway.core.state import State
 from infusion_gateway.model.alarm import AlarmStatus, Signal
 from infusion_gateway.model.metric import FACTS, Metric, Nanos
@@ -84,20 +84,24 @@ def vitals(state: State, now: Nanos) -> tuple[VitalStatus, ...]:
         sources = preferred(state.sources, state.live, metric)
         if not sources:
             continue
-        device, newest = next((pair for pair in sources if _of_use(pair[1].reading, now)), sources[0])
+        shown = next((pair for pair in sources if _of_use(pair[0], pair[1].reading, now)), sources[0])
+        if shown[0] == BY_HAND and not FACTS[metric].intermittent:  # a device's later one, however old, comes first
+            shown = max(sources, key=lambda pair: pair[1].valid_at or 0)
+        device, newest = shown
         reading, facts = newest.reading, FACTS[metric]
         age = max(0, now - reading.measured_at)
         validity = reading.validity
-        if age >= SHOWN_FOR and not facts.intermittent:
+        if age >= SHOWN_FOR and not facts.intermittent and device != BY_HAND:
             validity = Validity.INVALID
-        elif usable_until(reading) <= now and validity is Validity.VALID:
+        elif usable_until(reading, device) <= now and validity is Validity.VALID:
             validity = Validity.QUESTIONABLE
-        found.append(VitalStatus(metric, reading.value, facts.unit, validity, age, device, reading.at_least))
+        note = "not judged: the cuff inflates on the same arm" if suppressed(state.live, metric, device, now) else ""
+        found.append(VitalStatus(metric, reading.value, facts.unit, validity, age, device, reading.at_least, note))
     return tuple(found)
 
 
-def _of_use(reading: Reading, now: Nanos) -> bool:
-    return reading.validity is Validity.VALID and usable_until(reading) > now
+def _of_use(device: str, reading: Reading, now: Nanos) -> bool:
+    return reading.validity is Validity.VALID and usable_until(reading, device) > now
 
 
 def devices(state: State, now: Nanos) -> tuple[DeviceStatus, ...]:

@@ -44,8 +44,8 @@ class AlarmStatus:
     since: when the condition was raised. value, limit: in `unit`, None where the condition has none. countdown_ends:
     when a stop that can still be held off will be asked;
     held_until: until when a named person held it off. text says what, the value, the limit and what to do.
-    escalation: how often it was told further because nobody acknowledged it. cause: what it has in common with others. collapsed: in a
-    flood another of the same cause stands for it; others: for so many this one stands.
+    escalation: how often it was told further because nobody acknowledged it. cause: what it has in common with
+    others. collapsed: in a flood another of the same cause stands for it; others: for so many this one stands.
     """
 
     code: str

@@ -216,6 +216,25 @@ class AudioPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmEscalated:
+    """Nobody acknowledged a high alarm: it is told again, and further. level: 1, 2, ..."""
+
+    code: str
+    level: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSuppressed:
+    """A device's values of these metrics aren't judged: its cuff is inflating on the same arm. until: at the latest."""
+
+    device: str
+    metrics: tuple[Metric, ...]
+    until: Nanos
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Assessed:
     """What a person entered."""
 
@@ -343,6 +362,8 @@ Event: TypeAlias = (
     | ConditionCleared
     | ConditionAcknowledged
     | AudioPaused
+    | AlarmEscalated
+    | SignalSuppressed
     | Assessed
     | BaselineTaken
     | DeadManSet

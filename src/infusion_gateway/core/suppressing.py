@@ -1,0 +1,50 @@
+"""Suppressing: a cuff that inflates on the SpO2 arm takes the probe's signal away. For a minute at most, visibly."""
+
+from dataclasses import replace
+
+from infusion_gateway.core.live import Suppression
+from infusion_gateway.core.sources import BY_HAND, SUPPRESSED, steady_spo2
+from infusion_gateway.core.turn import Turn
+from infusion_gateway.model.events import SignalSuppressed
+from infusion_gateway.model.metric import SECOND, Metric, Nanos
+from infusion_gateway.model.observation import SensorState
+
+LONGEST: Nanos = 60 * SECOND
+"""Rules, "Values": at most 60 s, never twice running."""
+
+
+def cuff(turn: Turn, device: str, before: SensorState | None, state: SensorState) -> None:
+    """Take up what a device says of its cuff."""
+    known = turn.live.suppressed
+    if state is SensorState.MEASURING:
+        if before is not SensorState.MEASURING and turn.setup.cuff_on_spo2_arm and (known is None or known.seen):
+            _begin(turn, device)
+    elif known is not None and known.cuff == device and turn.now < known.until:
+        turn.live.suppressed = replace(known, until=turn.now)
+
+
+def _begin(turn: Turn, device: str) -> None:
+    probe = next(
+        (name for name in turn.sources[Metric.SPO2] if name != BY_HAND and (Metric.SPO2, name) in turn.live.values),
+        None,
+    )
+    if probe is None:
+        return
+    until = turn.now + LONGEST
+    turn.live.suppressed = Suppression(probe, device, until, steady_spo2(turn.sources, turn.live, turn.now))
+    turn.touched.update(SUPPRESSED)
+    reason = "the cuff inflates on the arm of the SpO2 probe: its SpO2 and pulse aren't judged until it is done"
+    turn.emit(SignalSuppressed(probe, tuple(sorted(SUPPRESSED)), until, reason))
+
+
+def keep(turn: Turn) -> None:
+    """Have everything looked at again when it ends; note the first value after it, which allows another."""
+    known = turn.live.suppressed
+    if known is None or known.seen or not turn.has_come(known.until):
+        return
+    if not known.over:
+        known = replace(known, over=True)
+        turn.touched.update(SUPPRESSED)
+    newest = turn.live.values.get((Metric.SPO2, known.probe))
+    seen = newest is not None and newest.valid_at is not None and newest.valid_at >= known.until
+    turn.live.suppressed = replace(known, seen=seen)
