@@ -98,6 +98,12 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "metavar": 'NAME="VALUE UNIT"',
         "help": 'Measured by hand, as nibp-sys="120 mmHg".',
     },
+    "limit": {
+        "type": click.FLOAT,
+        "metavar": "NUMBER",
+        "required": True,
+        "help": "The new limit, in the unit that the alarm shows it in.",
+    },
     "since": {"type": click.IntRange(0), "metavar": "NUMBER", "help": "Which occurrence: the alarm's `instance`."},
 }
 """Fields that are neither text nor a quantity."""
@@ -107,6 +113,9 @@ HELP = {
     "reason": "Why, in words that a clinician reads.",
     "subject": "The patient's opaque code, the same in every session; never a name.",
     "protocol": "The session protocol's name.",
+    "what": "What was wrong: concentration-was-wrong.",
+    "to": "The bed that the case moves to.",
+    "gate": "The gate's name, as a refusal to arm gives it.",
     "code": "The alarm condition's, as spo2-low.",
 }
 
@@ -199,6 +208,7 @@ def _caller(name: str, cls: type[Instruction]) -> Callable[..., None]:
     def call(**given: Any) -> None:
         case = given.pop("case")
         values = {f.name: given.pop(f.name) for f in dataclasses.fields(cls) if f.name != "case"}
+        values = {name: value for name, value in values.items() if value is not None}  # the class has its defaults
         if "case" in get_type_hints(cls):
             values["case"] = case
         _send(name, cls(**values), case, given)

@@ -23,6 +23,7 @@ from infusion_gateway.wire.happenings import (
     LENGTHS,
     LONGEST,
     POINTS,
+    WITHIN,
     EventMessage,
     Telemetry,
     event_data,
@@ -73,6 +74,7 @@ def message(made: Record, **changes: Any) -> EventMessage:
     return EventMessage.of(made, "igw/v1/a/g/bed-1", **{"now": NOW, "utc_ns": UTC, "boot_id": "boot-1", **changes})
 
 
+@pytest.mark.requirement("S29")
 @pytest.mark.parametrize("cls", get_args(Event), ids=lambda c: c.__name__)
 def test_every_event_fits_the_schema(cls: type[Event]) -> None:
     """Pins that every event of the union, whatever its fields hold, is a CloudEvent that fits the schema and 16 KiB."""
@@ -90,6 +92,7 @@ def test_every_event_fits_the_schema(cls: type[Event]) -> None:
     fits()
 
 
+@pytest.mark.requirement("S29")
 @FEW
 @given(st.lists(anything(AlarmStatus, FLOATS), max_size=ALARMS + 5))
 def test_alarms_fit_the_schema(alarms: list[AlarmStatus]) -> None:
@@ -137,6 +140,7 @@ def test_telemetry_fits_the_schema(observations: list[Observation]) -> None:
     assert len(body["observations"]) == len(observations)
 
 
+@pytest.mark.requirement("S45")
 @FEW
 @given(anything(BedSetup, protocols=st.just(())))
 def test_a_descriptor_fits_the_schema(setup: BedSetup) -> None:
@@ -159,6 +163,7 @@ def test_availability_and_heartbeat_fit_the_schema() -> None:
     assert valid(beat)["alarm_revisions"] == {"bed-1": 2}
 
 
+@pytest.mark.requirement("S50")
 def test_a_value_says_all_that_a_value_must() -> None:
     """Pins the form of a value that other systems rely on."""
     vital = VitalStatus(Metric.SPO2, 97.0, Unit.PERCENT, Validity.VALID, 1_250_000_000, "oximeter", at_least=False)
@@ -194,7 +199,7 @@ def test_every_whole_number_of_an_event_is_known_for_what_it_is() -> None:
     def whole(cls: type) -> set[str]:
         found: set[str] = set()
         for name, hint in get_type_hints(cls).items():
-            kinds = {hint, *get_args(hint)}
+            kinds = {hint, *get_args(hint)} if name != WITHIN.get(cls) else set()
             found |= {name} if int in kinds else set()
             found |= {part for kind in kinds if is_dataclass(kind) for part in whole(kind)}
         return found
@@ -252,6 +257,7 @@ def test_a_session_says_what_it_is_and_shows_no_order_that_is_not_there() -> Non
     assert (body["phase"], body["order"], body["t0"], body["generation_mode"]) == ("idle", None, None, "real")
 
 
+@pytest.mark.requirement("S25")
 def test_device_says_a_pumps_delivery() -> None:
     """Pins that a pump's delivery and own time-out are shown, and an age is never negative."""
     status = DeviceStatus("pump", LinkState.UP, -5, Delivery.KVO, (("model", "NE\n1000"),), (), 20.0, "")
@@ -260,6 +266,7 @@ def test_device_says_a_pumps_delivery() -> None:
     assert body["identity"] == {"model": "NE 1000"}
 
 
+@pytest.mark.requirement("S27")
 @pytest.mark.parametrize(
     ("utc_ns", "written"),
     [

@@ -16,15 +16,26 @@ def hard_dose_mg(protocol: SessionProtocol, order: Order) -> float:
     return min(protocol.dose.hard_mg, protocol.dose.hard_mg_per_kg * order.weight_kg)
 
 
-def ordered_ml(order: Order) -> float:
-    """Give the volume that is meant to be delivered, mL: a syringe may hold more than the dose needs."""
-    return min(order.volume_ml, order.dose_mg / order.concentration_mg_ml)
+def soft_dose_mg(protocol: SessionProtocol, order: Order) -> float:
+    """Give the dose in mg above which a reason is needed."""
+    return min(protocol.dose.soft_mg, protocol.dose.soft_mg_per_kg * order.weight_kg)
+
+
+def given_mg(turn: Turn) -> float:
+    """Give the dose since T0, mg, by the concentration of each syringe."""
+    case = turn.durable.case
+    return 0.0 if case is None else case.dose_mg(turn.live.account.delivered_ml)
 
 
 def left_ml(turn: Turn) -> float:
-    """Give what is still to be delivered, mL; negative once more was delivered."""
+    """Give what is still to be delivered, mL; negative once more was. A syringe may hold more than the dose needs."""
     case = turn.durable.case
-    return 0.0 if case is None else ordered_ml(case.order) - turn.live.account.delivered_ml
+    if case is None:
+        return 0.0
+    order, delivered_ml = case.order, turn.live.account.delivered_ml
+    left = (order.dose_mg - case.dose_mg(delivered_ml)) / order.concentration_mg_ml
+    first = not case.syringe_from_ml  # a later syringe that runs empty leaves a dose that isn't given
+    return min(left, order.volume_ml - delivered_ml) if first else left
 
 
 def short_enough(turn: Turn) -> bool:
@@ -33,7 +44,8 @@ def short_enough(turn: Turn) -> bool:
     if case is None or protocol is None:
         return False
     left = left_ml(turn)
-    return left < protocol.end_short_ml and left < protocol.end_short_part * ordered_ml(case.order)
+    whole = left + turn.live.account.delivered_ml
+    return left < protocol.end_short_ml and left < protocol.end_short_part * whole
 
 
 def begin(turn: Turn) -> None:

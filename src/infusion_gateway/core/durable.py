@@ -4,50 +4,43 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
-from infusion_gateway.model.instructions import Score
-from infusion_gateway.model.metric import Metric, Nanos
+from infusion_gateway.model.case import (
+    Account,
+    ByHand,
+    Carried,
+    Case,
+    CaseLimit,
+    Given,
+    Known,
+    OurStop,
+    Pressure,
+    Proposed,
+    Scored,
+    StopWanted,
+)
+from infusion_gateway.model.metric import Nanos
 from infusion_gateway.model.observation import Delivery, PumpAlarm
-from infusion_gateway.model.session import Order, Phase, Supervision
+from infusion_gateway.model.session import Phase, Supervision
+
+__all__ = [
+    "Account",
+    "ByHand",
+    "Carried",
+    "Case",
+    "CaseLimit",
+    "Durable",
+    "Given",
+    "Known",
+    "OurStop",
+    "Pressure",
+    "Proposed",
+    "Raised",
+    "Scored",
+    "StopWanted",
+]
 
 REMEMBERED_IDS = 128  # instructions whose repeats are known as such
 FLOOD = 11  # new alarms within ten minutes: more than 10 are a flood (clinical reference 4)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Volume since T0 in mL. counter_ml: the pump's own count up to which it is booked, in this epoch.
-
-    expected_ml: the ordered rate over the time of observed delivery, up to seen_at; delivering: at seen_at.
-    """
-
-    delivered_ml: float = 0.0
-    expected_ml: float = 0.0
-    counter_ml: float | None = None
-    epoch: int = 0
-    seen_at: Nanos | None = None
-    delivering: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StopWanted:
-    """Our stop, from being asked until the case closes or a restart is permitted.
-
-    then: the phase it leads to. confirmed_at: first observed still; provisional: not yet for as long as one volume
-    step takes at rate_ml_h. doubted: the volume rose after a confirmation, so that only a lasting stillness counts.
-    released: a named person permitted a restart by hand.
-    """
-
-    device: str
-    then: Phase
-    codes: tuple[str, ...]
-    by: str
-    reason: str
-    asked_at: Nanos
-    rate_ml_h: float
-    confirmed_at: Nanos | None = None
-    provisional: bool = True
-    doubted: bool = False
-    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,60 +66,15 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
-class ByHand:
-    """A vital sign that a person entered."""
-
-    metric: Metric
-    value: float
-    measured_at: Nanos
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The latest score of its kind that a person entered."""
-
-    score: Score
-    value: float
-    measured_at: Nanos
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One session of one patient. warned: lengths of time before the end that were announced already."""
-
-    id: str
-    subject: str
-    order: Order
-    ordered_by: str
-    ordered_at: Nanos
-    confirmed_by: str = ""
-    t0: Nanos | None = None
-    ends_at: Nanos | None = None
-    warned: tuple[Nanos, ...] = ()
-    baseline: tuple[tuple[Metric, float], ...] = ()
-    by_hand: tuple[ByHand, ...] = ()
-    dead_man_off_by: str = ""
-    scores: tuple[Scored, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a case gave in all, mg, and until when."""
-
-    case: str
-    subject: str
-    mg: float
-    until: Nanos
-
-
-@dataclass(frozen=True, slots=True)
 class Durable:
     """A bed's durable state. at: of the last event; stop: under way, or confirmed and still watched.
 
     unreleased_since: delivering again after our stop, without anybody's leave. dead_man_s: as last read back;
     dead_man_ours: we armed it. instructions: ids of the latest ones. quarantined: why, "" while it is not.
     raised_at: when the latest new alarms began, as many as make a flood.
-    given: the doses of the last day's cases.
+    given: the doses of the last day's cases. known: subjects of earlier sessions here. left_at: when the last case
+    left the bed; left_subject: whose it was. person_at: when a person last did something here. moving_to: the bed that
+    the case is on its way to, "" while it stays. alarm_heard_at: when somebody last heard the test alarm.
     """
 
     at: Nanos = 0
@@ -151,3 +99,14 @@ class Durable:
     quarantined: str = ""
     raised_at: tuple[Nanos, ...] = ()
     given: tuple[Given, ...] = ()
+    known: tuple[Known, ...] = ()
+    left_at: Nanos = 0
+    left_subject: str = ""
+    person_at: Nanos | None = None
+    away_until: Nanos | None = None
+    away_since: Nanos | None = None
+    test_alarm_until: Nanos | None = None
+    test_alarm_by: str = ""
+    alarm_heard_at: Nanos | None = None
+    moving_to: str = ""
+    moving_since: Nanos = 0

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from infusion_gateway.core import windows
+from infusion_gateway.core import changes, windows
 from infusion_gateway.core.durable import (
     FLOOD,
     REMEMBERED_IDS,
@@ -92,8 +92,8 @@ def evolve(durable: Durable, event: Event, at: Nanos) -> Durable:
             return replace(durable, at=at, supervision=supervision)
         case BedQuarantined(reason=reason):
             return replace(durable, at=at, quarantined=reason)
-        case _:
-            assert_never(event)
+        case _:  # what is left are changes: the type checker holds that nothing else is
+            return changes.of_change(durable, event, at)
 
 
 def _of_delivery(
@@ -111,7 +111,8 @@ def _of_delivery(
                 seen_at=at - event.pump_age,
                 delivering=event.delivery.delivering,
             )
-            return replace(durable, at=at, account=account, sampled_at=at)
+            case = changes.with_pressure(durable.case, event, at)
+            return replace(durable, at=at, case=case, account=account, sampled_at=at)
         case CounterRestarted():
             account = replace(
                 durable.account,
@@ -156,6 +157,8 @@ def _of_alarms(
             before = conditions.pop(code, None)
             if before is not None and before.present:
                 conditions[code] = replace(before, acknowledged_by=by, acknowledged_at=at)
+            if code == changes.TEST_ALARM:
+                durable = replace(durable, test_alarm_until=None, alarm_heard_at=at)
         case HoldOffGranted(code=code, until=until):
             if code in conditions:
                 conditions[code] = replace(conditions[code], held_until=until)
@@ -216,7 +219,8 @@ def _of_stopping(durable: Durable, event: StopAsked | StopConfirmed | ResumePerm
                 rate_ml_h=event.rate_ml_h,
                 doubted=event.doubted,
             )
-            return replace(durable, at=at, stop=stop, unreleased_since=None)
+            case = changes.with_our_stop(durable.case, event, at)
+            return replace(durable, at=at, case=case, stop=stop, unreleased_since=None)
         case StopConfirmed(provisional=provisional):
             if stop is not None and not provisional and durable.phase in CASELESS:
                 return replace(durable, at=at, stop=None)
@@ -224,10 +228,9 @@ def _of_stopping(durable: Durable, event: StopAsked | StopConfirmed | ResumePerm
             return replace(durable, at=at, stop=confirmed)
         case ResumePermitted():
             account = replace(durable.account, expected_ml=durable.account.delivered_ml)
-            if durable.phase is Phase.INFUSING:
-                return replace(durable, at=at, stop=None, unreleased_since=None, account=account)
-            released = stop and replace(stop, released=True)
-            return replace(durable, at=at, stop=released, unreleased_since=None, account=account)
+            released = None if durable.phase is Phase.INFUSING else stop and replace(stop, released=True)
+            case = durable.case and replace(durable.case, proposed=None)
+            return replace(durable, at=at, case=case, stop=released, unreleased_since=None, account=account)
         case _:
             assert_never(event)
 
@@ -240,7 +243,8 @@ def _of_case(
     case = durable.case
     match event:
         case CaseOrdered():
-            new = Case(event.case, event.subject, event.order, ordered_by=event.by, ordered_at=at)
+            since = changes.values_from(durable, event, at)
+            new = Case(event.case, event.subject, event.order, event.by, ordered_at=at, values_from=since)
             fresh = Account(epoch=durable.account.epoch)
             given = windows.remembered(durable, at)
             return replace(durable, at=at, given=given, case=new, account=fresh, stop=None, unreleased_since=None)
@@ -251,6 +255,7 @@ def _of_case(
         case EndApproaching(remaining=remaining):
             return replace(durable, at=at, case=case and replace(case, warned=(*case.warned, remaining)))
         case Assessed():
+            case = changes.with_pressure(case, event, at)
             return replace(durable, at=at, case=case and _assessed(case, event))
         case BaselineTaken(values=values):
             return replace(durable, at=at, case=case and replace(case, baseline=values))
@@ -285,16 +290,19 @@ def _phase_changed(durable: Durable, event: PhaseChanged, at: Nanos) -> Durable:
         unreleased = at if stop is not None else None
     if event.phase is Phase.CLOSED:
         stop = None
+    if event.phase in changes.GONE:
+        durable = changes.left(durable, at)
     return replace(
         durable,
         at=at,
         given=durable.given if event.phase in UNDER_WAY else windows.remembered(durable, at),
         phase=event.phase,
         phase_since=at,
-        case=case,
+        case=case and replace(case, proposed=None),
         stop=stop,
         conditions=conditions,
         unreleased_since=unreleased,
+        away_until=None if event.phase is Phase.INFUSING else durable.away_until,
         prime_until=None if event.phase in (Phase.CLOSED, Phase.ABORTED) else durable.prime_until,
     )
 
@@ -306,7 +314,8 @@ def _of_instructions(durable: Durable, event: InstructionAccepted | InstructionR
     case = durable.case
     if isinstance(event, InstructionAccepted) and event.instruction == "disarm" and case is not None:
         case = replace(case, dead_man_off_by=event.by)
-    return replace(durable, at=at, instructions=known, case=case)
+    person_at = at if isinstance(event, InstructionAccepted) else durable.person_at
+    return replace(durable, at=at, instructions=known, case=case, person_at=person_at)
 
 
 def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
@@ -320,7 +329,7 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
         return None if time is None else time + by
 
     case = durable.case and replace(
-        durable.case,
+        changes.moved_case(durable.case, by),
         ordered_at=durable.case.ordered_at + by,
         t0=moved(durable.case.t0),
         ends_at=moved(durable.case.ends_at),
@@ -351,6 +360,11 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
         unreleased_since=moved(durable.unreleased_since),
         conditions=conditions,
         given=windows.moved(durable.given, by),
+        left_at=durable.left_at + by,
+        person_at=moved(durable.person_at),
+        away_until=None,
+        test_alarm_until=None,
+        alarm_heard_at=None,
         prime_until=None,
         audio_paused_until=None,
         sampled_at=None,

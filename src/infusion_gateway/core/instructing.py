@@ -1,16 +1,13 @@
 """Instructing: what a person asks for, taken or refused, each with a reason in words."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import isfinite
 from typing import assert_never
 
-from infusion_gateway.core import dose, ordering, stopping, windows
+from infusion_gateway.core import amending, closing, dose, gates, moving, ordering, permitting, stopping, windows
 from infusion_gateway.core.live import Newest
-from infusion_gateway.core.session import take_baseline
-from infusion_gateway.core.sources import BY_HAND, current
+from infusion_gateway.core.sources import BY_HAND
 from infusion_gateway.core.turn import Turn
-from infusion_gateway.model.alarm import Response
 from infusion_gateway.model.commands import SetDeadMan
 from infusion_gateway.model.events import (
     Assessed,
@@ -23,27 +20,35 @@ from infusion_gateway.model.events import (
     InstructionRefused,
     PhaseChanged,
     PrimeAnnounced,
-    ResumePermitted,
 )
 from infusion_gateway.model.inputs import Instructed
 from infusion_gateway.model.instructions import (
     NAMES,
     Abort,
     Acknowledge,
+    Amend,
     Assess,
+    Away,
     Close,
     Confirm,
+    Correct,
     Disarm,
     End,
+    Extend,
     Hold,
     HoldOff,
     Instruction,
+    Limits,
+    Move,
+    Override,
     PauseAudio,
     PermitResume,
     PlaceOrder,
     Prime,
     Score,
     Stop,
+    Syringe,
+    TestAlarm,
 )
 from infusion_gateway.model.metric import FACTS, MINUTE, Metric, Nanos
 from infusion_gateway.model.observation import Reading, Validity
@@ -55,9 +60,11 @@ LONGEST_PRIME: Nanos = 10 * MINUTE
 LONGEST_AUDIO_PAUSE: Nanos = 2 * MINUTE
 OLDEST_ASSESSMENT: Nanos = 60 * MINUTE
 MOST_ENTRIES = 20
-RANGES = {Score.MOAA_S: (0, 5), Score.CADSS_6: (0, 24)}
+RANGES = {Score.MOAA_S: (0, 5), Score.CADSS_6: (0, 24), Score.ORIENTED: (0, 1), Score.ESCORT: (0, 1)}
 WITHOUT_RECORD = "not-recorded: the record can't be written"
-NEEDS_RECORD = (PlaceOrder, Confirm, PermitResume)
+NEEDS_RECORD = (PlaceOrder, Confirm, PermitResume, Amend, Extend, Move, Limits, Override)
+"""What permits more than before, or must not be lost: refused while it can't be written down."""
+WHILE_MOVING = (Stop, Acknowledge, PauseAudio)
 ORDERABLE = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED, Phase.ABORTED})
 GIVEN_UP_FROM = frozenset({Phase.ORDERED, Phase.ARMED, Phase.INFUSING, Phase.PAUSED, Phase.COMPLETED, Phase.STOPPED})
 SYMPTOMS = (Score.NAUSEA, Score.DIZZINESS, Score.DISTRESS, Score.PAIN)
@@ -93,6 +100,8 @@ def _out_of_hand(turn: Turn, asked: Instructed, ident: str) -> str:
         return "nobody is named as asking"
     if asked.case and not isinstance(asked.instruction, PlaceOrder) and (case is None or case.id != asked.case):
         return "this bed has another case"
+    if turn.durable.moving_to and not isinstance(asked.instruction, WHILE_MOVING):
+        return f"the case is on its way to {turn.durable.moving_to}: ask there once it has come"
     if turn.live.journal_kept is False and isinstance(asked.instruction, NEEDS_RECORD):
         return WITHOUT_RECORD
     return ""
@@ -101,12 +110,14 @@ def _out_of_hand(turn: Turn, asked: Instructed, ident: str) -> str:
 def _carry_out(turn: Turn, asked: Instruction, by: str, accept: _Done) -> str:
     """Carry an instruction out, or say why not."""
     match asked:
-        case PlaceOrder() | Confirm() | Prime() | Close():
+        case PlaceOrder() | Confirm() | Prime() | Close() | Move():
             return _about_the_case(turn, asked, by, accept)
+        case Correct() | Amend() | Extend() | Syringe():
+            return _changes(turn, asked, by, accept)
+        case PermitResume() | Override() | Limits() | Away() | TestAlarm():
+            return _permits(turn, asked, by, accept)
         case Hold() | Stop() | End() | Abort():
             return _stops(turn, asked, by, accept)
-        case PermitResume():
-            return _permit(turn, asked, by, accept)
         case HoldOff():
             return _hold_off(turn, asked, by, accept)
         case Acknowledge():
@@ -125,7 +136,37 @@ def _carry_out(turn: Turn, asked: Instruction, by: str, accept: _Done) -> str:
             assert_never(asked)
 
 
-def _about_the_case(turn: Turn, asked: PlaceOrder | Confirm | Prime | Close, by: str, accept: _Done) -> str:
+def _changes(turn: Turn, asked: Correct | Amend | Extend | Syringe, by: str, accept: _Done) -> str:
+    match asked:
+        case Correct():
+            return amending.correct(turn, asked, by, accept)
+        case Amend():
+            return amending.amend(turn, asked, by, accept)
+        case Extend():
+            return amending.extend(turn, asked, by, accept)
+        case Syringe():
+            return amending.change_syringe(turn, asked, by, accept)
+        case _:
+            assert_never(asked)
+
+
+def _permits(turn: Turn, asked: PermitResume | Override | Limits | Away | TestAlarm, by: str, accept: _Done) -> str:
+    match asked:
+        case PermitResume():
+            return permitting.permit(turn, asked, by, accept)
+        case Override():
+            return permitting.override(turn, asked, by, accept)
+        case Limits():
+            return permitting.set_limit(turn, asked, by, accept)
+        case Away():
+            return permitting.away(turn, asked, by, accept)
+        case TestAlarm():
+            return permitting.test_alarm(turn, asked, by, accept)
+        case _:
+            assert_never(asked)
+
+
+def _about_the_case(turn: Turn, asked: PlaceOrder | Confirm | Prime | Close | Move, by: str, accept: _Done) -> str:
     match asked:
         case PlaceOrder():
             return _order(turn, asked, by, accept)
@@ -141,7 +182,9 @@ def _about_the_case(turn: Turn, asked: PlaceOrder | Confirm | Prime | Close, by:
             turn.emit(PrimeAnnounced(turn.now + min(length, LONGEST_PRIME), by, reason))
             return ""
         case Close():
-            return _close(turn, asked, accept)
+            return closing.close(turn, asked, accept)
+        case Move():
+            return moving.move(turn, asked, by, accept)
         case _:
             assert_never(asked)
 
@@ -158,11 +201,18 @@ def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:
     before = turn.phase
     protocol = next(p for p in turn.setup.protocols if p.name == asked.protocol)
     skipped = windows.unknown(protocol, asked.subject)
-    accept(f"ordered: another person enters weight and concentration{skipped and '; '}{skipped}")
+    compared = ordering.compared(turn, asked.subject)
+    accept(f"ordered: another person enters weight and concentration; {compared}{skipped and '; '}{skipped}")
     case, subject = asked.case[:LONGEST_TEXT], asked.subject[:LONGEST_TEXT]
     reason = asked.reason[:LONGEST_TEXT] or "the first entry"
     turn.emit(CaseOrdered(case, subject, ordering.order_of(asked), by, reason, protocol.digest))
-    turn.live.values = {k: v for k, v in turn.live.values.items() if k[1] != BY_HAND}
+    closing.forget(turn)
+    since = turn.durable.case.values_from if turn.durable.case is not None else 0
+    turn.live.values = {
+        source: newest
+        for source, newest in turn.live.values.items()
+        if source[1] != BY_HAND and newest.reading.measured_at >= since
+    }
     dose.begin(turn)
     turn.emit(PhaseChanged(Phase.ORDERED, before, "ordered"))
     return ""
@@ -171,36 +221,19 @@ def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:
 def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
     if turn.phase is not Phase.ORDERED:
         return f"nothing waits to be confirmed (phase {turn.phase})"
-    wrong = ordering.faults_of_second_entry(turn, asked, by) + ordering.gates(turn)
+    passage = gates.passage(turn)
+    wrong = [*ordering.faults_of_second_entry(turn, asked, by), *passage.shut]
     if wrong:
         return "; ".join(wrong)
-    accept("confirmed and armed: a person may start the pump")
+    without = f"; a test, so without {', '.join(passage.waived)}" if passage.waived else ""
+    passed = f"; passed by name: {', '.join(passage.overridden)}" if passage.overridden else ""
+    accept(f"confirmed and armed: a person may start the pump{without}{passed}")
     case = turn.durable.case
     alone = case is not None and ordering.same_person(case.ordered_by, by)
     reason = f"one person made both entries: {asked.reason[:LONGEST_TEXT]}" if alone else "both entries agree"
     turn.live.pump.rest_ml = turn.live.pump.volume_ml  # it is at rest, or the gate had been shut
-    turn.emit(CaseConfirmed(by, reason))
+    turn.emit(CaseConfirmed(by, reason, passage.waived, passage.overridden))
     turn.emit(PhaseChanged(Phase.ARMED, Phase.ORDERED, reason))
-    return ""
-
-
-def _close(turn: Turn, asked: Close, accept: _Done) -> str:
-    """Close a case after recovery; one whose pump can't be seen to stop only once people were told, with a reason."""
-    protocol, stop, reason = turn.protocol, turn.durable.stop, asked.reason.strip()[:LONGEST_TEXT]
-    pending = stop is not None and stop.confirmed_at is None  # in recovery too: delivering again after the end
-    if turn.phase in (Phase.RECOVERY, Phase.ABORTED) and not pending:
-        over = protocol is None or turn.now >= turn.durable.phase_since + protocol.recovery
-        if turn.phase is Phase.RECOVERY and not over and not reason:
-            return "recovery is not over: a reason is needed to close early"
-        words = "closed"
-    elif pending and "stop-not-confirmed" in turn.durable.conditions:
-        if not reason:
-            return "the stop is not confirmed: a reason is needed, such as that the pump was taken off the patient"
-        words = "closed without a confirmed stop"
-    else:
-        return f"a case is closed after recovery or after it was given up, once the pump stands (phase {turn.phase})"
-    accept(words)
-    turn.emit(PhaseChanged(Phase.CLOSED, turn.phase, reason or "recovery is over"))
     return ""
 
 
@@ -231,34 +264,6 @@ def _stops(turn: Turn, asked: Hold | Stop | End | Abort, by: str, accept: _Done)
         turn.emit(PhaseChanged(Phase.ABORTED, phase, reason))
     else:
         stopping.ask(turn, then, (), by, reason)
-    return ""
-
-
-def _permit(turn: Turn, asked: PermitResume, by: str, accept: _Done) -> str:
-    stop, case, protocol = turn.durable.stop, turn.durable.case, turn.protocol
-    paused = turn.phase is Phase.PAUSED or (turn.phase is Phase.INFUSING and turn.durable.unreleased_since is not None)
-    if case is None or protocol is None or not paused:
-        return f"nothing is paused (phase {turn.phase})"
-    if stop is None or stop.released:
-        return "no release is needed"
-    if stop.confirmed_at is None:
-        return "the pump is not yet seen to have stopped"
-    standing = [
-        code
-        for code, raised in turn.durable.conditions.items()
-        if raised.present and raised.response is not Response.TELL and code != "restarted-without-release"
-    ]
-    if standing:
-        return f"what would stop it again still stands: {', '.join(sorted(standing))}"
-    if not case.baseline:
-        missing = [m for m in protocol.required_metrics if current(turn.sources, turn.live, m, turn.now) is None]
-        if missing:
-            return f"a new baseline is needed: no valid {', '.join(FACTS[m].word for m in missing)} is seen"
-    accept("a person may start the pump again")
-    if not case.baseline:
-        take_baseline(turn)
-    turn.emit(ResumePermitted(by, asked.reason[:LONGEST_TEXT] or "released"))
-    turn.live.account = replace(turn.live.account, expected_ml=turn.live.account.delivered_ml)
     return ""
 
 

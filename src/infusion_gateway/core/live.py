@@ -165,7 +165,7 @@ class Live:
     """A bed's volatile state. started_at: of the process; inherited: conditions from before it, unconfirmed so far.
 
     disputed: metrics whose sources disagree. breaths: of devices that see, or saw, no breath; None: not looked yet.
-    broker, listeners, journal_kept: None, not known. since: when a cause began, by condition code. asked_at: when the
+    broker, listeners, journal_kept: None, not known. since: when a cause began, by condition code. gates: means that the process looks at: open, when, why not. asked_at: when the
     pump was last asked to stop. watched_ml: its counter when that was confirmed. deadline: when to step again though
     nothing comes.
     """
@@ -187,6 +187,7 @@ class Live:
     journal_kept: bool | None = None
     journal_why: str = ""
     clock_jump: tuple[Nanos, float] | None = None
+    gates: dict[str, tuple[bool, Nanos, str]] = field(default_factory=dict)
     purged: bool = False
     asked_at: Nanos | None = None
     watched_ml: float | None = None
@@ -199,6 +200,7 @@ class Live:
         other.devices = dict(self.devices)
         other.values = dict(self.values)
         other.since = dict(self.since)
+        other.gates = dict(self.gates)
         return other
 
 

@@ -4,21 +4,18 @@ from math import isclose, isfinite
 from unicodedata import normalize
 
 from infusion_gateway.core import windows
-from infusion_gateway.core.dose import HOUR, hard_dose_mg, seconds
-from infusion_gateway.core.sources import current
+from infusion_gateway.core.dose import HOUR, hard_dose_mg, seconds, soft_dose_mg
+from infusion_gateway.core.durable import Known
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.instructions import Confirm, PlaceOrder
-from infusion_gateway.model.metric import FACTS, MINUTE
-from infusion_gateway.model.observation import Delivery
 from infusion_gateway.model.session import GenerationMode, Order, SessionProtocol
-from infusion_gateway.model.status import LinkState
 
 TOLERANCE = 0.02
 """Two entries, and dose against rate times concentration times duration, may differ by so much (rules; E1)."""
 LIGHTEST_KG, HEAVIEST_KG = 30.0, 250.0
 """Weights outside are taken for a slip of the hand or another unit (clinical reference E2)."""
 ROUNDING = 1e-9
-SEEN_WITHIN = 3
+LONGEST_CODE = 200
 
 
 def order_of(asked: PlaceOrder) -> Order:
@@ -57,7 +54,7 @@ def faults_of_order(turn: Turn, asked: PlaceOrder) -> list[str]:
         wrong.append("a case code is needed")
     if not LIGHTEST_KG <= asked.weight_kg <= HEAVIEST_KG:
         wrong.append(f"a weight of {asked.weight_kg:g} kg is outside {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg")
-    wrong += _amounts(protocol, asked)
+    wrong += _amounts(protocol, asked) + _of_the_subject(turn, protocol, asked)
     wrong += windows.faults(turn.durable, protocol, order_of(asked), asked.subject, turn.now)
     return wrong
 
@@ -78,12 +75,42 @@ def _amounts(protocol: SessionProtocol, asked: PlaceOrder) -> list[str]:
     if asked.volume_ml < needed_ml * (1 - TOLERANCE) - ROUNDING:
         wrong.append(f"volume {asked.volume_ml:g} mL is less than the {needed_ml:.4g} mL that the duration needs")
     hard = hard_dose_mg(protocol, order_of(asked))
-    soft = min(protocol.dose.soft_mg, protocol.dose.soft_mg_per_kg * asked.weight_kg)
+    soft = soft_dose_mg(protocol, order_of(asked))
+    holds_mg = asked.volume_ml * asked.concentration_mg_ml
+    if holds_mg > hard * (1 + ROUNDING):
+        wrong.append(f"the syringe would hold {holds_mg:.4g} mg, more than the hard limit of {hard:.4g}: draw up less")
     if max(asked.dose_mg, given_mg * (1 - TOLERANCE)) > hard + ROUNDING:
         wrong.append(f"dose {asked.dose_mg:.4g} mg is above the hard limit of {hard:.4g} mg")
     elif asked.dose_mg > soft + ROUNDING and not asked.reason.strip():
         wrong.append(f"dose {asked.dose_mg:.4g} mg is above the soft limit of {soft:.4g} mg: a reason is needed")
     return wrong
+
+
+def _of_the_subject(turn: Turn, protocol: SessionProtocol, asked: PlaceOrder) -> list[str]:
+    """Hold the weight against the subject's last one here (clinical reference E2)."""
+    last = known(turn, asked.subject)
+    if last is None or asked.reason.strip():
+        return []
+    if abs(asked.weight_kg - last.weight_kg) <= protocol.weight_change * last.weight_kg + ROUNDING:
+        return []
+    # the last weight is not told: it would be copied
+    part = f"{protocol.weight_change:.0%}"
+    return [f"the weight is more than {part} from that of the last session here: weigh again, or give a reason"]
+
+
+def known(turn: Turn, subject: str) -> Known | None:
+    """Give what is known here of a subject's last session; None: nothing, or no subject was named."""
+    found = (one for one in turn.durable.known if subject and one.subject == subject[:LONGEST_CODE])
+    return next(found, None)
+
+
+def compared(turn: Turn, subject: str) -> str:
+    """Say what an order was compared with, or that it could not be."""
+    last = known(turn, subject)
+    if last is None:
+        return "no earlier session of this subject is known here: its weight is not compared"
+    peak = "" if last.peak_systolic is None else f", systolic up to {last.peak_systolic:g}"
+    return f"compared with the last session here ({last.dose_mg:.4g} mg{peak})"
 
 
 def same_person(one: str, other: str) -> bool:
@@ -114,37 +141,4 @@ def faults_of_second_entry(turn: Turn, asked: Confirm, by: str) -> list[str]:
         wrong.append("the two weights are more than 2 percent apart: weigh again")
     if not isfinite(asked.concentration_mg_ml) or apart(asked.concentration_mg_ml, case.order.concentration_mg_ml):
         wrong.append("the two concentrations are more than 2 percent apart: read the syringe again")
-    return wrong
-
-
-def gates(turn: Turn) -> list[str]:
-    """Give what stands against arming. Unknown is never fine."""
-    wrong = _pump_gates(turn)
-    protocol, live = turn.protocol, turn.live
-    for metric in protocol.required_metrics if protocol is not None else ():
-        if current(turn.sources, live, metric, turn.now) is None:
-            wrong.append(f"no valid {FACTS[metric].word} is seen")
-    somebody = live.broker is True and live.listeners is not False
-    if not somebody and not turn.setup.annunciator:
-        wrong.append("there is no way to tell somebody: no broker or no station, and no annunciator")
-    if turn.durable.quarantined:
-        wrong.append(f"the bed is in quarantine: {turn.durable.quarantined}")
-    return wrong
-
-
-def _pump_gates(turn: Turn) -> list[str]:
-    setup, pump, protocol = turn.pump_setup, turn.live.pump, turn.protocol
-    if setup is None:
-        return ["the bed has no pump"]
-    wrong: list[str] = []
-    device = turn.device(setup.device)
-    fresh = protocol.pump_stages[0].after if protocol is not None and protocol.pump_stages else MINUTE
-    if device.link is not LinkState.UP or device.seen_at is None or turn.now - device.seen_at >= fresh:
-        wrong.append("the pump is not seen")
-    if not device.identity:
-        wrong.append("the pump has not said who it is")
-    if pump.delivery is not Delivery.STOPPED:
-        wrong.append("the pump is not known to be stopped" if pump.delivery is None else "the pump is delivering")
-    if not setup.stoppable and setup.dead_man is None:
-        wrong.append("the pump can't be stopped from here and has no dead man")
     return wrong

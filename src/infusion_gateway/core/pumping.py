@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from infusion_gateway.core.claims import of_the_drug, technical
-from infusion_gateway.core.dose import HOUR, hard_dose_mg, seconds, short_enough
+from infusion_gateway.core.dose import HOUR, given_mg, hard_dose_mg, seconds, short_enough
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
@@ -113,7 +113,7 @@ def _spent(turn: Turn, order: Order, t0: Nanos) -> None:
     if protocol is None:
         return
     hard = hard_dose_mg(protocol, order)
-    dose = turn.live.account.delivered_ml * order.concentration_mg_ml
+    dose = given_mg(turn)
     if dose >= hard:
         text = f"Dose {dose:.4g} mg has reached the hard limit of {hard:g} mg. The session is over"
         turn.claim(

@@ -70,7 +70,7 @@ def sample(turn: Turn) -> None:
             delivery=pump.delivery if pump.delivery is not None else turn.durable.delivery,
             volume_ml=account.counter_ml if case.t0 is not None else pump.volume_ml,
             epoch=account.epoch,
-            dose_mg=account.delivered_ml * case.order.concentration_mg_ml,
+            dose_mg=case.dose_mg(account.delivered_ml),
             delivered_ml=account.delivered_ml,
             expected_ml=account.expected_ml,
             pump_age=turn.now - account.seen_at if account.seen_at is not None else 0,

@@ -6,10 +6,12 @@ from typing import assert_never
 from infusion_gateway.core import (
     assessing,
     breathing,
+    closing,
     conditions,
     deadman,
     dose,
     instructing,
+    moving,
     observing,
     pumping,
     recording,
@@ -25,14 +27,17 @@ from infusion_gateway.model.commands import Command
 from infusion_gateway.model.events import Event
 from infusion_gateway.model.inputs import (
     BrokerChanged,
+    CaseArrived,
     ClockJumped,
     DeadlineReached,
     Faulted,
+    GateChanged,
     Input,
     Instructed,
     JournalChanged,
     LinkLost,
     LinkOpened,
+    MoveAnswered,
     Observed,
     Restarted,
 )
@@ -61,6 +66,7 @@ def step(state: State, input: Input, now: Nanos) -> Step:  # noqa: A002 -- the w
     turn = Turn(state, now)
     if turn.live.started_at is None:
         turn.live.started_at = now
+    phase = turn.phase
     _take(turn, input)
     recording.record_devices(turn)
     dose.book(turn)
@@ -72,6 +78,8 @@ def step(state: State, input: Input, now: Nanos) -> Step:  # noqa: A002 -- the w
     deadman.record(turn)
     deadman.keep(turn)
     equipment.supervise(turn)
+    moving.keep_asking(turn)
+    closing.remember(turn, phase)
     if isinstance(input, Observed):
         recording.sample(turn)
     return Step(turn.done, tuple(turn.events), tuple(turn.commands))
@@ -84,8 +92,9 @@ def _decide(turn: Turn) -> None:
     session.progress(turn)
     suppressing.keep(turn)
     equipment.dispute(turn)
-    conditions.claim_limits(turn)
-    breathing.claim_breathing(turn)
+    if not turn.away:
+        conditions.claim_limits(turn)
+        breathing.claim_breathing(turn)
     assessing.claim_assessments(turn)
     pumping.claim_pumping(turn)
     equipment.claim_technical(turn)
@@ -116,6 +125,12 @@ def _take(turn: Turn, taken: Input) -> None:
             turn.live.journal_kept, turn.live.journal_why = kept, why[:200]
         case ClockJumped(seconds=seconds):
             turn.live.clock_jump = (turn.now, seconds)
+        case GateChanged(gate=gate, open=is_open, why=why):
+            turn.live.gates[gate[:60]] = (is_open, turn.now, why[:200])
+        case CaseArrived():
+            moving.arrived(turn, taken)
+        case MoveAnswered():
+            moving.answered(turn, taken)
         case DeadlineReached():
             pass
         case _:

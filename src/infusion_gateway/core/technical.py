@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from infusion_gateway.core.changes import TEST_ALARM
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.live import DeviceNow
@@ -63,8 +64,12 @@ def claim_technical(turn: Turn) -> None:
     """Claim what is true of the equipment."""
     _disagreements(turn)
     _pump(turn)
-    _monitors(turn)
-    _overdue(turn)
+    if not turn.away:
+        _monitors(turn)
+        _overdue(turn)
+    if turn.durable.test_alarm_until is not None and not turn.has_come(turn.durable.test_alarm_until):
+        text = f"A test of the alarm, asked for by {turn.durable.test_alarm_by}. Acknowledge it where it is heard"
+        turn.claim(technical(TEST_ALARM, Priority.MEDIUM, text))
     _telling(turn)
 
 
@@ -251,7 +256,10 @@ def supervise(turn: Turn) -> None:
             level = Supervision.LOST
     if level is Supervision.OK:
         technical_now = (
-            raised.present and raised.kind is AlarmKind.TECHNICAL and raised.priority >= Priority.MEDIUM
+            raised.present
+            and raised.kind is AlarmKind.TECHNICAL
+            and raised.priority >= Priority.MEDIUM
+            and raised.code != TEST_ALARM
             for raised in turn.durable.conditions.values()
         )
         level = Supervision.DEGRADED if any(technical_now) else Supervision.OK

@@ -9,7 +9,7 @@ from infusion_gateway.core.evolve import evolve
 from infusion_gateway.core.live import DeviceNow, Live
 from infusion_gateway.core.state import State
 from infusion_gateway.model.commands import Command
-from infusion_gateway.model.events import CaseOrdered, Event
+from infusion_gateway.model.events import CaseMoved, CaseOrdered, CaseReceived, Event
 from infusion_gateway.model.metric import Metric, Nanos
 from infusion_gateway.model.session import BedSetup, Phase, SessionProtocol
 
@@ -50,7 +50,7 @@ class Turn:
         """Record a fact; durable state takes it up at once."""
         self.durable = evolve(self.durable, event, self.now)
         self.events.append(event)
-        if isinstance(event, CaseOrdered):
+        if isinstance(event, CaseOrdered | CaseReceived | CaseMoved):
             self.protocol = _protocol(self.setup, self.durable)
 
     def command(self, command: Command) -> None:
@@ -96,6 +96,12 @@ class Turn:
             del self.live.since[code]
             return None
         return known
+
+    @property
+    def away(self) -> bool:
+        """Whether the patient is off the monitors by a person's word: until then, and only while nothing flows."""
+        until = self.durable.away_until
+        return until is not None and not self.live.pump.runs and not self.has_come(until)
 
     @property
     def phase(self) -> Phase:

@@ -69,7 +69,7 @@ def session(state: State, now: Nanos) -> SessionStatus:
         t0=case.t0 if case is not None else None,
         ends_at=case.ends_at if case is not None else None,
         volume_ml=delivered,
-        dose_mg=delivered * case.order.concentration_mg_ml if case is not None and delivered is not None else None,
+        dose_mg=case.dose_mg(delivered) if case is not None and delivered is not None else None,
         hard_dose_mg=hard_dose_mg(protocol, order) if protocol is not None and order is not None else None,
         stopping=_stopping(state),
         paused_since=durable.phase_since if durable.phase is Phase.PAUSED else None,

@@ -53,7 +53,7 @@ def remembered(durable: Durable, at: Nanos) -> tuple[Given, ...]:
     case = durable.case
     if case is None or case.t0 is None:
         return recent
-    mg = durable.account.delivered_ml * case.order.concentration_mg_ml
+    mg = case.dose_mg(durable.account.delivered_ml)
     known = next((g for g in recent if g.case == case.id), None)
     if known is not None and mg <= known.mg:
         return recent

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.case import Carried, Given, Known
 from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import Metric, Nanos
 from infusion_gateway.model.observation import Delivery, PumpAlarm, Validity
@@ -38,10 +39,12 @@ class CaseOrdered:
 
 @dataclass(frozen=True, slots=True)
 class CaseConfirmed:
-    """The second entry agreed."""
+    """The second entry agreed. waived: gates that a test passes without; overridden: those that a named person did."""
 
     by: str
     reason: str
+    waived: tuple[str, ...] = ()
+    overridden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +308,146 @@ class InstructionRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeProposed:
+    """The first of two people asked for a change; nothing has changed. entered: their numbers, shown to nobody."""
+
+    instruction: str
+    entered: tuple[tuple[str, float], ...]
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAmended:
+    """What is enforced from now on. seconded_by: the other person, "" where one was enough."""
+
+    instruction: str
+    order: Order
+    ends_at: Nanos | None
+    by: str
+    seconded_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConcentrationCorrected:
+    """The syringe in use held another concentration than was entered. dose_mg: given so far, counted anew.
+
+    order: the same dose in the same time, so at another rate.
+    """
+
+    order: Order
+    dose_mg: float
+    by: str
+    seconded_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyringeChanged:
+    """Another syringe is in use. delivered_ml, dose_mg: up to then."""
+
+    volume_ml: float
+    concentration_mg_ml: float
+    delivered_ml: float
+    dose_mg: float
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientAway:
+    """Nothing flows and the patient is off the monitors, until then at the latest."""
+
+    until: Nanos
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateOverridden:
+    """A named person passed a soft gate of arming."""
+
+    gate: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseLimitSet:
+    """A named clinician set the first limit of a condition for this case alone."""
+
+    code: str
+    limit: float
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmTested:
+    """A named person sounds the alarm, until then or until it is acknowledged."""
+
+    until: Nanos
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveAsked:
+    """The case is to go to another bed; it stays here until it is on record there."""
+
+    case: str
+    to: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveFailed:
+    """The case stays here."""
+
+    case: str
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMoved:
+    """The case is on record at the other bed and gone from here."""
+
+    case: str
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseReceived:
+    """A case came from another bed, with all that is known of it."""
+
+    origin: str
+    carried: Carried
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalRefused:
+    """A case can't come here; it stays where it is."""
+
+    origin: str
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectsRemembered:
+    """What a bed knows of earlier sessions once a case has left it, so that the next can be compared."""
+
+    given: tuple[Given, ...]
+    known: tuple[Known, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BedQuarantined:
     """An invariant broke in this bed: stop asked, dead man no longer fed, until a person restarts the gateway."""
 
@@ -371,6 +514,20 @@ Event: TypeAlias = (
     | SupervisionChanged
     | InstructionAccepted
     | InstructionRefused
+    | ChangeProposed
+    | OrderAmended
+    | ConcentrationCorrected
+    | SyringeChanged
+    | PatientAway
+    | GateOverridden
+    | CaseLimitSet
+    | AlarmTested
+    | MoveAsked
+    | MoveFailed
+    | CaseMoved
+    | CaseReceived
+    | ArrivalRefused
+    | SubjectsRemembered
     | BedQuarantined
     | Sampled
 )

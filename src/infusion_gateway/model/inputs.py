@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from infusion_gateway.model.case import Carried
 from infusion_gateway.model.instructions import Instruction
 from infusion_gateway.model.observation import Fault, Observation
 
@@ -80,6 +81,33 @@ class ClockJumped:
 
 
 @dataclass(frozen=True, slots=True)
+class GateChanged:
+    """One of the gateway's own means was looked at, by its gate's name (clock, disk). open: it is as it should be."""
+
+    gate: str
+    open: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseArrived:
+    """A case comes from another bed of this gateway; it is there until this bed has it on record."""
+
+    origin: str
+    carried: Carried
+
+
+@dataclass(frozen=True, slots=True)
+class MoveAnswered:
+    """The bed that a case was to move to has it on record, or won't take it. why: in words."""
+
+    case: str
+    to: str
+    taken: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The deadline that `next_deadline` gave has come. Any other input works as one too."""
 
@@ -94,5 +122,8 @@ Input: TypeAlias = (
     | BrokerChanged
     | JournalChanged
     | ClockJumped
+    | GateChanged
+    | CaseArrived
+    | MoveAnswered
     | DeadlineReached
 )

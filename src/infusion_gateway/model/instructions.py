@@ -98,7 +98,10 @@ class PauseAudio:
 
 
 class Score(StrEnum):
-    """What a person assesses. distress and nausea: 0 none to 10; moaa-s: 0 to 5; cadss-6: 0 to 24; pain: 0 to 10."""
+    """What a person assesses. distress and nausea: 0 none to 10; moaa-s: 0 to 5; cadss-6: 0 to 24; pain: 0 to 10.
+
+    oriented, escort: 1 yes, 0 no; of an escort nothing else is ever entered.
+    """
 
     MOAA_S = "moaa-s"
     CADSS_6 = "cadss-6"
@@ -107,6 +110,8 @@ class Score(StrEnum):
     DIZZINESS = "dizziness"
     DISSOCIATION = "dissociation"
     PAIN = "pain"
+    ORIENTED = "oriented"
+    ESCORT = "escort"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,80 @@ class Disarm:
 
 
 @dataclass(frozen=True, slots=True)
+class Correct:
+    """correct: what was entered was wrong. what: concentration-was-wrong; the dose is then counted anew."""
+
+    what: str
+    concentration_mg_ml: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """amend: another rate or dose, down by one person, up within limits by two. 0: as it was."""
+
+    reason: str
+    rate_ml_h: float = 0.0
+    dose_mg: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Syringe:
+    """syringe: it was changed; its volume and concentration are read again."""
+
+    volume_ml: float
+    concentration_mg_ml: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """away: the patient leaves the monitors while nothing flows; no monitor alarms until then. No time: is back."""
+
+    for_at_most: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """move: the case goes to another bed of this gateway while nothing flows."""
+
+    to: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """extend: more time at the rate ordered, within the protocol's ceiling, by two people."""
+
+    more: Nanos
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """override: pass a soft gate of arming for this case, in one's own name."""
+
+    gate: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """limits: set the first limit of a condition for this case alone, within the protocol's outer bounds."""
+
+    code: str
+    limit: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestAlarm:
+    """test-alarm: sound the alarm for a moment, so that somebody hears it and acknowledges it."""
+
+    __test__ = False
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """close: recovery is over, the case is closed."""
 
@@ -135,33 +214,51 @@ class Close:
 Instruction: TypeAlias = (
     PlaceOrder
     | Confirm
+    | Correct
+    | Amend
+    | Syringe
     | Prime
+    | Away
+    | Move
     | Hold
     | PermitResume
     | HoldOff
+    | Extend
+    | Override
+    | Limits
+    | Disarm
     | Stop
     | End
     | Abort
+    | Assess
     | Acknowledge
     | PauseAudio
-    | Assess
-    | Disarm
+    | TestAlarm
     | Close
 )
 
 NAMES: dict[str, type[Instruction]] = {
     "order": PlaceOrder,
     "confirm": Confirm,
+    "correct": Correct,
+    "amend": Amend,
+    "syringe": Syringe,
     "prime": Prime,
+    "away": Away,
+    "move": Move,
     "hold": Hold,
     "permit-resume": PermitResume,
     "hold-off": HoldOff,
+    "extend": Extend,
+    "override": Override,
+    "limits": Limits,
+    "disarm": Disarm,
     "stop": Stop,
     "end": End,
     "abort": Abort,
+    "assess": Assess,
     "acknowledge": Acknowledge,
     "pause-audio": PauseAudio,
-    "assess": Assess,
-    "disarm": Disarm,
+    "test-alarm": TestAlarm,
     "close": Close,
 }

@@ -154,6 +154,53 @@ class WindowLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineGate:
+    """A vital sign that must have been seen before arming, at most `max_age` old, from `low` to `high`.
+
+    metrics: the first that is there counts. required: it must be there; else it is judged only where it is. soft_from:
+    from here on a named person must override; hold_from: from here on it is shut. None: no such limit.
+    """
+
+    metrics: tuple[Metric, ...]
+    required: bool
+    low: float | None = None
+    high: float | None = None
+    soft_from: float | None = None
+    hold_from: float | None = None
+    max_age: Nanos = 15 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A means of the gateway that must be as it should be for arming; a named person may pass it with a reason.
+
+    name: broker, monitor, alarm-heard, or what the process looks at by itself (clock, disk). required: False leaves
+    it open where nothing is known of it. max_age: how long ago it may have been seen so; None: at any time.
+    """
+
+    name: str
+    required: bool
+    max_age: Nanos | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discharge:
+    """What must be seen in recovery before a case is closed without a reason for closing early.
+
+    Two pressures so far apart below `systolic_below` and `diastolic_below` and from `systolic_from` on; a MOAA/S of
+    so much; the patient oriented; an escort there.
+    """
+
+    pressures_apart: Nanos
+    systolic_from: float
+    systolic_below: float
+    diastolic_below: float
+    moaa_s: int
+    oriented: bool
+    escort: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SessionProtocol:
     """What a session is held against: every number that the core decides by. All lengths of time in nanoseconds.
 
@@ -164,6 +211,11 @@ class SessionProtocol:
     spo2_lost: the response once SpO2 has been missing for as long as the last of the vital stages. escalate_after:
     when a high alarm that nobody acknowledged is told further.
     window_limits: the dose within any hour, any day, earlier cases of the same subject included where they are known.
+    baseline, gates: of arming, beside the hard ones that always hold. outer_limits: by a condition's code, how far its
+    first limit may be set for one case; a code that isn't there: as far as its next row. weight_change: the part by
+    which a subject's weight may differ from the last one without a reason. lockout_stops, lockout_within: so many stops
+    of ours for one condition within this long want a second person's release. start_within: so long after a person was
+    last heard the infusion may start without a word.
     """
 
     name: str
@@ -201,6 +253,15 @@ class SessionProtocol:
     spo2_lost: Response = Response.TELL
     escalate_after: tuple[Nanos, ...] = (15 * SECOND, 45 * SECOND, 90 * SECOND)
     window_limits: tuple[WindowLimit, ...] = ()
+    baseline: tuple[BaselineGate, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    discharge: Discharge | None = None
+    outer_limits: tuple[tuple[str, float], ...] = ()
+    weight_change: float = 0.1
+    lockout_stops: int = 3
+    lockout_within: Nanos = 10 * MINUTE
+    start_within: Nanos | None = None
+    longest_away: Nanos = 10 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)

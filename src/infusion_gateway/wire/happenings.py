@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self, assert_never
 
 from pydantic import Field
 
-from infusion_gateway.model.events import CaseOrdered
+from infusion_gateway.model.events import CaseOrdered, CaseReceived, ChangeProposed, Event
 from infusion_gateway.model.inputs import Observed
 from infusion_gateway.model.metric import FACTS, SECOND, Nanos
 from infusion_gateway.model.observation import (
@@ -32,6 +32,8 @@ LENGTHS = frozenset({"blind_for", "remaining", "after", "duration", "age"})
 """Fields of events that are lengths of time: on the wire in seconds, named `…_s`."""
 UNSEEN = {"subject": None, "weight_kg": None, "concentration_mg_ml": None, "dose_mg": None}
 """Of an order that is not confirmed yet: the subject is never on a topic; the rest would prompt the second entry."""
+WITHIN: dict[type[Event], str] = {CaseReceived: "carried", ChangeProposed: "entered"}
+"""Fields that stay inside: a whole case with its subject, and an entry that a second person is to make too."""
 
 
 class EventMessage(Payload):
@@ -94,6 +96,7 @@ def event_data(record: Record) -> dict[str, Any]:
     if isinstance(event, CaseOrdered):
         body = {key: value for key, value in body.items() if key not in UNSEEN}
         body["order"] = {key: value for key, value in body["order"].items() if key not in UNSEEN}
+    body.pop(WITHIN.get(type(event), ""), None)
     return _readable(body, record.utc_ns - record.at)
 
 

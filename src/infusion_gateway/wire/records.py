@@ -14,7 +14,7 @@ from enum import Enum, IntEnum
 from functools import cache
 from typing import Any, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
 
-from infusion_gateway.model.events import Event, Sampled
+from infusion_gateway.model.events import Event, Sampled, SubjectsRemembered
 from infusion_gateway.model.metric import Nanos
 
 Body: TypeAlias = dict[str, Any]
@@ -58,8 +58,8 @@ def kebab(name: str) -> str:
 TYPES: dict[str, type] = {kebab(cls.__name__): cls for cls in get_args(Event)}
 """Every event by its name on the wire."""
 
-PUBLISHED: frozenset[str] = frozenset(TYPES) - {kebab(Sampled.__name__)}
-"""The names of the events that people are sent: all but the readings."""
+PUBLISHED: frozenset[str] = frozenset(TYPES) - {kebab(Sampled.__name__), kebab(SubjectsRemembered.__name__)}
+"""The names of the events that people are sent: all but the readings, and what is remembered of earlier patients."""
 
 
 def type_name(event: Event | Unreadable) -> str:

@@ -1,0 +1,92 @@
+"""Closing: what must be seen in recovery before a case is closed, and closing it early in one's own name (E16)."""
+
+from collections.abc import Callable
+
+from infusion_gateway.core.dose import seconds
+from infusion_gateway.core.durable import Case, Pressure
+from infusion_gateway.core.turn import Turn
+from infusion_gateway.model.events import ConditionCleared, PhaseChanged, SubjectsRemembered
+from infusion_gateway.model.instructions import Close, Score
+from infusion_gateway.model.metric import SECOND
+from infusion_gateway.model.session import Discharge, Phase
+
+LONGEST_TEXT = 200
+Done = Callable[[str], None]
+
+
+def close(turn: Turn, asked: Close, accept: Done) -> str:
+    """Close a case after recovery; one whose pump can't be seen to stop only once people were told, with a reason."""
+    stop, reason = turn.durable.stop, asked.reason.strip()[:LONGEST_TEXT]
+    pending = stop is not None and stop.confirmed_at is None  # in recovery too: delivering again after the end
+    words, said = "closed", reason or "recovery is over"
+    if turn.phase in (Phase.RECOVERY, Phase.ABORTED) and not pending:
+        lacking = "; ".join(_lacking(turn)) if turn.phase is Phase.RECOVERY else ""
+        if lacking and not reason:
+            return f"{lacking}: a reason is needed to close early"
+        if lacking:
+            words, said = f"closed early: {lacking}", f"closed early ({lacking}): {reason}"
+    elif pending and "stop-not-confirmed" in turn.durable.conditions:
+        if not reason:
+            return "the stop is not confirmed: a reason is needed, such as that the pump was taken off the patient"
+        words = "closed without a confirmed stop"
+    else:
+        return f"a case is closed after recovery or after it was given up, once the pump stands (phase {turn.phase})"
+    accept(words)
+    turn.emit(PhaseChanged(Phase.CLOSED, turn.phase, said))
+    return ""
+
+
+def _lacking(turn: Turn) -> list[str]:
+    """Give what recovery still wants, in words."""
+    protocol, case, since = turn.protocol, turn.durable.case, turn.durable.phase_since
+    if protocol is None or case is None:
+        return []
+    lacking: list[str] = []
+    over = since + protocol.recovery
+    if turn.now < over:
+        lacking.append(f"recovery is not over, {seconds(_whole(over - turn.now))} are left")
+    if protocol.discharge is not None:
+        lacking += _unseen(case, protocol.discharge, since)
+    return lacking
+
+
+def _whole(length: int) -> int:
+    return -(-length // SECOND) * SECOND
+
+
+def _unseen(case: Case, wants: Discharge, since: int) -> list[str]:
+    limits = {own.code: own.limit for own in case.limits}
+    systolic = max(wants.systolic_below, limits.get("nibp-sys-high", 0.0))
+    diastolic = max(wants.diastolic_below, limits.get("nibp-dia-high", 0.0))
+
+    def calm(one: Pressure) -> bool:
+        return wants.systolic_from <= one.systolic < systolic and one.diastolic < diastolic
+
+    good = [one.measured_at for one in case.pressures if one.measured_at >= since and calm(one)]
+    scores = {known.score: known.value for known in case.scores if known.measured_at >= since}
+    lacking: list[str] = []
+    if not good or max(good) - min(good) < wants.pressures_apart:
+        lacking.append(f"two pressures in range, {seconds(wants.pressures_apart)} apart, are not seen in recovery")
+    if scores.get(Score.MOAA_S, -1) < wants.moaa_s:
+        lacking.append(f"no MOAA/S of {wants.moaa_s} was entered in recovery")
+    if wants.oriented and not scores.get(Score.ORIENTED):
+        lacking.append("nobody entered that the patient is oriented")
+    if wants.escort and not scores.get(Score.ESCORT):
+        lacking.append("nobody entered that an escort is here")
+    return lacking
+
+
+def forget(turn: Turn) -> None:
+    """Let nothing of a case that is gone stand in the next one's way: what it left latched, and what was heard."""
+    for code, raised in turn.durable.conditions.items():
+        if not raised.present:
+            turn.emit(ConditionCleared(code, latched=False, reason="it was of the case before"))
+    turn.live.limits, turn.live.symptom_at = {}, None
+
+
+def remember(turn: Turn, phase_before: Phase) -> None:
+    """Put on record, after a case has left, what the next is compared with: a replay begins after that."""
+    gone = turn.phase in (Phase.CLOSED, Phase.IDLE, Phase.ABORTED)
+    durable = turn.durable
+    if gone and phase_before is not turn.phase and (durable.given or durable.known):
+        turn.emit(SubjectsRemembered(durable.given, durable.known, "for comparing with the next session"))
