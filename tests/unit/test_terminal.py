@@ -35,6 +35,7 @@ def session(**changed: Any) -> dict[str, Any]:
     return {"phase": "infusing", "supervision": "ok", "generation_mode": "test", "order": None, **changed}
 
 
+@pytest.mark.requirement("S50")
 def test_state_time_left_and_mode_are_read_at_a_glance() -> None:
     """Pins phase, time left, dose of order, and that a simulated bed says that there is no patient."""
     order = {"protocol": "test-short", "rate_ml_h": 30.0, "concentration_mg_ml": 1.0, "dose_mg": 0.5}
@@ -60,6 +61,7 @@ def test_silence_of_the_gateway_cannot_be_missed() -> None:
     late = shown(*messages, now_s=3.1)
     assert "NO WORD FROM THE GATEWAY" in late
     assert "97 (old)" in late
+    assert "3 s" in late  # the age goes on though nothing comes
 
 
 def test_priority_is_told_by_word_and_mark_not_colour_alone() -> None:

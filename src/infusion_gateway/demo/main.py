@@ -24,7 +24,7 @@ from infusion_gateway.demo.judge import Judge, Outcome
 from infusion_gateway.demo.scenario import Scenario, read
 from infusion_gateway.demo.script import Script, sightings
 from infusion_gateway.demo.stage import Stage, simulator_command
-from infusion_gateway.errors import BrokerError
+from infusion_gateway.errors import BrokerError, LinkError
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime import logs
 from infusion_gateway.runtime.watch import show
@@ -39,6 +39,13 @@ ONLINE_S = 20.0
 PATIENCE_S = 5.0
 NEEDS_SIMULATORS = "the demo needs the simulators: pip install ./simulators (infusion-simulators), then try again"
 RECORDINGS = "the BIDMC PPG and Respiration Dataset can be downloaded from PhysioNet (its bidmc_csv folder)"
+HINTS = {
+    "ne1000": "press stop",
+    "modbus_pump": "press stop",
+    "nonin_oem3": "set spo2=83",
+    "modbus_monitor": "set hr=140",
+}
+"""Something to try at each device."""
 QUANTITIES = {
     "weight": ("weight_kg", quantities.WEIGHT),
     "concentration": ("concentration_mg_ml", quantities.CONCENTRATION),
@@ -100,12 +107,16 @@ def run(
         stage = Stage(known, directory, seed=seed, wire_log=wire_log.absolute() if wire_log else None)
         play = Play(known, stage, recordings)
         outcomes = asyncio.run(play.run(check=check))
-        return _report(known, seed, outcomes, directory if out else None, junit) if check else 0
+        for problem in play.refused:
+            sys.stderr.write(f"instruction not accepted: {problem}\n")
+        if not check:
+            return 0 if play.showed else _say(play.ended_early, 1)
+        return _report(known, seed, outcomes, ended_early=play.ended_early, out=directory if out else None, junit=junit)
 
 
-def _say(problem: str) -> int:
+def _say(problem: str, code: int = 2) -> int:
     sys.stderr.write(f"{problem}\n")
-    return 2
+    return code
 
 
 class Play:
@@ -124,6 +135,8 @@ class Play:
         self._ready = asyncio.Event()
         self._playing = False
         self.refused: list[str] = []
+        self.ended_early = ""
+        self.showed = False
 
     async def run(self, *, check: bool) -> tuple[Outcome, ...]:
         """Play to the end; without `check` the bed is shown meanwhile, and afterwards until Ctrl-C."""
@@ -145,15 +158,16 @@ class Play:
                 sys.stdout.write(introduction)
                 sys.stdout.flush()
                 tasks.append(asyncio.create_task(show(settings.gateway.socket, Console(), introduction)))
-            self._playing = True
+            self._playing = self.showed = True
             await self._script.run()
             if not check:
                 await asyncio.Event().wait()  # it goes on being shown until Ctrl-C
         except TimeoutError:
-            sys.stderr.write(f"not every device was heard within {ONLINE_S:g} s; see {self._stage.directory}\n")
+            self.ended_early = f"not every device was heard within {ONLINE_S:g} s; see {self._stage.directory}"
         except asyncio.CancelledError:
-            if check:
-                sys.stderr.write("ended early\n")
+            self.ended_early = f"{self._script.elapsed():.0f} s after its zero" if self._playing else "before its zero"
+        except LinkError as error:
+            self.ended_early = str(error)
         finally:
             for one in tasks:
                 one.cancel()
@@ -170,7 +184,8 @@ class Play:
             "Processes " + ", ".join(f"{name} {pid}" for name, pid in self._stage.pids()),
         ]
         for line, process in self._stage.lines.items():
-            lines.append(f"Keypad of {line}: infusion-sim ctl {process.said.get('control', '-')} press start")
+            hint = HINTS[self._stage.on_line(line)[0].dialect]
+            lines.append(f"A hand on {line}: infusion-sim ctl {process.said.get('control', '-')} {hint}")
         return "\n".join(lines) + "\n"
 
     async def _listen(self) -> None:
@@ -239,7 +254,18 @@ def _argument(key: str, value: Any) -> tuple[str, Any]:
     return name, number / SECOND if name == "duration_s" else number
 
 
-def _report(scenario: Scenario, seed: int, outcomes: tuple[Outcome, ...], out: Path | None, junit: Path | None) -> int:
+def _report(
+    scenario: Scenario,
+    seed: int,
+    outcomes: tuple[Outcome, ...],
+    *,
+    ended_early: str,
+    out: Path | None,
+    junit: Path | None,
+) -> int:
+    if ended_early:  # what did not come by then might have come, and what never must might still have
+        whole = "the scenario is played to its end"
+        outcomes = (*outcomes, Outcome(whole, passed=False, expected="its end", observed=ended_early, at_s=None))
     passed = all(o.passed for o in outcomes)
     result = {
         "scenario": scenario.name,

@@ -14,6 +14,7 @@ from infusion_gateway.devices.bus import Bus, Unit
 from infusion_gateway.errors import JournalError
 from infusion_gateway.model.inputs import BrokerChanged, ClockJumped, DeadlineReached, Input, Instructed, JournalChanged
 from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.model.session import Phase
 from infusion_gateway.runtime.answers import Answers, Asker
 from infusion_gateway.runtime.bed import Bed, Reach
 from infusion_gateway.runtime.broker import Publisher, ReplyTo
@@ -152,12 +153,21 @@ class Gateway:
                 tasks.append(group.create_task(self._heartbeat(), name="heartbeat"))
                 self._notifier.ready()
                 await end.wait()
+                self._take_leave()
                 for task in tasks:
                     task.cancel()
         finally:
             self._notifier.stopping()
             await self._feed.close()
             await self.journal.close()
+
+    def _take_leave(self) -> None:
+        for bed in self.beds.values():
+            if bed.state.durable.phase is Phase.INFUSING:
+                live = bed.state.live.pump
+                seconds = live.dead_man_s if live is not None else None
+                then = f"its dead man stops it in {seconds:g} s" if seconds else "NOTHING stops it but a hand"
+                log.warning("ended in mid-session", bed=bed.name, pump=f"nobody watches it any more; {then}")
 
     def _tell_all(self, what: Input) -> None:
         for bed in self.beds.values():

@@ -16,6 +16,8 @@ STYLES = {"high": "bold white on red", "medium": "bold black on yellow", "low": 
 MARKS = {"high": "!!!", "medium": "!!", "low": "!"}
 """Priority by symbol and word too, never by colour alone."""
 STATES = {"ok": "green", "degraded": "yellow", "lost": "red"}
+RUNNING = ("infusing", "paused")
+"""Phases in which the time left is of interest: afterwards it only grows."""
 SILENT_S = 3.0
 """With nothing heard from the gateway for so long, no value on the screen is current."""
 SHOWN = 12
@@ -55,7 +57,8 @@ def draw(beds: Beds, *, now_s: float, utc: datetime) -> RenderableType:
     if silent:
         since = "nothing yet" if beds.heard_s is None else f"nothing for {now_s - beds.heard_s:.0f} s"
         shown.append(Text(f" NO WORD FROM THE GATEWAY ({since}): nothing below is current ", STYLES["high"]))
-    shown += [_bed(name, kinds, utc, silent=silent) for name, kinds in sorted(beds.newest.items())]
+    silent_s = 0.0 if not silent or beds.heard_s is None else now_s - beds.heard_s
+    shown += [_bed(name, kinds, utc, silent_s=silent_s) for name, kinds in sorted(beds.newest.items())]
     if beds.happened:
         shown.append(
             Panel("\n".join(escape(line) for line in beds.happened), title="what happened", border_style="dim")
@@ -63,20 +66,20 @@ def draw(beds: Beds, *, now_s: float, utc: datetime) -> RenderableType:
     return Group(*shown)
 
 
-def _bed(name: str, kinds: Mapping[str, Payload], utc: datetime, *, silent: bool) -> RenderableType:
+def _bed(name: str, kinds: Mapping[str, Payload], utc: datetime, *, silent_s: float) -> RenderableType:
     session = kinds.get("session", {})
     alarms = kinds.get("alarms", {}).get("alarms", [])
     mode = str(session.get("generation_mode", "")).upper()
     phase = str(session.get("phase", "unknown"))
     supervision = str(session.get("supervision", "unknown"))
-    rows: list[RenderableType] = [_session(session, utc), _values(kinds.get("vitals", {}), silent=silent)]
+    rows: list[RenderableType] = [_session(session, utc), _values(kinds.get("vitals", {}), silent_s=silent_s)]
     rows += [_alarm(alarm, utc) for alarm in alarms]
     rows.append(_devices(kinds))
     title = f"[bold]{escape(name)}[/]  {phase.upper()}  supervision {supervision}"
     title += "" if mode == "REAL" else f"  [reverse] {mode or 'UNKNOWN'}: NO PATIENT [/]"
     worst = next((a.get("priority") for a in alarms if a.get("present")), None)
     border = {"high": "red", "medium": "yellow", "low": "cyan"}.get(str(worst), STATES.get(supervision, "red"))
-    return Panel(Group(*rows), title=title, border_style="dim" if silent else border)
+    return Panel(Group(*rows), title=title, border_style="dim" if silent_s else border)
 
 
 def _session(session: Payload, utc: datetime) -> Text:
@@ -84,25 +87,30 @@ def _session(session: Payload, utc: datetime) -> Text:
     line = Text()
     if order:
         line.append(f"{order['protocol']}  {order['rate_ml_h']:g} mL/h × {order['concentration_mg_ml']:g} mg/mL  ")
-    if session.get("ends_at"):
+    if session.get("ends_at") and session.get("phase") in RUNNING:
         left = (_at(session["ends_at"]) - utc).total_seconds()
         line.append(f"ends in {_span(left)}  " if left >= 0 else f"time over by {_span(-left)}  ", "bold")
     if session.get("dose_mg") is not None and order:
         line.append(f"given {session['dose_mg']:.3f} of {order['dose_mg']:g} mg ({session['volume_ml']:.3f} mL)  ")
     if session.get("stopping"):
         line.append(f"stop {session['stopping']}", "bold red")
+    if session.get("phase") == "ordered":
+        line.append("ordered: waits for a second person's own weight and concentration")
     return line if line.plain else Text("no session", "dim")
 
 
-def _values(vitals: Payload, *, silent: bool) -> Table:
+def _values(vitals: Payload, *, silent_s: float) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     cells = []
     for word, value in vitals.get("values", {}).items():
-        age = float(value.get("age_s", 0))
+        age = float(value.get("age_s", 0)) + silent_s
         number = value.get("value")
-        current = not silent and value.get("validity") == "valid"
+        if number is None and value.get("validity") == "invalid":
+            cells.append(Text.assemble((f"{word} ", "dim"), ("---", "strike dim")))
+            continue
+        current = not silent_s and value.get("validity") == "valid"
         text = "---" if number is None or value.get("validity") == "invalid" else f"{number:g}"
-        mark = "" if current else "?" if value.get("validity") == "questionable" else " (old)" if silent else ""
+        mark = "" if current else "?" if value.get("validity") == "questionable" else " (old)" if silent_s else ""
         cells.append(
             Text.assemble(
                 (f"{word} ", "dim"),
@@ -137,9 +145,12 @@ def _devices(kinds: Mapping[str, Payload]) -> Text:
             continue
         link = str(device.get("link"))
         line.append(f"{device.get('device')} {link}", "green" if link == "up" else "bold red")
-        for key, word in (("delivery", ""), ("dead_man_s", "dead man s "), ("fault", "")):
-            if device.get(key) not in (None, ""):
-                line.append(f" {word}{device[key]}", "dim" if key != "fault" else "red")
+        if device.get("delivery"):
+            line.append(f" {device['delivery']}", "dim")
+        if device.get("dead_man_s") is not None:
+            line.append(f" dead man {device['dead_man_s']:g} s" if device["dead_man_s"] else " dead man off", "dim")
+        if device.get("fault"):
+            line.append(f" {device['fault']}", "red")
         line.append("   ")
     return line
 
