@@ -164,8 +164,7 @@ class Gateway:
     def _take_leave(self) -> None:
         for bed in self.beds.values():
             if bed.state.durable.phase is Phase.INFUSING:
-                live = bed.state.live.pump
-                seconds = live.dead_man_s if live is not None else None
+                seconds = bed.state.live.pump.dead_man_s
                 then = f"its dead man stops it in {seconds:g} s" if seconds else "NOTHING stops it but a hand"
                 log.warning("ended in mid-session", bed=bed.name, pump=f"nobody watches it any more; {then}")
 
