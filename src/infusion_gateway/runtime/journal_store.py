@@ -287,13 +287,20 @@ class Reader:
     def verify(self) -> Head:
         """Hold every row against the chain; raises Damaged saying where it breaks."""
         with closing(self._connect()) as connection:
-            return check_chain(connection, self.uuid, None)
+            try:
+                return check_chain(connection, self.uuid, None)
+            except sqlite3.Error as error:
+                raise Damaged(f"{self._path}: {error}") from error
 
     def _connect(self) -> sqlite3.Connection:
+        if not self._path.is_file():
+            raise JournalError(f"there is no journal in {self._path.parent}: no file {FILE}")
         try:
             connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
             connection.execute("PRAGMA trusted_schema=OFF")
-            self.uuid = self.uuid or _meta(connection, "uuid")
+            if not self.uuid:
+                _refuse_foreign(connection, self._path)
+                self.uuid = _meta(connection, "uuid")
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: {error}") from error
         return connection
@@ -352,7 +359,6 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
 def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables in an empty file; refuse one that isn't ours or is newer than we are."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    mark = connection.execute("PRAGMA application_id").fetchone()[0]
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if empty and version == 0:
         journal = str(uuid.uuid4())
@@ -365,6 +371,13 @@ def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
         return
+    _refuse_foreign(connection, path)
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that isn't ours or is newer than we are."""
+    mark = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
     if mark != APPLICATION_ID:
         raise Newer(f"{path} is a database of something else (application id {mark:#x})")
     if version > VERSION:
