@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check lint setup debian docs bench lock clean
+.PHONY: hazards demo test check lint setup debian docs bench lock clean
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -46,6 +46,10 @@ docs: setup
 
 bench: setup
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+# docs/hazards.md from docs/hazards.toml and the markers on the tests.
+hazards: setup
+	$(BIN)/python tests/safety_case.py
 
 # Hashed requirements for every platform and Python from 3.11 on; they name no index.
 lock:

@@ -141,6 +141,7 @@ async def rig(directory: Path) -> AsyncIterator[Rig]:
         await made.close()
 
 
+@pytest.mark.requirement("S41")
 async def test_a_broken_bed_is_quarantined_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins quarantine: an invariant broken in one bed stops its pump, is on record, and leaves the other as quick."""
     planted = False
@@ -184,6 +185,7 @@ async def test_what_is_on_record_is_what_the_bed_believes(tmp_path: Path) -> Non
         await made.until(same, "the fold is the durable state", seconds=5)
 
 
+@pytest.mark.requirement("S37", "S41")
 async def test_a_mind_that_is_stuck_lets_the_pump_stop_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins the dead man's feeding on real wires: the bed's task stuck, lines alive, the pump stops by its own."""
     async with rig(tmp_path) as made:

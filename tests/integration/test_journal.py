@@ -159,6 +159,7 @@ async def test_what_is_at_hand_is_what_is_on_the_disk(tmp_path: Path, monkeypatc
         assert await agrees() > 0
 
 
+@pytest.mark.requirement("S28")
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_to_a_kill(tmp_path: Path) -> None:
     """Pins that ten kills of a writing process lose nothing it acknowledged, and that the chain holds each time."""
@@ -184,6 +185,7 @@ def test_nothing_acknowledged_is_lost_to_a_kill(tmp_path: Path) -> None:
     assert {s: held.get(s) for s in acknowledged} == acknowledged
 
 
+@pytest.mark.requirement("S28")
 async def test_a_full_disk_is_told_and_what_waited_is_written_later(tmp_path: Path) -> None:
     """Pins a full disk: futures say JournalError, nothing blocks, and with room again every event is there in order."""
     import resource
@@ -394,6 +396,7 @@ async def test_a_second_gateway_is_told_who_has_the_journal(tmp_path: Path) -> N
         assert journal.head.sequence == 1
 
 
+@pytest.mark.requirement("S28")
 async def test_old_closed_rows_are_forgotten_and_the_rest_still_verifies(tmp_path: Path) -> None:
     """Pins retention: only rows that are old, told, and of no open case go; numbering and chain go on."""
     order = Order("p", 70.0, 1.0, 35.0, 35.0, 40 * 60 * SECOND, 35.0)

@@ -154,6 +154,7 @@ EVERYTHING = tuple(
 )
 
 
+@pytest.mark.requirement("S45")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("wire", "faults", "reads"),

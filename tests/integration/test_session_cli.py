@@ -176,6 +176,7 @@ async def test_the_configuration_says_where(mosquitto: Mosquitto, tmp_path: Path
     assert fake.asked[0][0].instruction == Stop(reason="asked to")
 
 
+@pytest.mark.requirement("S42", "S43")
 async def test_a_broker_that_wants_a_password(tmp_path: Path) -> None:
     """Pins that a login that is refused is one sentence and exit 1, and that nothing was asked."""
     (tmp_path / "users").write_text("")

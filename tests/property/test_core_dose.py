@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +87,7 @@ def told(bed: Bed) -> bool:
     return any(code in bed.alarms and bed.alarms[code].priority is HIGH for code in codes)
 
 
+@pytest.mark.requirement("S51", "S53")
 @given(acts)
 @example([(7, "mute"), (400, "nothing"), (1, "speak"), (400, "nothing"), (400, "nothing")])
 @example([(31, "lie"), (1, "stop"), (400, "nothing")])

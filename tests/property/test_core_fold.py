@@ -1,5 +1,6 @@
 """Properties of the core over arbitrary inputs: the fold, the deadlines, the commands, and that nothing is raised."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -211,6 +212,7 @@ def test_a_crash_anywhere_leaves_a_bed_that_goes_on(
     assert fold(again.journal) == again.state.durable
 
 
+@pytest.mark.requirement("S46")
 @given(story)
 @thorough
 def test_conditions_are_raised_once_and_cleared_once(told: list[tuple[Nanos, Input]]) -> None:
@@ -234,6 +236,7 @@ def test_conditions_are_raised_once_and_cleared_once(told: list[tuple[Nanos, Inp
     assert {code for code, raised in run.state.durable.conditions.items() if raised.present} == set(present)
 
 
+@pytest.mark.requirement("S46")
 @given(st.lists(st.tuples(SPANS, VALUES), max_size=30))
 @thorough
 def test_silence_is_told_on_time(values: list[tuple[Nanos, float | None]]) -> None:

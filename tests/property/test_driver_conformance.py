@@ -195,6 +195,7 @@ def faults(said: list[Observation | Fault]) -> list[Fault]:
     return [one for one in said if isinstance(one, Fault)]
 
 
+@pytest.mark.requirement("S45")
 @every_driver
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)

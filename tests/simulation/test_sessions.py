@@ -93,6 +93,7 @@ def test_a_pump_that_refuses_is_told_of_within_the_confirmation_time(pump: dict[
     assert made.told(StopConfirmed)
 
 
+@pytest.mark.requirement("S32")
 @PUMPS
 def test_the_dead_gateway_leaves_a_pump_that_stops_itself(pump: dict[str, tuple[str, int]]) -> None:
     """Pins the second stop: armed at T0 and read back, it stops the pump when the process is gone."""
@@ -107,6 +108,7 @@ def test_the_dead_gateway_leaves_a_pump_that_stops_itself(pump: dict[str, tuple[
     assert (truth(made, "delivery"), truth(made, "stopped_by")) == ("stopped", "dead_man")
 
 
+@pytest.mark.requirement("S37")
 @PUMPS
 def test_a_core_that_is_blocked_does_not_feed_the_dead_man(pump: dict[str, tuple[str, int]]) -> None:
     """Pins that the poller alone keeps no pump running: the mind blocked, the bus alive, the pump stops itself."""

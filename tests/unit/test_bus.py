@@ -157,6 +157,7 @@ def test_who_it_is_comes_first() -> None:
     assert hands.values("pump")
 
 
+@pytest.mark.requirement("S45")
 def test_the_wrong_device_gives_no_values_and_gets_no_commands() -> None:
     """Pins that after a mismatch nothing is believed, nothing is sent, not even a stop, and it is asked every 5 s."""
     hands = Hands(unit()).open()
@@ -354,6 +355,7 @@ def test_a_dead_man_out_of_bounds_is_a_bug() -> None:
             hands.bus.set_dead_man(device, seconds, hands.now)
 
 
+@pytest.mark.requirement("S37", "S41")
 def test_the_dead_man_is_fed_by_the_mind() -> None:
     """Pins that nothing goes to a pump while its bed's last step is over 2 s old, but a stop; its neighbour goes on."""
     hands = two()

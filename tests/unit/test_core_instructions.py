@@ -79,6 +79,7 @@ def test_what_makes_no_sense_on_an_idle_bed_is_refused_in_words(asked: Instructi
     assert (bed.state.durable.phase, bed.state.durable.case) == (before.phase, before.case)
 
 
+@pytest.mark.requirement("S33")
 def test_the_case_named_must_be_this_one() -> None:
     """Pins that an instruction for another case is refused, and one that names this case, or none, is taken."""
     bed = infusing()
@@ -101,6 +102,7 @@ def test_a_repeat_is_refused_and_the_memory_is_bounded() -> None:
     assert isinstance(answer(bed.ask(PauseAudio(MINUTE), ident="a")), InstructionAccepted)
 
 
+@pytest.mark.requirement("S43")
 def test_nobody_named_is_refused() -> None:
     """Pins that an instruction without a person does nothing."""
     bed = infusing()
@@ -143,6 +145,7 @@ def test_without_a_record_stopping_and_acknowledging_still_work() -> None:
     assert "not-recorded" in answer(bed.ask(PermitResume("x"))).reason
 
 
+@pytest.mark.requirement("S46")
 def test_acknowledging_quiets_that_alarm_and_clears_nothing() -> None:
     """Pins that the condition stays present, and another's signal stays on."""
     bed = infusing()
@@ -155,6 +158,7 @@ def test_acknowledging_quiets_that_alarm_and_clears_nothing() -> None:
     assert bed.events(ConditionAcknowledged)[-1][1].by == "nurse-2"
 
 
+@pytest.mark.requirement("S17")
 def test_audio_is_paused_for_at_most_two_minutes() -> None:
     """Pins that a longer pause is cut, and that it shows until it ends."""
     bed = infusing()
@@ -164,6 +168,7 @@ def test_audio_is_paused_for_at_most_two_minutes() -> None:
     assert bed.session.audio_paused_until is None
 
 
+@pytest.mark.requirement("S17")
 def test_a_new_alarm_breaks_through_an_audio_pause() -> None:
     """Pins that a pause of the sound ends with the next alarm that is raised or rises, and not with one that clears."""
     bed = infusing()
@@ -216,6 +221,7 @@ def test_what_people_enter_is_held_to_its_range(asked: Assess, taken: bool) -> N
     assert bool(bed.events(Assessed)) is taken
 
 
+@pytest.mark.requirement("S31")
 def test_resuming_needs_a_confirmed_stop_of_ours_whose_cause_is_gone() -> None:
     """Pins the refusals of `permit-resume`: nothing paused, no need, not yet still, and the cause standing."""
     bed = infusing()

@@ -31,6 +31,7 @@ def desaturated(value: float, seconds: float) -> Bed:
     return bed
 
 
+@pytest.mark.requirement("S51")
 @pytest.mark.parametrize(
     ("value", "seconds", "priority"),
     [
@@ -51,6 +52,8 @@ def test_spo2_at_its_limits_and_delays(value: float, seconds: float, priority: P
     assert (alarm.priority if alarm else None) is priority
 
 
+@pytest.mark.requirement("S03")
+@pytest.mark.rule("E10", "acts")
 def test_the_response_is_the_rows_own() -> None:
     """Pins tell below 94, a countdown below 90, and a stop at once below 85."""
     assert desaturated(93, 120).alarms["spo2-low"].response is TELL
@@ -207,6 +210,7 @@ def test_an_impossible_value_is_no_value() -> None:
         assert not bed.stops()
 
 
+@pytest.mark.requirement("S51")
 def test_a_stop_is_held_off_once_for_two_minutes() -> None:
     """Pins the countdown of twenty seconds, one hold-off of two minutes, the refusal of a second, and the stop."""
     bed = desaturated(89, 20)
@@ -232,6 +236,7 @@ def test_a_worse_row_is_not_held_off() -> None:
     assert len(bed.stops()) >= 1
 
 
+@pytest.mark.rule("E10", "leaves alone")
 def test_a_countdown_ends_with_its_condition() -> None:
     """Pins that a value back inside before the countdown is over stops nothing."""
     bed = desaturated(89, 17)

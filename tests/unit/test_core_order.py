@@ -25,6 +25,7 @@ def ready() -> Bed:
     return bed
 
 
+@pytest.mark.rule("E2", "E9", "leaves alone")
 def test_an_order_and_its_confirmation_arm_the_bed() -> None:
     """Pins the way idle, ordered, armed, and that each instruction is answered before its effect."""
     bed = ready()
@@ -36,6 +37,8 @@ def test_an_order_and_its_confirmation_arm_the_bed() -> None:
     bed.check()
 
 
+@pytest.mark.requirement("S05", "S52")
+@pytest.mark.rule("E1", "acts")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -63,6 +66,7 @@ def test_an_order_that_does_not_hold_together_is_refused(changes: dict[str, obje
     assert bed.state.durable.case is None
 
 
+@pytest.mark.rule("E1", "leaves alone")
 @pytest.mark.parametrize("changes", [{"dose_mg": 35.7}, {"dose_mg": 34.3}, {"volume_ml": 34.3}, {"rate_ml_h": 52.0}])
 def test_two_percent_is_allowed(changes: dict[str, object]) -> None:
     """Pins that dose, rate and volume within two percent of each other are taken."""
@@ -71,6 +75,8 @@ def test_two_percent_is_allowed(changes: dict[str, object]) -> None:
     assert not refusal(bed.order(reason=reason, **changes))
 
 
+@pytest.mark.requirement("S05", "S20", "S21")
+@pytest.mark.rule("E3", "acts")
 def test_the_hard_dose_limit_has_no_way_past() -> None:
     """Pins that exactly 1 mg/kg needs a reason and more is refused with or without one."""
     bed = ready()
@@ -81,6 +87,7 @@ def test_the_hard_dose_limit_has_no_way_past() -> None:
     assert not refusal(bed.order(reason="asked for", **most))
 
 
+@pytest.mark.requirement("S21")
 def test_the_absolute_limit_holds_whatever_the_weight() -> None:
     """Pins that a heavy patient's dose by weight stops at the absolute limit of 100 mg."""
     bed = ready()
@@ -88,6 +95,8 @@ def test_the_absolute_limit_holds_whatever_the_weight() -> None:
     assert "hard limit of 100 mg" in refusal(bed.order(reason="asked for", **heavy))
 
 
+@pytest.mark.requirement("S33", "S52")
+@pytest.mark.rule("E2", "acts")
 @pytest.mark.parametrize(
     ("weight", "concentration", "words"),
     [
@@ -141,6 +150,7 @@ def test_the_first_entry_is_shown_to_nobody_before_the_second() -> None:
     assert bed.session.order is not None
 
 
+@pytest.mark.rule("E9", "acts")
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -216,6 +226,7 @@ def test_without_a_record_nothing_new_is_begun() -> None:
     assert "not-recorded" in refusal(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))
 
 
+@pytest.mark.requirement("S34")
 def test_a_real_bed_takes_neither_test_nor_unsigned_protocols() -> None:
     """Pins that generation mode real refuses both, and takes a signed one."""
     test_only = replace(depression_40(), test_only=True)

@@ -24,6 +24,8 @@ def infusing(pump: Pump | None = None) -> Bed:
     return bed
 
 
+@pytest.mark.requirement("S01", "S07")
+@pytest.mark.rule("E4", "acts")
 @pytest.mark.parametrize(
     ("times", "seconds", "stopped"),
     [
@@ -51,6 +53,7 @@ def test_the_rate_rows_at_their_limits(times: float, seconds: int, stopped: bool
         assert bed.raised("rate-high")[0][1] is HIGH
 
 
+@pytest.mark.rule("E4", "leaves alone")
 def test_one_reading_of_a_gross_rate_is_not_enough() -> None:
     """Pins that a single reading of ten times the rate between two good ones stops nothing."""
     bed = infusing()
@@ -62,6 +65,7 @@ def test_one_reading_of_a_gross_rate_is_not_enough() -> None:
     assert not bed.alarms
 
 
+@pytest.mark.requirement("S07", "S52", "S53")
 def test_a_tenfold_rate_is_stopped_within_the_budget() -> None:
     """Pins that ten times the rate is stopped on its second reading and adds less than 1.5 mg (budget: 10 s)."""
     bed = infusing()
@@ -75,6 +79,7 @@ def test_a_tenfold_rate_is_stopped_within_the_budget() -> None:
     assert bed.alarms["rate-high"].signal is Signal.LATCHED
 
 
+@pytest.mark.requirement("S01", "S53")
 def test_the_rate_holds_from_t0() -> None:
     """Pins that a pump started by hand at the wrong rate is stopped at once."""
     bed = Bed()
@@ -84,6 +89,7 @@ def test_the_rate_holds_from_t0() -> None:
     assert bed.stops()
 
 
+@pytest.mark.requirement("S25")
 def test_a_programmed_rate_of_a_stopped_pump_is_no_rate() -> None:
     """Pins that a paused pump set to another rate is not a rate condition, nor recorded as a rate."""
     bed = infusing()
@@ -98,6 +104,8 @@ def test_a_programmed_rate_of_a_stopped_pump_is_no_rate() -> None:
     assert all(event.rate_ml_h < 800 for _, event in bed.events(RateChanged))
 
 
+@pytest.mark.requirement("S02", "S07")
+@pytest.mark.rule("E7", "acts")
 def test_more_than_the_order_would_have_given_is_stopped() -> None:
     """Pins the stop at more than 2 mL above the integral of the ordered rate, though the rate reported is right."""
     bed = infusing()
@@ -117,6 +125,8 @@ def test_more_than_the_order_would_have_given_is_stopped() -> None:
     assert "over-delivery" not in bed.alarms
 
 
+@pytest.mark.requirement("S02")
+@pytest.mark.rule("E7", "leaves alone")
 def test_ten_percent_is_the_margin_of_a_long_session() -> None:
     """Pins that after half an hour (26 mL) 2.5 mL too much are within ten percent, and 2.8 mL are not."""
     bed = infusing()
@@ -129,6 +139,7 @@ def test_ten_percent_is_the_margin_of_a_long_session() -> None:
     assert bed.stops()
 
 
+@pytest.mark.requirement("S02", "S08")
 def test_less_than_ordered_is_told_late_and_stops_nothing() -> None:
     """Pins low two minutes after the shortfall passed its margin, and medium three minutes later."""
     bed = infusing()
@@ -142,6 +153,7 @@ def test_less_than_ordered_is_told_late_and_stops_nothing() -> None:
     assert not bed.stops()
 
 
+@pytest.mark.requirement("S10", "S12", "S35", "S39")
 @pytest.mark.parametrize(
     ("alarm", "priority"),
     [
@@ -171,6 +183,7 @@ def test_the_pumps_alarms_are_told(alarm: PumpAlarm, priority: object) -> None:
     assert code not in bed.alarms
 
 
+@pytest.mark.requirement("S54")
 def test_delivering_without_an_order_is_told_and_never_stopped() -> None:
     """Pins low on the second reading, medium a minute later, quiet while a purge is announced, and no stop."""
     bed = Bed()
@@ -278,6 +291,7 @@ def test_a_pump_without_a_dead_man_is_never_asked_for_one() -> None:
     assert not dead_men(bed)
 
 
+@pytest.mark.requirement("S51")
 def test_every_command_is_safe_and_says_why() -> None:
     """Pins that a session with a stop sends nothing but stops and dead men, each to the pump, with a reason."""
     bed = infusing()

@@ -32,6 +32,7 @@ def infusing(pump: Pump | None = None) -> Bed:
     return bed
 
 
+@pytest.mark.requirement("S32")
 def test_the_session_goes_on_after_a_crash_with_its_old_end() -> None:
     """Pins phase, T0, end and order after a restart in mid-session, and that the pump is left alone."""
     bed = infusing()

@@ -27,6 +27,8 @@ def phases(bed: Bed) -> list[Phase]:
     return [event.phase for _, event in bed.events(PhaseChanged)]
 
 
+@pytest.mark.rule("E16", "leaves alone")
+@pytest.mark.rule("E3", "E5", "E11", "E15", "leaves alone")
 def test_a_good_session_is_left_alone() -> None:
     """Pins 40 minutes without an alarm or a stop, ended by hand at the ordered time: completed, then closed."""
     bed = Bed()
@@ -137,6 +139,7 @@ def test_a_purge_that_outlasts_its_announcement_is_delivery() -> None:
     assert len(bed.stops()) >= 1
 
 
+@pytest.mark.requirement("S35")
 def test_the_end_approaches_twice_and_once_each() -> None:
     """Pins the announcements at five minutes and one minute before the end."""
     bed = Bed()
@@ -148,6 +151,8 @@ def test_the_end_approaches_twice_and_once_each() -> None:
     assert found == [(ends - 5 * MINUTE, 5 * MINUTE), (ends - MINUTE, MINUTE)]
 
 
+@pytest.mark.requirement("S51")
+@pytest.mark.rule("E5", "acts")
 def test_the_overrun_is_stopped_at_the_end_of_the_grace_and_not_before() -> None:
     """Pins the hard stop at exactly the ordered duration plus two minutes: complete, low."""
     bed = Bed()
@@ -174,6 +179,7 @@ def test_how_much_is_missing_at_the_end_decides_its_name(rate: float, phase: Pha
     assert bed.raised("duration-over")[0][1] is priority
 
 
+@pytest.mark.requirement("S08")
 def test_a_pump_that_ends_its_volume_is_complete_and_one_that_stops_early_is_paused() -> None:
     """Pins that 1.5 mL short counts as the end, and 2.5 mL short as a pause (35 mL ordered)."""
     for short, phase in ((1.5, Phase.RECOVERY), (2.5, Phase.PAUSED)):
@@ -185,6 +191,7 @@ def test_a_pump_that_ends_its_volume_is_complete_and_one_that_stops_early_is_pau
         assert bed.phase is phase
 
 
+@pytest.mark.rule("E11", "acts")
 def test_kvo_after_a_complete_volume_is_stopped_and_before_it_is_told() -> None:
     """Pins that keeping the vein open after the whole volume is stopped, low; an early one is high, and only told."""
     bed = Bed()
@@ -215,6 +222,8 @@ def test_kvo_of_a_pump_that_cannot_be_stopped_is_told_and_rises() -> None:
     assert "kvo-running" in bed.alarms or "duration-over" in bed.alarms
 
 
+@pytest.mark.requirement("S47")
+@pytest.mark.rule("E18", "acts")
 def test_wall_time_ends_a_session_that_is_paused_for_ever() -> None:
     """Pins the stop at 90 minutes after T0, pauses included, and that a long pause is told before."""
     bed = Bed()
@@ -234,6 +243,7 @@ def test_wall_time_ends_a_session_that_is_paused_for_ever() -> None:
     assert phases(bed)[-2:] == [Phase.STOPPED, Phase.RECOVERY]
 
 
+@pytest.mark.requirement("S07", "S21")
 def test_the_dose_limit_stops_for_good() -> None:
     """Pins the stop once volume times concentration reaches 1 mg/kg, though rate and time are in order."""
     bed = Bed(bed_setup(replace(depression_40(), grace=60 * MINUTE, conditions=())))
@@ -297,6 +307,7 @@ def test_the_dose_outlives_a_gap_and_a_crash() -> None:
     bed.check()
 
 
+@pytest.mark.rule("E16", "acts")
 def test_recovery_cannot_be_closed_early_without_a_reason() -> None:
     """Pins that closing before the recovery's time wants a reason, and that nothing is closed while infusing."""
     bed = Bed()
@@ -326,6 +337,7 @@ def test_samples_are_at_most_one_a_second_and_only_in_a_case() -> None:
     assert {value.metric for value in last.values} >= {Metric.SPO2, Metric.RATE, Metric.VOLUME}
 
 
+@pytest.mark.rule("E4", "leaves alone")
 def test_a_rate_changed_by_hand_within_limits_is_recorded_and_left_alone() -> None:
     """Pins that 1.2 times the ordered rate, exactly, is no condition, whatever its length."""
     bed = Bed()

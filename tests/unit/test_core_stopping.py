@@ -1,5 +1,7 @@
 """The stop ladder: asked at once, asked again, confirmed by observation or said not to be, watched to the end."""
 
+import pytest
+
 from core_bed import HIGH, Bed, Pump, bed_setup, depression_40
 from infusion_gateway.model.commands import StopInfusion
 from infusion_gateway.model.events import PhaseChanged, StopAsked, StopConfirmed
@@ -26,6 +28,7 @@ def slow() -> Bed:
     return bed
 
 
+@pytest.mark.requirement("S30")
 def test_a_stop_goes_out_in_the_very_step_that_asks_for_it() -> None:
     """Pins that the command comes with the event, with its reason."""
     bed = infusing()
@@ -34,6 +37,8 @@ def test_a_stop_goes_out_in_the_very_step_that_asks_for_it() -> None:
     assert "patient asks" in done.commands[0].reason
 
 
+@pytest.mark.requirement("S30")
+@pytest.mark.rule("E12", "leaves alone")
 def test_one_still_reading_does_not_confirm_and_two_do() -> None:
     """Pins that a stop is confirmed by the second reading after it was asked, and that the phase follows then."""
     bed = infusing()
@@ -64,6 +69,8 @@ def test_each_kind_of_stop_leads_to_its_phase() -> None:
         assert phase in [event.phase for _, event in bed.events(PhaseChanged)]
 
 
+@pytest.mark.requirement("S30", "S51")
+@pytest.mark.rule("E12", "acts")
 def test_a_pump_that_takes_no_stop_is_asked_again_and_told_of() -> None:
     """Pins asking every 2 s, `stop-not-confirmed` high and latched exactly after 10 s, and that asking goes on."""
     bed = infusing()
@@ -112,6 +119,7 @@ def test_a_liar_at_an_ordinary_rate_is_never_confirmed() -> None:
     assert len(bed.stops()) == 31
 
 
+@pytest.mark.requirement("S30")
 def test_a_liar_at_one_millilitre_an_hour_is_found_out_by_its_volume() -> None:
     """Pins that at 36 s a step two still polls confirm provisionally, and the next step is `delivering-after-stop`."""
     bed = slow()
@@ -184,6 +192,7 @@ def test_a_pump_started_again_after_the_end_is_stopped_again() -> None:
     assert not bed.pump.running
 
 
+@pytest.mark.requirement("S31")
 def test_restarted_without_release_while_the_cause_stands_is_stopped_again() -> None:
     """Pins that a restart during the desaturation that stopped it is stopped on the second reading."""
     bed = infusing()
@@ -199,6 +208,7 @@ def test_restarted_without_release_while_the_cause_stands_is_stopped_again() -> 
     assert "restarted-without-release" not in bed.alarms
 
 
+@pytest.mark.requirement("S31")
 def test_restarted_without_release_once_the_cause_is_gone_has_half_a_minute() -> None:
     """Pins the high condition at once, the stop after 30 s, and that a release in time lets it run."""
     for release in (False, True):
@@ -220,6 +230,8 @@ def test_restarted_without_release_once_the_cause_is_gone_has_half_a_minute() ->
         bed.check()
 
 
+@pytest.mark.requirement("S31")
+@pytest.mark.rule("E10", "leaves alone")
 def test_a_released_restart_is_silent() -> None:
     """Pins that after `permit-resume` the pump may be started by hand without an alarm, and the stop is forgotten."""
     bed = infusing()
@@ -235,6 +247,7 @@ def test_a_released_restart_is_silent() -> None:
     assert bed.state.durable.stop is None
 
 
+@pytest.mark.rule("E18", "leaves alone")
 def test_paused_by_hand_is_no_alarm_and_needs_no_release() -> None:
     """Pins that a pause at the pump is a phase and an event, and resuming moves the end by its length."""
     bed = infusing()
@@ -253,6 +266,7 @@ def test_paused_by_hand_is_no_alarm_and_needs_no_release() -> None:
     assert bed.session.ends_at - ends == 60 * SECOND
 
 
+@pytest.mark.rule("E13", "acts")
 def test_a_pump_that_cannot_be_stopped_gets_no_command_and_people_are_asked() -> None:
     """Pins the read-only ladder: "by hand" at once, not confirmed after 10 s, confirmed when a hand stops it."""
     bed = Bed(bed_setup(depression_40(), stoppable=False))
@@ -282,6 +296,7 @@ def test_a_stop_asked_for_more_leads_further() -> None:
     assert Phase.PAUSED not in [event.phase for _, event in bed.events(PhaseChanged)]
 
 
+@pytest.mark.requirement("S03", "S12")
 def test_a_pump_that_alarms_and_goes_on_is_stopped() -> None:
     """Pins that an occlusion is only told of while the pump stops itself, and stopped after 5 s where it doesn't."""
     bed = infusing()

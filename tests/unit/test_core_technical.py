@@ -162,6 +162,7 @@ def test_frozen_and_refusing_devices_are_told_and_bad_frames_are_not() -> None:
     assert set(bed.alarms) == {"monitor-frozen"}
 
 
+@pytest.mark.requirement("S32")
 def test_nobody_to_tell_is_told_at_the_bed() -> None:
     """Pins `broker-lost` after ten seconds, `nobody-supervising` likewise, medium in a case; not known is neither."""
     bed = infusing()
@@ -184,6 +185,7 @@ def test_nobody_to_tell_is_told_at_the_bed() -> None:
     assert not idle.alarms
 
 
+@pytest.mark.requirement("S28")
 def test_a_record_that_cannot_be_kept_is_told_and_supervision_goes_on() -> None:
     """Pins `record-not-kept` at once, and that limits still stop the pump."""
     bed = infusing()
@@ -196,6 +198,7 @@ def test_a_record_that_cannot_be_kept_is_told_and_supervision_goes_on() -> None:
     assert "record-not-kept" not in bed.alarms
 
 
+@pytest.mark.requirement("S27")
 def test_a_clock_that_jumps_is_told_for_a_minute() -> None:
     """Pins `clock-jumped` low for sixty seconds, and that the end of the session doesn't move."""
     bed = infusing()
@@ -207,6 +210,7 @@ def test_a_clock_that_jumps_is_told_for_a_minute() -> None:
     assert bed.session.ends_at == ends
 
 
+@pytest.mark.rule("E15", "acts")
 def test_the_same_pressure_polled_for_ever_becomes_overdue() -> None:
     """Pins that age runs from the measurement: low at 1.5 intervals of five minutes, medium at 2, polled or not."""
     bed = infusing()

@@ -1,5 +1,7 @@
 """Views: what people see of alarms, values and devices, and that nothing old is shown as current."""
 
+import pytest
+
 from core_bed import Bed
 from infusion_gateway.core.sources import BY_HAND
 from infusion_gateway.core.views import alarms, devices, session, vitals
@@ -123,6 +125,7 @@ def test_what_is_no_device_of_this_bed_is_nobodys() -> None:
     assert (bed.state.durable, bed.state.live.values, bed.state.live.devices) == before
 
 
+@pytest.mark.requirement("S18")
 def test_alarms_come_the_most_urgent_first_with_the_newest_value() -> None:
     """Pins the order of alarms, and that the value shown follows the patient while the alarm stands."""
     bed = infusing()

@@ -23,6 +23,7 @@ def restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.mark.requirement("S26")
 def test_an_error_is_json_in_the_file_and_keeps_locals_out(
     tmp_path: Path, restored: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -464,6 +464,7 @@ def test_a_dead_man_it_cannot_keep_is_not_asked(seconds: int) -> None:
     assert Ne1000(0, 19200).dead_man(seconds) == ()
 
 
+@pytest.mark.requirement("S25")
 @pytest.mark.parametrize(
     ("letter", "value", "validity"),
     [("I", 45.0, Validity.VALID), ("P", 0.0, Validity.VALID), ("X", None, Validity.INVALID)]

@@ -1,5 +1,6 @@
 """The outbox: nothing skipped, nothing out of order, whatever the broker does."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -58,6 +59,7 @@ def test_repeats_in_what_is_offered_are_passed_over() -> None:
     assert sent(outbox) == [4, 5]
 
 
+@pytest.mark.requirement("S18")
 def test_everything_unacknowledged_goes_again_in_order() -> None:
     """Pins the resend after a lost connection: from the first unacknowledged one, in sequence."""
     outbox = Outbox(0)

@@ -44,6 +44,7 @@ def test_the_shipped_protocols_are_found() -> None:
         assert protocols.load(SHIPPED / f"{name}.toml").digest == digest
 
 
+@pytest.mark.requirement("S36")
 def test_depression_40_is_the_table_of_conditions() -> None:
     """Pins each number of the shipped protocol against the rules it comes from."""
     p = protocols.load(SHIPPED / "depression-40.toml")
@@ -209,6 +210,7 @@ SLIPS = [
 ]  # fmt: skip
 
 
+@pytest.mark.requirement("S36")
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: f"{slip[2]}-{slip[3]}")
 def test_each_slip_is_refused_where_it_stands(tmp_path: Path, slip: tuple[str, str, str, str, str]) -> None:
     """Pins that every rule between a protocol's numbers is held, with the key, its real line, and the way out."""

@@ -57,6 +57,7 @@ def test_every_kind_in_its_base_unit(text: str, kind: Kind, value: float) -> Non
     assert parse(text, kind) == value
 
 
+@pytest.mark.requirement("S50", "S52")
 @pytest.mark.parametrize(
     ("text", "kind", "problem", "remedy"),
     [

@@ -353,6 +353,7 @@ def test_unknown_delivery_is_never_stopped(pump) -> None:
     assert kinds(said) == [FaultKind.UNEXPECTED]
 
 
+@pytest.mark.requirement("S10")
 def test_unlisted_alarm_bits_are_an_alarm(pump) -> None:
     """Pins that an alarm bit nobody knows is OTHER beside those that are known."""
     said = answer(pump, status(10, alarms=0x0201), 1)

@@ -95,6 +95,7 @@ def test_a_signed_protocol_is_taken_for_patients(clinic: Path, inline: bool) -> 
     assert refusal(clinic, str(key_of(clinic)) if inline else "lead.key.pub") == []
 
 
+@pytest.mark.requirement("S34", "S42")
 @pytest.mark.parametrize("edited", ["ptsd-40", "depression-40"])
 @pytest.mark.parametrize("change", [b"#", b" ", b"\n"])
 def test_one_byte_changed_is_refused_for_patients_and_said(clinic: Path, edited: str, change: bytes) -> None:
@@ -122,6 +123,7 @@ def test_every_byte_counts(clinic: Path) -> None:
         assert not signing.verified(extending.whole(path).sources, line, key), index
 
 
+@pytest.mark.requirement("S34", "S42", "S43")
 def test_who_is_not_configured_signs_nothing(clinic: Path) -> None:
     """Pins the reasons for unsigned: nobody signed, no key is configured, another's key, and a signature of another."""
     path = clinic / "ptsd-40.toml"
