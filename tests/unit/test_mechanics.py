@@ -226,6 +226,22 @@ def test_lying_says_stopped_while_the_counter_runs() -> None:
     assert (pump.delivery, pump.reported().stopped_by) == (Delivery.STOPPED, StoppedBy.KEYPAD)
 
 
+@pytest.mark.parametrize("end", [Obedience.OBEYS, Obedience.REFUSES])
+def test_a_lie_ends_with_the_fault(end: Obedience) -> None:
+    """Pins that a pump that lies no more reports what it does, and that beginning to lie again revives no old lie."""
+    pump = running(1.0)
+    pump.obedience = Obedience.LIES
+    pump.stop(REMOTE)
+    pump.obedience = end
+    told = pump.reported()
+    assert (told.delivery, told.rate_ml_h, told.stopped_by) == (Delivery.INFUSING, 1.0, StoppedBy.NONE)
+    pump.obedience = Obedience.LIES
+    assert pump.reported().delivery is Delivery.INFUSING
+    pump.obedience = Obedience.OBEYS
+    pump.stop(REMOTE)
+    assert (pump.delivery, pump.stopped_by) == (Delivery.STOPPED, StoppedBy.REMOTE)
+
+
 @pytest.mark.parametrize("alarm", [a for a in Alarm if a is not Alarm.NONE])
 def test_every_alarm_stops_and_keeps_it_stopped(alarm: Alarm) -> None:
     """Pins that each device alarm stops delivery and holds the pump until its cause is gone."""

@@ -1,10 +1,13 @@
 """The simulated modbus_pump and modbus_monitor, over their own wire, against docs/modbus-maps.md."""
 
+from random import Random
+
 import pytest
 
 from infusion_simulators.device import SECOND, Dialect, Obedience
 from infusion_simulators.dialects import Settings, Wire, create, describe
 from infusion_simulators.dialects.modbus_pump import ModbusPump
+from infusion_simulators.faults import Faulty
 
 STATUS, VITALS, NIBP = "04 00 00 00 12", "04 00 00 00 0c", "04 00 20 00 0b"
 STOP, ARM_20, DISARM = "05 00 03 ff 00", "06 00 20 00 14", "06 00 20 00 00"
@@ -272,6 +275,21 @@ def test_a_lying_pump_says_stopped_and_goes_on() -> None:
     assert read[4:10] == [0, 1, 0, 0, 0, 1000]
     assert ask(pump, "01 00 03 00 01", 100) == bytes.fromhex("01 01 01")
     assert pump.state()["delivery"] == "infusing"
+
+
+@pytest.mark.parametrize("fault", ["lie", "refuse"])
+def test_a_cleared_pump_is_honest(fault: str) -> None:
+    """Pins that after `lie` or `refuse` the registers say what the motor does, and a stop stops it."""
+    inner = infusing()
+    pump = Faulty(inner, Random(1))
+    pump.fault(fault, {}, 0)
+    ask(pump, STOP, 0)
+    pump.clear(1, fault)
+    assert words(pump, STATUS, 1)[4:8] == [1, 0, 0, 3600]
+    assert ask(pump, "01 00 03 00 01", 1) == bytes.fromhex("01 01 00")
+    ask(pump, STOP, 2)
+    assert (pump.state()["delivery"], pump.state()["stopped_by"]) == ("stopped", "remote")
+    assert words(pump, STATUS, 2)[4:8] == [0, 1, 0, 0]
 
 
 def test_state_has_every_key() -> None:

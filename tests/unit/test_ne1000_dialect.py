@@ -370,6 +370,38 @@ def test_a_liar_says_paused_then_stopped_and_its_counter_runs() -> None:
     assert host.pump.state()["delivery"] == "stopped"
 
 
+@pytest.mark.parametrize("stops", [1, 2])
+def test_a_liar_cleared_is_an_honest_pump(stops: int) -> None:
+    """Pins that after `lie` the prompt says what the motor does, STP stops it, and what ends by itself is no pause."""
+    host = Host()
+    host.ask("0VOL1")
+    host.ask("0RUN")
+    host.pump.obey(Obedience.LIES, host.now)
+    for _ in range(stops):
+        host.ask("0STP")
+    host.pump.obey(Obedience.OBEYS, host.now)
+    assert host.ask("0") == "00I"
+    assert host.ask("0STP") == "00P"
+    assert (host.pump.state()["delivery"], host.pump.state()["stopped_by"]) == ("stopped", "remote")
+    host.ask("0RUN")
+    host.pump.obey(Obedience.LIES, host.now)
+    host.ask("0STP")
+    host.pump.obey(Obedience.OBEYS, host.now)
+    host.pass_time(360)  # 1 mL at 10 mL/h
+    assert (host.ask("0"), host.pump.state()["stopped_by"]) == ("00S", "vtbi")
+
+
+@pytest.mark.parametrize("fault", [Obedience.LIES, Obedience.REFUSES])
+def test_a_paused_pump_stays_paused_through_both(fault: Obedience) -> None:
+    """Pins that a cleared fault doesn't forget a pause that was one."""
+    host = Host()
+    host.ask("0RUN")
+    host.ask("0STP")
+    host.pump.obey(fault, host.now)
+    host.pump.obey(Obedience.OBEYS, host.now)
+    assert host.ask("0") == "00P"
+
+
 def test_a_refusing_pump_answers_and_does_nothing() -> None:
     """Pins `refuse` on the wire: STP and RAT are answered as if done, the status says infusing, SAF still works."""
     host = Host()

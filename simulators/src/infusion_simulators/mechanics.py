@@ -94,7 +94,7 @@ class Pump:
         battery_life_ns: Nanos = 8 * HOUR,
     ) -> None:
         self.dead_man = DeadMan()
-        self.obedience = Obedience.OBEYS
+        self._obedience = Obedience.OBEYS
         self.power_interrupted = False
         self.volume_epoch = 0
         self.reverse = False
@@ -340,6 +340,18 @@ class Pump:
         if self._lying:
             return Reported(Delivery.STOPPED, 0.0, StoppedBy.REMOTE)
         return Reported(self._delivery, self.flow_ml_h, self._stopped_by)
+
+    @property
+    def obedience(self) -> Obedience:
+        """How it takes what the host asks."""
+        return self._obedience
+
+    @obedience.setter
+    def obedience(self, how: Obedience) -> None:
+        """Change it; a lie that was told ends with the lying: from then on the pump reports what it does."""
+        self._obedience = how
+        if how is not Obedience.LIES:
+            self._lying = False
 
     @property
     def delivery(self) -> Delivery:

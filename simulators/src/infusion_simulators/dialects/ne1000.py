@@ -100,6 +100,8 @@ class Ne1000:
         """Cheat the host, or stop doing so: SAF, ADR and queries are always served."""
         self.advance(now)
         self._pump.obedience = how
+        if self._program.moving:
+            self._program.paused = False  # a pause that was a lie
 
     def state(self) -> dict[str, Value]:
         """Give the truth."""
