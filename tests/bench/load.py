@@ -43,7 +43,7 @@ async def measure(directory: Path, sizes: dict[int, float]) -> list[Figure]:
 
 
 def _figures(count: int, gateway_load: Load, floor_load: Load) -> list[Figure]:
-    part = f"Load: {count} Modbus TCP devices x 16 registers, every second"
+    part = f"Load: {count} Modbus TCP device{'s' * (count > 1)} of 16 registers, polled every second"
     cpu = Figure(part, "CPU", gateway_load.cpu, "% of a core", 1, floor_load.cpu)
     figures = [
         Figure(part, "CPU a device", gateway_load.cpu / count, "% of a core", 1, floor_load.cpu / count),
