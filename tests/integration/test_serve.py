@@ -124,7 +124,7 @@ def test_a_stale_link_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
         assert exchange(port, b"0\r", 7) == b"\x0200A?R\x03"
     tty.write_text("mine")
     done = subprocess.run([SIM, "serve", "ne1000", "--pty", tty], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "is in the way" in done.stderr
     assert tty.read_text() == "mine"
 
@@ -383,13 +383,108 @@ def test_unusable_arguments(arguments: list[str], why: str) -> None:
     assert why in " ".join(done.stderr.split())
 
 
-def test_a_port_that_is_taken_is_said() -> None:
-    """Pins exit code 1 and a sentence where an address can't be had."""
+def said_by(*arguments: str | Path) -> str:
+    """Run `infusion-sim serve`, which must end with exit 2; give its error on one line."""
+    done = subprocess.run([SIM, "serve", *arguments], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Errno" not in done.stderr
+    return " ".join(done.stderr.rpartition("Error: ")[2].split())
+
+
+@pytest.mark.parametrize("option", ["--tcp", "--control"])
+def test_a_port_that_is_taken_is_said(option: str, tmp_path: Path) -> None:
+    """Pins exit 2, the option, and the way out where an address can't be had; no link is left behind."""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        command = [SIM, "serve", "ne1000", "--tcp", f"127.0.0.1:{other.getsockname()[1]}"]
+        where = f"127.0.0.1:{other.getsockname()[1]}"
+        beside = () if option == "--tcp" else ("--pty", tmp_path / "pump")
+        said = said_by("ne1000", option, where, *beside)
+    assert said.startswith(f"Invalid value for {option}: {where}: somebody listens there already; end that one, or")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--serial", "absent"), "--serial: {}: there is no such port"),
+        (("--serial", "file"), "--serial: {}: is no serial port"),
+        (("--wire-log", "no/log", "--tcp", "127.0.0.1:0"), "--wire-log: {}: there is no such port or directory"),
+    ],
+)
+def test_what_cant_be_had_is_said(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    """Pins that each option names itself, what it gave, and why that can't be."""
+    (tmp_path / "file").write_text("")
+    path = tmp_path / arguments[1]
+    assert said.format(path) in said_by("ne1000", arguments[0], path, *arguments[2:])
+
+
+def test_a_live_link_is_its_owners(tmp_path: Path) -> None:
+    """Pins that a second simulator is refused with the first one's process, cable in or out, and takes nothing."""
+    tty = tmp_path / "pump"
+    with serving("ne1000", "--pty", tty) as first:
+        for fault in (None, {"fault": "disconnect"}):
+            if fault:
+                first.ask("POST", "/fault", fault)
+            said = said_by("nonin_oem3", "--pty", tty)
+            assert said == (
+                f"Invalid value for --pty: {tty}: a running simulator (process {first.process.pid}) has it; "
+                "end that one, or give another path"
+            )
+        first.ask("POST", "/clear", {})
+        deadline = time.monotonic() + 2
+        while not tty.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with serial.Serial(str(tty), 19200, timeout=2) as port:
+            assert exchange(port, b"0\r", 7) == b"\x0200A?R\x03"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_owner_keeps_nobody_out(tmp_path: Path) -> None:
+    """Pins that what a killed simulator leaves (link, lock) is replaced, and that nothing is left after a good end."""
+    tty = tmp_path / "pump"
+    with subprocess.Popen([SIM, "serve", "ne1000", "--pty", tty], stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == f"ready {tty}\n"
+        killed.kill()
+    assert len(list(tmp_path.iterdir())) == 2
+    with serving("ne1000", "--pty", tty) as served, serial.Serial(served.endpoint, 19200, timeout=2) as port:
+        assert exchange(port, b"0\r", 7) == b"\x0200A?R\x03"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_at_once_one_has_it(tmp_path: Path) -> None:
+    """Pins that of eight simulators that begin together exactly one gets the path, and the others say so."""
+    command = [SIM, "serve", "ne1000", "--pty", tmp_path / "pump"]
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(8)]
+    try:
+        deadline = time.monotonic() + 20
+        while sum(each.poll() == 2 for each in running) < 7:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert [each.poll() for each in running].count(None) == 1
+    finally:
+        for each in running:
+            each.terminate()
+            each.wait(10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctl_to_nobody() -> None:
+    """Pins what `ctl` says where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        where = f"127.0.0.1:{nobody.getsockname()[1]}"
+    done = subprocess.run([SIM, "ctl", where, "state"], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (1, f"Error: no simulator answers at {where}; is it running?\n")
+
+
+@pytest.mark.parametrize("dialect", ["ne1000", "nonin_oem3"])
+def test_ctl_to_the_devices_own_port(dialect: str) -> None:
+    """Pins what `ctl` says where a device listens and not its control address: one is silent to it, one streams."""
+    with serving(dialect, "--tcp", "127.0.0.1:0") as served:
+        command = [SIM, "ctl", served.endpoint, "state"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 1
-    assert "in use" in done.stderr
+    assert done.stderr.startswith(f"Error: {served.endpoint} is no control address of a simulator")
 
 
 def test_list_and_scenarios() -> None:

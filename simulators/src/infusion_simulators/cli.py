@@ -13,6 +13,7 @@ import click
 
 from infusion_simulators import dialects, faults
 from infusion_simulators.line import parse_condition, parse_setting
+from infusion_simulators.serve.asked import Unavailable
 from infusion_simulators.serve.run import Endpoint, Job, prepare, run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -189,13 +190,15 @@ def _job(
 
 
 def _serve(job: Job) -> None:
-    """Do a job; exit 2 where it can't be done as asked, 1 where a port can't be had."""
+    """Do a job; exit 2 where it can't be done as asked, a port or path that can't be had included."""
     try:
         line, steps = prepare(job)
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error
     try:
         asyncio.run(run(job, line, steps))
+    except Unavailable as error:
+        raise click.BadParameter(error.why, param_hint=error.option) from error
     except OSError as error:
         raise click.ClickException(str(error)) from error
 
@@ -215,14 +218,17 @@ def _ask(
     address: tuple[str, int], method: str, path: str, body: object = None, patience_s: float = PATIENCE_S
 ) -> dict[str, Any]:
     """Ask a running simulator; exit 1 with its sentence where it says no, or isn't there."""
+    where = f"{address[0]}:{address[1]}"
     connection = http.client.HTTPConnection(*address, timeout=patience_s)
     try:
         data = None if body is None else json.dumps(body)
         connection.request(method, path, data, {"content-type": "application/json"})
         response = connection.getresponse()
         answer = json.loads(response.read(ANSWER_MAX))
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise click.ClickException(f"{address[0]}:{address[1]}: {error}") from error
+    except (http.client.HTTPException, ValueError, TimeoutError) as error:
+        raise click.ClickException(f"{where} is no control address of a simulator: `serve` prints it") from error
+    except OSError as error:
+        raise click.ClickException(f"no simulator answers at {where}; is it running?") from error
     finally:
         connection.close()
     if response.status != http.client.OK:

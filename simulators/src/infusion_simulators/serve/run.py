@@ -15,6 +15,7 @@ from infusion_simulators.dialects import Wire as WireKind
 from infusion_simulators.line import Line, build
 from infusion_simulators.recordings import load, load_raw
 from infusion_simulators.serve import Step, Wire
+from infusion_simulators.serve.asked import asked, owning
 from infusion_simulators.serve.control import Control
 from infusion_simulators.serve.ports import Port, Pty, Serial, Tcp
 
@@ -43,6 +44,12 @@ class Endpoint:
         if self.tcp is not None:
             return Tcp(*self.tcp)
         return Serial(str(self.serial), description.baud, description.framing)
+
+    def asked(self) -> tuple[str, str]:
+        """Give the option that names it, and what it names."""
+        if self.pty is not None:
+            return "--pty", str(self.pty)
+        return ("--tcp", _address(self.tcp)) if self.tcp is not None else ("--serial", str(self.serial))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +111,30 @@ def _numerics(paths: tuple[Path, ...], description: Description, speed: float) -
     return [*steps, Step(begin, {})] if steps else []
 
 
+def _address(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"
+
+
 async def run(job: Job, line: Line, steps: Iterator[Step]) -> None:
-    """Serve until SIGTERM, SIGINT or the recording's end; OSError where an address or a port can't be had."""
+    """Serve until SIGTERM, SIGINT or the recording's end; Unavailable where an address, port or file can't be had."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    with ExitStack() as files:
-        log = files.enter_context(job.wire_log.open("a", buffering=1)) if job.wire_log else None
+    with ExitStack() as held:
+        if job.endpoint.pty is not None:
+            held.enter_context(owning(job.endpoint.pty))
+        log = None
+        if job.wire_log is not None:
+            with asked("--wire-log", str(job.wire_log)):
+                log = held.enter_context(job.wire_log.open("a", buffering=1))
         wire = Wire(line, job.endpoint.port(line.description), paced=job.endpoint.baud_timing, log=log)
         control = Control(wire)
         try:
-            await wire.open()
+            with asked(*job.endpoint.asked()):
+                await wire.open()
             if job.control is not None:
-                click.echo(f"control {await control.open(*job.control)}")
+                with asked("--control", _address(job.control)):
+                    click.echo(f"control {await control.open(*job.control)}")
             click.echo(f"ready {wire.port.endpoint}")
             serving = asyncio.create_task(wire.run(steps))
             ending = asyncio.create_task(ended.wait())
