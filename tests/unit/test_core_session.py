@@ -32,6 +32,7 @@ def phases(bed: Bed) -> list[Phase]:
 def test_a_good_session_is_left_alone() -> None:
     """Pins 40 minutes without an alarm or a stop, ended by hand at the ordered time: completed, then closed."""
     bed = Bed()
+    bed.monitor.cuff_every = 5 * MINUTE
     bed.infuse()
     bed.run(40 * 60 - 2)
     assert not bed.alarms

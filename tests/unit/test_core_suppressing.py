@@ -19,6 +19,7 @@ def infusing(*, same_arm: bool = True) -> Bed:
     """Give a bed whose cuff is on the arm of the probe, and reports its state; infusing for a minute."""
     bed = Bed(replace(bed_setup(depression_40()), cuff_on_spo2_arm=same_arm))
     bed.monitor.cuff_is = SensorState.ON
+    bed.monitor.cuff_every = 5 * MINUTE
     bed.infuse()
     bed.run(60)
     return bed

@@ -24,9 +24,11 @@ class Claim:
     renew_by: float = 0.0
 
 
-def technical(code: str, priority: Priority, text: str, *, latching: bool = False) -> Claim:
-    """Claim a condition of the equipment, which people are told of."""
-    return Claim(code, priority, AlarmKind.TECHNICAL, Response.TELL, latching, text)
+def technical(
+    code: str, priority: Priority, text: str, *, latching: bool = False, response: Response = Response.TELL
+) -> Claim:
+    """Claim a condition of the equipment, which people are told of; rarely more."""
+    return Claim(code, priority, AlarmKind.TECHNICAL, response, latching, text)
 
 
 def of_the_drug(

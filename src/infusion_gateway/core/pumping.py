@@ -1,4 +1,4 @@
-"""What the pump does, held against the order: rate, volume, dose, time, its own alarms, delivery nobody ordered."""
+"""What the pump does, held against the order: rate, volume, dose, time, delivery nobody ordered."""
 
 from functools import lru_cache
 
@@ -7,7 +7,7 @@ from infusion_gateway.core.dose import HOUR, given_mg, hard_dose_mg, seconds, sh
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
-from infusion_gateway.model.observation import Delivery, PumpAlarm
+from infusion_gateway.model.observation import Delivery
 from infusion_gateway.model.session import LimitCondition, Order, Phase, Row, Side
 
 GROSS, GREAT, SOME = 2.0, 1.5, 1.2
@@ -24,11 +24,6 @@ PAUSED_MEDIUM: Nanos = 15 * MINUTE
 RELEASE_WITHIN: Nanos = 30 * SECOND
 KVO_HIGH: Nanos = 5 * MINUTE
 KVO_HIGH_MG = 0.5
-SELF_STOP: Nanos = 5 * SECOND
-"""How long a pump that alarms may go on before it counts as not having stopped itself."""
-MILD = {PumpAlarm.NEAR_EMPTY: Priority.LOW, PumpAlarm.BATTERY: Priority.LOW, PumpAlarm.RESET: Priority.MEDIUM}
-"""Every other alarm of a pump is high; none of the devices states a priority of its own."""
-STOPS_ITSELF = frozenset({PumpAlarm.OCCLUSION, PumpAlarm.AIR, PumpAlarm.EMPTY, PumpAlarm.DOOR, PumpAlarm.STALL})
 UNORDERED = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED})
 UNDER_CASE = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED, Phase.COMPLETED, Phase.STOPPED})
 
@@ -57,8 +52,7 @@ def rate_condition(ordered_ml_h: float) -> LimitCondition:
 
 
 def claim_pumping(turn: Turn) -> None:
-    """Claim what is true of the delivery and of the pump's own alarms."""
-    _alarms(turn)
+    """Claim what is true of the delivery."""
     _unordered(turn)
     case = turn.durable.case
     if case is None:
@@ -79,21 +73,6 @@ def claim_pumping(turn: Turn) -> None:
     if turn.phase is Phase.COMPLETED or (turn.phase is Phase.RECOVERY and stop and stop.then is Phase.COMPLETED):
         text = f"The infusion is complete: {turn.live.account.delivered_ml:.3g} mL. Watch the patient in recovery"
         turn.claim(of_the_drug("infusion-complete", Priority.LOW, text))
-
-
-def _alarms(turn: Turn) -> None:
-    pump = turn.live.pump
-    known = frozenset(turn.durable.pump_alarms) if pump.delivery is None and not pump.alarms else pump.alarms
-    goes_on = turn.phase is Phase.INFUSING and pump.runs > 1 and bool(known & STOPS_ITSELF)
-    since = turn.holds_since("pump-goes-on", goes_on)
-    stops = since is not None and turn.has_come(since + SELF_STOP)
-    for alarm in sorted(known):
-        priority = MILD.get(alarm, Priority.HIGH)
-        response = Response.STOP if stops and alarm in STOPS_ITSELF else Response.TELL
-        words = f" ({pump.alarm_text})" if pump.alarm_text else ""
-        text = f"The pump reports {alarm}{words}" + (", and goes on delivering" if stops else "")
-        latching = priority is not Priority.LOW
-        turn.claim(of_the_drug(f"pump-{alarm}", priority, text, response=response, latching=latching))
 
 
 def _unordered(turn: Turn) -> None:

@@ -13,6 +13,7 @@ from infusion_gateway.core import (
     instructing,
     moving,
     observing,
+    pump_alarms,
     pumping,
     recording,
     session,
@@ -96,6 +97,7 @@ def _decide(turn: Turn) -> None:
         conditions.claim_limits(turn)
         breathing.claim_breathing(turn)
     assessing.claim_assessments(turn)
+    pump_alarms.claim_pump_alarms(turn)
     pumping.claim_pumping(turn)
     equipment.claim_technical(turn)
     deadman.claim_dead_man(turn)

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from infusion_gateway.core.changes import TEST_ALARM
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.dose import seconds
+from infusion_gateway.core.durable import Case
 from infusion_gateway.core.live import DeviceNow
 from infusion_gateway.core.sources import BY_HAND, CURRENT_FOR, DISAGREE, SUPPRESSED, choose, disagree, preferred
 from infusion_gateway.core.turn import Turn
-from infusion_gateway.model.alarm import AlarmKind, Priority
+from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.events import SupervisionChanged
+from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import FaultKind, Sensor
-from infusion_gateway.model.session import Phase, Stages, Step, Supervision
+from infusion_gateway.model.session import Phase, Scheduled, Stages, Step, Supervision
 from infusion_gateway.model.status import LinkState
 
 UNTOLD_AFTER: Nanos = 10 * SECOND
@@ -142,6 +144,8 @@ def _monitors(turn: Turn) -> None:
             if priority is not None and cause.code:
                 turn.claim(technical(cause.code, priority, cause.text))
     if stages is not None and protocol is not None:
+        if protocol.spo2_lost is not Response.TELL and turn.phase is Phase.INFUSING:
+            _spo2_lost(turn, stages, protocol.spo2_lost)
         for metric in _expected(turn, protocol.required_metrics):
             _missing(turn, metric, stages.steps, explained)
 
@@ -195,11 +199,7 @@ def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dic
     if found is not None and not turn.has_come(found[1].measured_at + steps[0].after):
         return
     sources = [pair for pair in preferred(turn.sources, turn.live, metric) if pair[0] != BY_HAND]
-    since = max((pair[1].valid_at or 0 for pair in sources), default=0)
-    known = turn.live.suppressed
-    if known is not None and metric in SUPPRESSED and any(name == known.probe for name, _ in sources):
-        since = max(since, known.until)
-    since = max(since, turn.live.started_at or 0, 0 if found is None else found[1].measured_at)
+    since = max(_valid_until(turn, metric), 0 if found is None else found[1].measured_at)
     names = [name for name, _ in sources if name in explained] or list(explained)
     for name in names:
         if any(cause.metrics is None or metric in cause.metrics for cause in explained[name]):
@@ -211,19 +211,60 @@ def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dic
         turn.claim(technical(f"{word}-missing", priority, f"{text}. Look at the sensor; watch the patient"))
 
 
+def _valid_until(turn: Turn, metric: Metric) -> Nanos:
+    """Say when a device last gave a valid value, or could not since a cuff took it away, or the process began."""
+    sources = [pair for pair in preferred(turn.sources, turn.live, metric) if pair[0] != BY_HAND]
+    since = max((pair[1].valid_at or 0 for pair in sources), default=0)
+    known = turn.live.suppressed
+    if known is not None and metric in SUPPRESSED and any(name == known.probe for name, _ in sources):
+        since = max(since, known.until)
+    return max(since, turn.live.started_at or 0)
+
+
+def _spo2_lost(turn: Turn, stages: Stages, response: Response) -> None:
+    """Claim that SpO2 is gone from every device for good, where the protocol wants more of that than telling."""
+    found = choose(turn.sources, turn.live, (Metric.SPO2,), turn.now)
+    after = stages.steps[-1].after
+    if found is not None and found[0][1] != BY_HAND:
+        return
+    if turn.has_come(_valid_until(turn, Metric.SPO2) + after):
+        text = f"No SpO2 from any device for {seconds(after)}. Put a probe on; watch the patient"
+        turn.claim(technical("spo2-lost", Priority.HIGH, text, response=response))
+
+
 def _overdue(turn: Turn) -> None:
+    """Claim what people have not assessed, or measured, for longer than the protocol's schedule allows."""
     protocol, case = turn.protocol, turn.durable.case
-    if protocol is None or case is None or turn.phase is not Phase.INFUSING or case.t0 is None:
+    if protocol is None or case is None or case.t0 is None:
         return
-    sources = preferred(turn.sources, turn.live, Metric.NIBP_SYS)
-    if not sources:
-        return
-    since = max(case.t0, *(pair[1].valid_at or 0 for pair in sources))
-    low, medium = int(OVERDUE_LOW * protocol.nibp_every), int(OVERDUE_MEDIUM * protocol.nibp_every)
-    priority = _by_age(turn, (Step(low, Priority.LOW), Step(medium, Priority.MEDIUM)), since)
-    if priority is not None:
-        text = f"No blood pressure for more than {seconds(low)}. Start the cuff, or enter one by hand"
-        turn.claim(technical("nibp-overdue", priority, text))
+    begun = turn.durable.phase_since if turn.phase is Phase.RECOVERY else case.t0
+    scheduled = [entry for entry in protocol.schedule if turn.phase in entry.phases]
+    if turn.phase is Phase.INFUSING and all(entry.what is not Metric.NIBP_SYS for entry in scheduled):
+        low, medium = int(OVERDUE_LOW * protocol.nibp_every), int(OVERDUE_MEDIUM * protocol.nibp_every)
+        steps = (Step(low, Priority.LOW), Step(medium, Priority.MEDIUM))
+        scheduled.append(Scheduled(Metric.NIBP_SYS, protocol.nibp_every, frozenset({turn.phase}), steps))
+    for entry in scheduled:
+        priority = _by_age(turn, entry.steps, max(begun, _last_done(turn, case, entry.what)))
+        if priority is not None:
+            code, text = overdue_words(entry)
+            turn.claim(technical(code, priority, text))
+
+
+def overdue_words(entry: Scheduled) -> tuple[str, str]:
+    """Give the code and the words of what is overdue."""
+    after = seconds(entry.steps[0].after)
+    if entry.what is Metric.NIBP_SYS:
+        return "nibp-overdue", f"No blood pressure for more than {after}. Start the cuff, or enter one by hand"
+    if isinstance(entry.what, Metric):
+        word = FACTS[entry.what].word
+        return f"{word}-overdue", f"No {word} for more than {after}. Measure it and enter it by hand"
+    return f"{entry.what}-overdue", f"No {entry.what} entered for more than {after}. Assess the patient and enter it"
+
+
+def _last_done(turn: Turn, case: Case, what: Score | Metric) -> Nanos:
+    if isinstance(what, Metric):
+        return max((pair[1].valid_at or 0 for pair in preferred(turn.sources, turn.live, what)), default=0)
+    return max((known.measured_at for known in case.scores if known.score is what), default=0)
 
 
 def _telling(turn: Turn) -> None:
