@@ -18,7 +18,8 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.key}: {self.problem}. {self.remedy}"
+        where = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{where}: {self.key}: {self.problem}. {self.remedy}"
 
 
 class ConfigError(GatewayError):
@@ -40,6 +41,10 @@ class LinkError(GatewayError):
 
 class BrokerError(GatewayError):
     """The broker can't be reached or refused: the outbox waits."""
+
+
+class NameHeld(GatewayError):
+    """Another gateway lives under our name on the broker: exit 2, before a line is opened; says who."""
 
 
 class JournalError(GatewayError):

@@ -92,7 +92,8 @@ def test_a_file_that_is_not_there_exits_2(tmp_path: Path, command: str) -> None:
     """Pins that every command that takes a configuration refuses a missing one, a directory and none at all alike."""
     for arguments in (["-c", str(tmp_path / "none.toml")], ["-c", str(tmp_path)], ["-c"], ["--wat"]):
         assert call(command, *arguments).exit_code == 2
-    assert "there is no such file" in call(command, "-c", tmp_path / "none.toml").output
+    said = call(command, "-c", tmp_path / "none.toml").output
+    assert said.startswith(f"{tmp_path / 'none.toml'}: file: there is no such file. ")  # and no line in it
 
 
 def test_devices_lists_every_driver() -> None:
