@@ -119,7 +119,8 @@ def test_every_number_names_its_source(name: str, at_least: int) -> None:
     for line in numbers:
         _, _, source = line.partition("# ")
         known = (
-            r"conditions: |thresholds: |phases: |timeline: |dead man: |end: |[ES][0-9]|[Ff]acts? [0-9]|.*unsourced"
+            r"conditions: |thresholds: |phases: |timeline: |instructions: |escalation: |dead man: |end: "
+            r"|[ES][0-9]|[Ff]acts? [0-9]|.*unsourced"
             r"|[.]{3} "
         )
         assert re.match(known, source), line

@@ -115,18 +115,19 @@ def _windows(file: ProtocolFile, report: Report) -> None:
 def _ages(file: ProtocolFile, report: Report) -> None:
     seen: set[Phase] = set()
     for index, group in enumerate(file.monitor_age):
-        _steps(group.steps, ("monitor_age", index, "steps"), report)
+        rising(group.steps, ("monitor_age", index, "steps"), report)
         if twice := seen & set(group.phases):
             report.add(("monitor_age", index, "phases"), f"{min(twice)} stands in two groups", "Name each phase once")
         seen |= set(group.phases)
     if Phase.INFUSING not in seen:
         report.add(("monitor_age",), "nothing is said for infusing", 'Add a group with phases = ["infusing"]')
-    _steps(file.pump_age, ("pump_age",), report)
+    rising(file.pump_age, ("pump_age",), report)
     if file.pump_age[-1].priority is not Priority.HIGH:
         report.add(("pump_age",), "a pump that can't be seen never becomes high", 'End with priority = "high"')
 
 
-def _steps(steps: list[StepTable], at: Key, report: Report) -> None:
+def rising(steps: list[StepTable], at: Key, report: Report) -> None:
+    """Hold steps in order: both age and priority rise. at: where they stand."""
     for index, (before, after) in enumerate(pairwise(steps), 1):
         if after.after <= before.after or after.priority <= before.priority:
             remedy = "Let both the age and the priority rise from step to step"

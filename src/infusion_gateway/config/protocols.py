@@ -3,15 +3,36 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from infusion_gateway.config import extending, protocol_rules, quantities, signing
+from infusion_gateway.config import extending, gate_rules, protocol_rules, quantities, signing
 from infusion_gateway.config.document import Document, Report
 from infusion_gateway.config.explain import part
 from infusion_gateway.config.extending import Source
-from infusion_gateway.config.protocol_schema import ConditionTable, ProtocolFile, StepTable
+from infusion_gateway.config.protocol_schema import (
+    SCORES,
+    ApnoeaTable,
+    BaselineTable,
+    ConditionTable,
+    ProtocolFile,
+    ScheduleTable,
+    StepTable,
+)
 from infusion_gateway.config.schema import METRICS
 from infusion_gateway.config.signing import PublicKey
 from infusion_gateway.model.metric import FACTS, SECOND
-from infusion_gateway.model.session import DoseLimits, LimitCondition, Row, SessionProtocol, Stages, Step, WindowLimit
+from infusion_gateway.model.session import (
+    Apnoea,
+    BaselineGate,
+    Discharge,
+    DoseLimits,
+    Gate,
+    LimitCondition,
+    Row,
+    Scheduled,
+    SessionProtocol,
+    Stages,
+    Step,
+    WindowLimit,
+)
 
 
 def shipped() -> Path:
@@ -54,6 +75,7 @@ def _file(document: Document) -> ProtocolFile:
     file = part(ProtocolFile, document.values, (), report)
     if file is not None:
         protocol_rules.check(file, document.path.stem, report)
+        gate_rules.check(file, report)
     report.end()
     assert file is not None, "a file that is none has problems"
     return file
@@ -89,7 +111,50 @@ def _protocol(file: ProtocolFile, document: Document, *, signed: bool) -> Sessio
         end_short_part=file.end.short_part / 100,
         required_metrics=tuple(METRICS[word] for word in file.required),
         nibp_every=file.time.nibp_every,
+        apnoea=_apnoea(file.apnoea) if file.apnoea else None,
+        schedule=tuple(_scheduled(s) for s in file.schedule),
+        baseline=tuple(_baseline(b) for b in file.baseline),
+        gates=tuple(Gate(g.name, g.required, g.max_age) for g in file.gate),
+        discharge=Discharge(**dict(file.discharge)) if file.discharge else None,
+        outer_limits=tuple((code, gate_rules.outer_limit(code, text)) for code, text in file.outer_limits.items()),
+        spo2_lost=file.spo2_lost,
+        escalate_after=tuple(file.time.escalate_after),
+        weight_change=file.weight_change / 100,
+        sedated_medium=file.sedated_medium,
+        sedated_high=file.sedated_high,
+        lockout_stops=file.stop.lockout_stops,
+        lockout_within=file.stop.lockout_within,
+        start_within=file.time.start_within,
+        longest_away=file.time.longest_away,
         window_limits=tuple(WindowLimit(w.length, w.hard, w.hard_absolute) for w in file.window),
+    )
+
+
+def _apnoea(table: ApnoeaTable) -> Apnoea:
+    values = {**dict(table), "absent_mmhg": table.absent, "phases": frozenset(table.phases)}
+    return Apnoea(**{name: value for name, value in values.items() if name != "absent"})
+
+
+def _scheduled(table: ScheduleTable) -> Scheduled:
+    what = SCORES.get(table.what) or METRICS[table.what]
+    return Scheduled(what, table.every, frozenset(table.phases), _steps(table.steps))
+
+
+def _baseline(table: BaselineTable) -> BaselineGate:
+    metrics = tuple(METRICS[word] for word in table.metrics)
+    kind = quantities.BY_UNIT[FACTS[metrics[0]].unit]
+
+    def amount(text: str | None) -> float | None:
+        return None if text is None else quantities.parse(text, kind)
+
+    return BaselineGate(
+        metrics,
+        table.required,
+        low=amount(table.low),
+        high=amount(table.high),
+        soft_from=amount(table.soft_from),
+        hold_from=amount(table.hold_from),
+        max_age=table.max_age,
     )
 
 

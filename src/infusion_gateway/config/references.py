@@ -162,7 +162,10 @@ class _Resolver:
         parts = tuple(
             DeviceSetup(d.device, d.traits.kind is Kind.PUMP, d.traits.stoppable, d.traits.dead_man) for d in devices
         )
-        return BedSettings(BedSetup(table.bed.table.id, parts, allowed, mode, sources), tuple(devices))
+        setup = BedSetup(
+            table.bed.table.id, parts, allowed, mode, sources, cuff_on_spo2_arm=table.bed.table.cuff_on_spo2_arm
+        )
+        return BedSettings(setup, tuple(devices))
 
     def _device(self, table: DeviceTable, at: Key) -> DeviceSettings | None:
         traits = self._known.drivers.traits.get(table.driver)

@@ -199,6 +199,8 @@ class BedTable(Table):
     """Its devices: at most one pump."""
     sources: Annotated[dict[MetricWord, list[Name]], Field(examples=[{"spo2": ["oximeter", "monitor"]}])] = {}
     """For a metric, the devices that may report it, preferred first; a metric not listed takes any device."""
+    cuff_on_spo2_arm: Annotated[bool, Field(examples=[True])] = False
+    """The cuff is on the arm of the preferred SpO2 probe, which then loses its signal; false by default."""
 
 
 class File(Table):
