@@ -88,7 +88,7 @@ class _Answer:
     def reading(self, field: Field, metric: Metric, doubted: frozenset[str]) -> Iterator[Observation | Fault]:
         """Give a metric's reading, with a Fault before it where its value can't be right."""
         raw, facts = self.numbers[metric], FACTS[metric]
-        value = None if raw is None else float(Fraction(raw) * field.scale + field.offset)
+        value = None if raw is None else _scaled(raw, field)
         validity = Validity.QUESTIONABLE if metric in doubted else Validity.VALID
         if value is None:
             validity = Validity.INVALID
@@ -96,7 +96,7 @@ class _Answer:
             validity = Validity.INVALID
             text = f"{metric} {value:g} is outside {field.low:g} to {field.high:g} {facts.unit}"
             yield Fault(FaultKind.RANGE, text)
-        resolution = 0.0 if field.type is Type.F32 else float(field.scale)
+        resolution = 0.0 if field.type is Type.F32 else field.scale.numerator / field.scale.denominator
         if not facts.intermittent:
             yield Reading(metric, value, validity, self.now, resolution=resolution)
             return
@@ -121,6 +121,15 @@ class _Answer:
             before = Seen(mark, self.now, at_least=before is None or sequence is None)
             self.seen[metric] = before
         return before.measured_at, before.at_least
+
+
+def _scaled(raw: float, field: Field) -> float:
+    """Give raw x scale + offset, correctly rounded; in whole numbers, since fractions take ten times as long."""
+    if isinstance(raw, float):
+        return float(Fraction(raw) * field.scale + field.offset)
+    scale, offset = field.scale, field.offset
+    whole = raw * scale.numerator * offset.denominator + offset.numerator * scale.denominator
+    return whole / (scale.denominator * offset.denominator)
 
 
 def _meaning(field: Field, means: Means, value: int) -> Iterator[Observation | Fault]:

@@ -21,6 +21,7 @@ from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.inbox import Inbox
 from infusion_gateway.runtime.journal import Journal
+from infusion_gateway.runtime.moves import Moving
 from infusion_gateway.runtime.show import Show
 from infusion_gateway.wire.records import Record
 
@@ -55,6 +56,7 @@ class Bed:
         recorded: Callable[[], None],
         clock: Clock,
         broken: str | None,
+        moving: Callable[[str, Moving], None],
     ) -> None:
         self.inbox = Inbox()
         self.name = state.setup.bed
@@ -67,6 +69,7 @@ class Bed:
         self._clock = clock
         self.stepped_at: Nanos = 0
         self._version = version
+        self._moving = moving
         self._shown_at: Nanos = 0
         self._stopped_at: Nanos = 0
 
@@ -82,11 +85,14 @@ class Bed:
             self._quarantine(self.broken, self._clock.now())
         while True:
             await self.inbox.wait(self._patience(self._clock.now()))
+            # Any input works as a deadline too; one that is over in spite of inputs comes by itself at the next turn.
+            given = self.inbox.take() or DeadlineReached()
             for _ in range(BATCH):
-                given = self.inbox.take()
-                self._take(given if given is not None else DeadlineReached(), self._clock.now())
-                if given is None:
+                self._take(given, self._clock.now())
+                following = self.inbox.take()
+                if following is None:
                     break
+                given = following
             await asyncio.sleep(0)  # others' turn: a flood at one bed must not starve its neighbour
 
     def _patience(self, now: Nanos) -> float:
@@ -129,8 +135,8 @@ class Bed:
     def _carry_out(self, command: Command) -> None:
         match command:
             case StopInfusion(device=device, reason=reason):
-                log.warning("stop asked", bed=self.name, device=device, reason=reason)
                 self._reach.stop(device)
+                log.warning("stop asked", bed=self.name, device=device, reason=reason)
             case SetDeadMan(device=device, seconds=seconds):
                 self._reach.set_dead_man(device, seconds)
 
@@ -150,6 +156,8 @@ class Bed:
             for event in events:
                 if isinstance(event, InstructionAccepted | InstructionRefused):
                     self._show.answer(event, kept=kept)
+                elif kept and isinstance(event, Moving):
+                    self._moving(self.name, event)
             if show_after:
                 self._show.alarms(self._state, self._clock.now(), quarantined=self.broken)
             self._show.session(state, now)

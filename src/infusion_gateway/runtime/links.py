@@ -14,7 +14,7 @@ from typing import assert_never
 import structlog
 
 from infusion_gateway.core.backoff import RECONNECT
-from infusion_gateway.devices.bus import Bus, Drain, Reopen, Transmit
+from infusion_gateway.devices.bus import Action, Bus, Drain, Reopen, Transmit
 from infusion_gateway.devices.driver import Bytes, NoAnswer, SendBytes
 from infusion_gateway.errors import Broken, LinkError
 from infusion_gateway.model.inputs import Faulted, Input
@@ -31,6 +31,9 @@ BABBLE: Nanos = SECOND // 5
 """A line without a pause for so long is no reason to keep a stop back; what else may be said is the bus's to say."""
 FLOOD = 256 * 1024
 """Bytes a second that no device has to say (a line at 115200 baud carries 11,520): the line is closed and backs off."""
+
+STEADY: Nanos = 2 * SECOND
+"""A line that is lost sooner after opening has not been had: no quick return, and somebody may be taking it from us."""
 
 TURN: Nanos = SECOND // 1000
 """The shortest wait of a line that has nothing to do."""
@@ -64,6 +67,10 @@ class LineSpec:
         return max(7 * 11 * SECOND // (2 * self.baud), 1_750_000)
 
 
+class _Flooded(LinkError):
+    """It says more than a device has to say: nobody has taken it from us."""
+
+
 class Line:
     """One line and its bus. `deliver` takes the inputs at once, in the loop, and must not wait."""
 
@@ -88,6 +95,9 @@ class Line:
         self._modbus = ModbusClient(tcp=spec.modbus_tcp)
         self._ready = asyncio.Event()
         self._asked: Transmit | None = None
+        self._stream: ByteStream | None = None
+        self._action: Action | None = None
+        self._failed: LinkError | Broken | None = None
         self._answer_due: Nanos = 0
         self._quiet_until: Nanos = 0
         self._noise_from: Nanos = 0
@@ -96,10 +106,31 @@ class Line:
         self._flood_bytes = 0
         self._told = ""
         self._reopening = False
+        self._since: Nanos = 0
+        self._fleeting = 0  # how often in a row it was lost as soon as it was open
+        self._logged = ""
 
     def wake(self) -> None:
-        """Look at the bus at once: somebody has asked it for something."""
+        """Look at the bus at once: somebody has asked it for something. What may go out is written before this returns.
+
+        So that a stop is on the wire before whoever asked for it does anything else. Never raises.
+        """
         self._ready.set()
+        stream = self._stream
+        if stream is None or self._action is not None:
+            return
+        try:
+            self._listen(stream)  # what has come meanwhile is no answer to what goes out now
+            now = self._clock.now()
+            self._expire(now)
+            if now >= self._quiet_until:
+                action = self._bus.next(now)
+                if isinstance(action, Transmit):
+                    self._transmit(stream, action)
+                else:
+                    self._action = action  # the task's to do
+        except (LinkError, Broken) as exc:
+            self._failed = exc
 
     async def run(self) -> None:
         """Open, serve, back off, open again, for ever; ends by being cancelled, with the line closed."""
@@ -107,8 +138,8 @@ class Line:
         while True:
             self._heard = False
             asked_for = await self._open_and_serve()
-            # A line that spoke has earned a quick return; one that spoke and that the bus wants anew, an immediate one.
-            failures = 1 - asked_for if self._heard else failures + 1
+            # A line that stood and spoke has earned a quick return; one that the bus wants anew, an immediate one.
+            failures = 1 - asked_for if self._heard and not self._fleeting else failures + 1
             pause = RECONNECT.delay(failures, self._draw())
             await self._clock.sleep_until(self._clock.now() + pause, asyncio.Event())
 
@@ -117,16 +148,19 @@ class Line:
         try:
             stream = await self._opener.open(self._open, OPEN_DEADLINE_S + 1)
         except LinkError as exc:
+            self._fleeting = 0
             self._closed(exc.doing)
             return False
         try:
             stream.attach(self._ready.set)
             self._opened(stream.note)
+            self._stream = stream
             why = await self._serve(stream)
         except LinkError as exc:
-            self._closed(exc.doing)
+            self._closed(self._lost(exc))
             return False
         finally:
+            self._stream = None
             stream.close()
         # The bus knows that it asked; it is told that the line is lost only where it can't be opened again.
         self._reopening = True
@@ -139,12 +173,25 @@ class Line:
             return open_tcp(spec.name, spec.endpoint, OPEN_DEADLINE_S)
         return open_serial(spec.name, spec.endpoint, spec.baud, spec.framing, OPEN_DEADLINE_S)
 
+    def _lost(self, exc: LinkError) -> str:
+        """Give why it is lost, with the likely cause where it is lost again and again as soon as it is open."""
+        if self._clock.now() - self._since >= STEADY or isinstance(exc, _Flooded):
+            self._fleeting, self._logged = 0, ""
+            return exc.doing
+        self._fleeting += 1
+        again = ", soon after opening, again: has somebody else this device?"
+        return exc.doing + (again if self._fleeting > 1 else "")
+
     def _opened(self, note: str) -> None:
         self._told = ""
+        self._since = self._clock.now()
         self._asked = None
+        self._action = None
+        self._failed = None
         self._modbus.forget()
         self._quiet_until = self._clock.now() + self.spec.gap
-        if not self._reopening:  # a dead unit behind a TCP line has it reopened every few seconds
+        # A dead unit behind a TCP line has it reopened every few seconds; one that comes and goes is told as lost.
+        if not self._reopening and self._fleeting < 2:  # noqa: PLR2004 - the second time is the first that is told
             _log.info("line-open", line=self.spec.name, note=note)
         self._reopening = False
         self._note("!", b"", "open", note)
@@ -156,7 +203,9 @@ class Line:
             return
         self._told = why
         self._reopening = False
-        _log.warning("line-lost", line=self.spec.name, why=why)
+        if why != self._logged:
+            _log.warning("line-lost", line=self.spec.name, why=why)
+            self._logged = why
         self._note("!", b"", "lost", why)
         self._hand_over(self._bus.closed(why, self._clock.now()))
 
@@ -164,12 +213,14 @@ class Line:
         """Serve until the bus wants the line anew, and say why; LinkError where it is lost."""
         while True:
             self._ready.clear()
+            if self._failed is not None:
+                raise self._failed
             self._listen(stream)
             now = self._clock.now()
             self._expire(now)
             wake_at = self._quiet_until
             if now >= self._quiet_until:
-                action = self._bus.next(now)
+                action, self._action = self._action or self._bus.next(now), None
                 match action:
                     case Transmit():
                         self._transmit(stream, action)
@@ -194,6 +245,9 @@ class Line:
         now = self._clock.now()
         self._limit(len(data), now)
         self._heard = True
+        if self._fleeting and now - self._since >= STEADY:
+            _log.info("line-open", line=self.spec.name, note="it stands again")
+            self._fleeting, self._logged = 0, ""
         if now >= self._quiet_until:
             self._noise_from = now
         self._quiet_until = min(now + self.spec.gap, self._noise_from + BABBLE)
@@ -225,7 +279,7 @@ class Line:
         self._flood_bytes += count
         if self._flood_bytes > FLOOD:
             self._heard = False  # no quick return for this one
-            raise LinkError(self.spec.name, f"flooded: over {FLOOD} bytes in a second")
+            raise _Flooded(self.spec.name, f"flooded: over {FLOOD} bytes in a second")
 
     def _expire(self, now: Nanos) -> None:
         asked = self._asked
