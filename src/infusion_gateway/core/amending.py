@@ -10,7 +10,7 @@ from math import isclose, isfinite
 
 from infusion_gateway.core import windows
 from infusion_gateway.core.dose import HOUR, given_mg, hard_dose_mg, seconds
-from infusion_gateway.core.durable import Case
+from infusion_gateway.core.durable import Case, Proposed
 from infusion_gateway.core.ordering import ROUNDING, TOLERANCE, apart, same_person
 from infusion_gateway.core.pumping import SOME
 from infusion_gateway.core.turn import Turn
@@ -160,7 +160,7 @@ def agreed(turn: Turn, entry: Entry, accept: Done) -> tuple[str | None, str]:
     if case is None or protocol is None:
         return None, "there is no case here"
     first = case.proposed
-    waits = first is not None and first.instruction == entry.name and turn.now <= first.at + PROPOSED_FOR
+    waits = first is not None and first.instruction == entry.name and proposed_counts(first, turn.now)
     same = waits and first is not None and _equal(first.entered, entry.entered)
     if first is not None and waits and not same_person(first.by, entry.by):
         if not same:
@@ -180,6 +180,11 @@ def agreed(turn: Turn, entry: Entry, accept: Done) -> tuple[str | None, str]:
         ChangeProposed(entry.name, entry.entered, entry.by, entry.reason.strip()[:200] or "the first of two entries")
     )
     return None, ""
+
+
+def proposed_counts(proposed: Proposed, now: Nanos) -> bool:
+    """Say whether the first of two entries still waits for the second."""
+    return now <= proposed.at + PROPOSED_FOR
 
 
 def _equal(one: Entered, other: Entered) -> bool:

@@ -218,4 +218,5 @@ def moved_case(case: Case, by: Nanos) -> Case:
         our_stops=tuple(replace(stop, at=stop.at + by) for stop in case.our_stops),
         pressures=tuple(replace(one, measured_at=one.measured_at + by) for one in case.pressures),
         values_from=case.values_from + by,
+        heard_at=None if case.heard_at is None else case.heard_at + by,
     )

@@ -6,6 +6,7 @@ clear anything; with questionable ones a row comes to medium at most.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from infusion_gateway.core.breathing import NO_BREATH
 from infusion_gateway.core.claims import Claim
@@ -48,13 +49,21 @@ def _watched(turn: Turn) -> Iterator[tuple[int, LimitCondition]]:
     protocol, case = turn.protocol, turn.durable.case
     if protocol is None or case is None:
         return
-    phase = turn.phase
+    phase, own = turn.phase, {limit.code: limit.limit for limit in case.limits}
     for index, condition in enumerate(protocol.conditions):
         if phase in condition.phases:
-            yield index, condition
+            yield index, condition if condition.code not in own else for_case(condition, own[condition.code])
     rate = rate_condition(case.order.rate_ml_h)
     if phase in rate.phases:
         yield -1, rate
+
+
+@lru_cache(maxsize=64)
+def for_case(condition: LimitCondition, limit: float) -> LimitCondition:
+    """Give a condition with the first limit that a clinician set for one case; every other row stays."""
+    first = next((at for at, row in enumerate(condition.rows) if not row.over_baseline), None)
+    rows = (replace(row, limit=limit) if at == first else row for at, row in enumerate(condition.rows))
+    return replace(condition, rows=tuple(rows))
 
 
 def _judge(

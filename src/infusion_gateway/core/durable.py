@@ -9,7 +9,6 @@ from infusion_gateway.model.case import (
     ByHand,
     Carried,
     Case,
-    CaseLimit,
     Given,
     Known,
     OurStop,
@@ -20,7 +19,7 @@ from infusion_gateway.model.case import (
 )
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.model.observation import Delivery, PumpAlarm
-from infusion_gateway.model.session import Phase, Supervision
+from infusion_gateway.model.session import CaseLimit, Phase, Supervision
 
 __all__ = [
     "Account",

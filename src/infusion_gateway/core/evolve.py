@@ -123,7 +123,7 @@ def _of_delivery(
             )
             return replace(durable, at=at, account=account)
         case InfusionStarted(t0=t0, ends_at=ends_at, volume_ml=volume_ml):
-            case = durable.case and replace(durable.case, t0=t0, ends_at=ends_at)
+            case = durable.case and replace(durable.case, t0=t0, ends_at=ends_at, heard_at=durable.person_at)
             account = Account(counter_ml=volume_ml, epoch=durable.account.epoch, seen_at=t0, delivering=True)
             return replace(durable, at=at, case=case, account=account, prime_until=None)
         case DeliveryChanged(delivery=delivery):

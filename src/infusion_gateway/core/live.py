@@ -162,12 +162,13 @@ class Suppression:
 
 @dataclass(slots=True)
 class Live:
-    """A bed's volatile state. started_at: of the process; inherited: conditions from before it, unconfirmed so far.
+    """A bed's volatile state.
 
-    disputed: metrics whose sources disagree. breaths: of devices that see, or saw, no breath; None: not looked yet.
-    broker, listeners, journal_kept: None, not known. since: when a cause began, by condition code. gates: means that the process looks at: open, when, why not. asked_at: when the
-    pump was last asked to stop. watched_ml: its counter when that was confirmed. deadline: when to step again though
-    nothing comes.
+    started_at: of the process; inherited: conditions from before it, unconfirmed so far. disputed: metrics whose
+    sources disagree. breaths: of devices that see, or saw, no breath; None: not looked yet. broker, listeners,
+    journal_kept: None, not known. since: when a cause began, by condition code. gates: means that the process looks at:
+    open, when, why not. asked_at: when the pump was last asked to stop. watched_ml: its counter when that was
+    confirmed. deadline: when to step again though nothing comes.
     """
 
     started_at: Nanos | None = None

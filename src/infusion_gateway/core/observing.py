@@ -97,6 +97,9 @@ def _reading(turn: Turn, device: str, reading: Reading, *, is_pump: bool) -> Non
         reading = replace(reading, validity=Validity.INVALID)
     if reading.measured_at > turn.now:
         reading = replace(reading, measured_at=turn.now)
+    case = turn.durable.case
+    if facts.intermittent and case is not None and reading.measured_at < case.values_from:
+        return  # the device still shows the patient's before
     if is_pump:
         reading = _of_the_pump(turn, reading)
     source = (reading.metric, device)

@@ -1,13 +1,15 @@
 """What the pump does, held against the order: rate, volume, dose, time, delivery nobody ordered."""
 
 from functools import lru_cache
+from math import isclose
 
 from infusion_gateway.core.claims import of_the_drug, technical
 from infusion_gateway.core.dose import HOUR, given_mg, hard_dose_mg, seconds, short_enough
+from infusion_gateway.core.durable import Case
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
-from infusion_gateway.model.observation import Delivery
+from infusion_gateway.model.observation import Delivery, Validity
 from infusion_gateway.model.session import LimitCondition, Order, Phase, Row, Side
 
 GROSS, GREAT, SOME = 2.0, 1.5, 1.2
@@ -21,6 +23,9 @@ UNDER_MEDIUM: Nanos = 5 * MINUTE
 UNORDERED_MEDIUM: Nanos = MINUTE
 PAUSED_LOW: Nanos = 5 * MINUTE
 PAUSED_MEDIUM: Nanos = 15 * MINUTE
+UNATTENDED_SHOWN: Nanos = 2 * MINUTE
+VTBI_PART, VTBI_ML = 0.02, 0.1
+"""A volume to be infused may be above what is ordered by so much: the entries' tolerance, and a keypad's step."""
 RELEASE_WITHIN: Nanos = 30 * SECOND
 KVO_HIGH: Nanos = 5 * MINUTE
 KVO_HIGH_MG = 0.5
@@ -59,6 +64,10 @@ def claim_pumping(turn: Turn) -> None:
         return
     if turn.phase in (Phase.INFUSING, Phase.PAUSED) and case.t0 is not None:
         _spent(turn, case.order, case.t0)
+        _strange_drug(turn, case.order)
+        _unattended(turn, case.t0, case.heard_at)
+    if turn.phase in (Phase.ARMED, Phase.INFUSING):
+        _set_too_high(turn, case)
     if turn.phase is Phase.INFUSING and case.t0 is not None:
         _duration(turn, case.ends_at)
         _drift(turn, case.order, case.t0)
@@ -110,6 +119,38 @@ def _spent(turn: Turn, order: Order, t0: Nanos) -> None:
     if turn.has_come(t0 + protocol.wall):
         text = f"{seconds(protocol.wall)} since the start, pauses included: the session is over"
         turn.claim(of_the_drug("wall-time-over", Priority.HIGH, text, response=Response.STOP, latching=True))
+
+
+def _strange_drug(turn: Turn, order: Order) -> None:
+    """Say that what is in the syringe, as it was corrected, is nothing that the protocol allows."""
+    protocol = turn.protocol
+    if protocol is None or any(isclose(order.concentration_mg_ml, c, rel_tol=1e-6) for c in protocol.concentrations):
+        return
+    text = f"{order.concentration_mg_ml:g} mg/mL is no concentration of this protocol. End the session"
+    turn.claim(of_the_drug("concentration-not-allowed", Priority.HIGH, text, response=Response.STOP, latching=True))
+
+
+def _unattended(turn: Turn, t0: Nanos, heard: Nanos | None) -> None:
+    """Say that the pump was started when nobody had been heard here for a while (clinical reference E17)."""
+    protocol = turn.protocol
+    if protocol is None or protocol.start_within is None or heard is None:
+        return
+    if t0 - heard > protocol.start_within and not turn.has_come(t0 + UNATTENDED_SHOWN):
+        text = f"The pump was started {seconds((t0 - heard) // SECOND * SECOND)} after anybody was heard. Who did?"
+        turn.claim(technical("started-unattended", Priority.LOW, text))
+
+
+def _set_too_high(turn: Turn, case: Case) -> None:
+    """Say that the pump is set to go on past what the syringe of the order holds (clinical reference E6)."""
+    setup = turn.pump_setup
+    newest = turn.live.values.get((Metric.VTBI_REMAIN, setup.device)) if setup is not None else None
+    remain = newest.reading.value if newest is not None and newest.reading.validity is Validity.VALID else None
+    if remain is None:
+        return
+    left = case.order.volume_ml - (turn.live.account.delivered_ml - case.syringe_from_ml)
+    if remain > max(left, 0.0) * (1 + VTBI_PART) + VTBI_ML:
+        text = f"The pump is set to give {remain:.4g} mL more, {max(left, 0.0):.4g} are ordered. Set its volume"
+        turn.claim(of_the_drug("vtbi-high", Priority.LOW, text, value=remain, limit=round(left, 3), unit="mL"))
 
 
 def _duration(turn: Turn, ends_at: Nanos | None) -> None:

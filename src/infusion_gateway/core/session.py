@@ -12,10 +12,12 @@ from infusion_gateway.model.events import (
     PrimeAnnounced,
 )
 from infusion_gateway.model.inputs import Restarted
-from infusion_gateway.model.metric import Metric
+from infusion_gateway.model.metric import MINUTE, Metric, Nanos
 from infusion_gateway.model.observation import Delivery, Validity
 from infusion_gateway.model.session import Phase
 
+REBASELINE: Nanos = 15 * MINUTE
+"""After so long a pause what was measured before it is no baseline any more (clinical reference E18)."""
 TWO = 2  # consecutive readings, before anything is made of them
 VITAL_SIGNS = (Metric.SPO2, Metric.PULSE, Metric.HR, Metric.RR, Metric.ETCO2, Metric.NIBP_SYS, Metric.NIBP_DIA)
 
@@ -30,8 +32,10 @@ def progress(turn: Turn) -> None:
             _infusing(turn)
         case Phase.PAUSED:
             if turn.live.pump.runs >= TWO:
-                leave = "the pump delivers again"
-                turn.emit(PhaseChanged(Phase.INFUSING, Phase.PAUSED, leave))
+                long = turn.now >= turn.durable.phase_since + REBASELINE
+                turn.emit(PhaseChanged(Phase.INFUSING, Phase.PAUSED, "the pump delivers again"))
+                if long:
+                    take_baseline(turn)
         case _:
             pass
 

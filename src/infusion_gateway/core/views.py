@@ -1,5 +1,6 @@
 """Views: what people see, derived from state at one moment."""
 
+from infusion_gateway.core.amending import proposed_counts
 from infusion_gateway.core.dose import hard_dose_mg
 from infusion_gateway.core.sources import BY_HAND, SHOWN_FOR, preferred, suppressed, usable_until
 from infusion_gateway.core.state import State
@@ -60,7 +61,8 @@ def session(state: State, now: Nanos) -> SessionStatus:
     delivered = state.live.account.delivered_ml if given else None
     order = case.order if case is not None and durable.phase not in UNSEEN_ORDER else None
     protocol = next((p for p in state.setup.protocols if order is not None and p.name == order.protocol), None)
-    audio = durable.audio_paused_until
+    audio, away = durable.audio_paused_until, durable.away_until
+    proposed = case.proposed if case is not None else None
     return SessionStatus(
         case=case.id if case is not None and durable.phase is not Phase.IDLE else None,
         phase=durable.phase,
@@ -74,6 +76,10 @@ def session(state: State, now: Nanos) -> SessionStatus:
         stopping=_stopping(state),
         paused_since=durable.phase_since if durable.phase is Phase.PAUSED else None,
         audio_paused_until=audio if audio is not None and audio > now else None,
+        limits=case.limits if case is not None else (),
+        away_until=away if away is not None and away > now else None,
+        moving_to=durable.moving_to or None,
+        waits_for_second=proposed.instruction if proposed is not None and proposed_counts(proposed, now) else None,
     )
 
 

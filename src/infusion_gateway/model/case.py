@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import Metric, Nanos
-from infusion_gateway.model.session import Order, Phase
+from infusion_gateway.model.session import CaseLimit, Order, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +90,13 @@ class OurStop:
 
 
 @dataclass(frozen=True, slots=True)
-class CaseLimit:
-    """A physiological limit that a named clinician set for this case alone, by the condition's code."""
-
-    code: str
-    limit: float
-    by: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
     """One session of one patient. warned: lengths of time before the end that were announced already.
 
     syringe_from_ml, syringe_before_mg: volume delivered, and dose given, when the syringe in use came. proposed: waits
     for a second person. overridden: gates, and who passed them. values_from: what was measured at this bed before is
-    not this patient's. came_from: the bed it moved here from.
+    not this patient's. came_from: the bed it moved here from. heard_at: when a person was last
+    heard before T0.
     """
 
     id: str
@@ -130,6 +121,7 @@ class Case:
     pressures: tuple[Pressure, ...] = ()
     values_from: Nanos = 0
     came_from: str = ""
+    heard_at: Nanos | None = None
 
     def dose_mg(self, delivered_ml: float) -> float:
         """Give the dose in so much volume: each syringe by the concentration that is known of it."""

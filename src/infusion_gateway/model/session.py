@@ -316,8 +316,22 @@ class BedSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseLimit:
+    """A physiological limit that a named clinician set for this case alone, by the condition's code."""
+
+    code: str
+    limit: float
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionStatus:
-    """A bed's session, as people see it. volume_ml, dose_mg: delivered since T0. None: not known or not applicable."""
+    """A bed's session, as people see it. volume_ml, dose_mg: delivered since T0. None: not known or not applicable.
+
+    limits: those set for this case alone. away_until: the patient is off the monitors. moving_to: the bed that the
+    case is on its way to. waits_for_second: the change that another person must ask for too.
+    """
 
     case: str | None
     phase: Phase
@@ -331,3 +345,7 @@ class SessionStatus:
     stopping: str | None  # asked, confirmed, provisional, not-confirmed; None: no stop under way
     paused_since: Nanos | None
     audio_paused_until: Nanos | None = None
+    limits: tuple[CaseLimit, ...] = ()
+    away_until: Nanos | None = None
+    moving_to: str | None = None
+    waits_for_second: str | None = None

@@ -78,11 +78,21 @@ class Heartbeat(Payload):
     """Up by one each time, from 1 at the start of the process."""
     boot_id: str
     """The machine's boot; another one: the monotone timeline began anew."""
+    journal: str = ""
+    """The journal's own name: whose heartbeat this is, where two have taken one name."""
     head: JournalHead
     challenge: str
     """A fresh random word, for instructions to repeat."""
     alarm_revisions: dict[str, int]
     """Each bed's revision of its alarms: a receiver with another one has missed something."""
+
+
+def beat(payload: bytes) -> Heartbeat | None:
+    """Read a heartbeat under our own name; None where it is none. Its text is a stranger's: bounded."""
+    try:
+        return Heartbeat.model_validate_json(payload[:16_384])
+    except ValidationError:
+        return None
 
 
 class Value(Part):
@@ -128,6 +138,15 @@ class OrderPart(Part):
     dose_mg_per_kg: float
 
 
+class CaseLimitPart(Part):
+    """The first limit of a condition, set for this case alone."""
+
+    code: str
+    limit: float | None
+    by: str
+    reason: str
+
+
 class Session(Payload):
     """`…/{bed}/session`, retained."""
 
@@ -147,6 +166,14 @@ class Session(Payload):
     stopping: Literal["asked", "confirmed", "provisional", "not-confirmed"] | None
     paused_since: Time | None
     audio_paused_until: Time | None
+    case_limits: list[CaseLimitPart] = []
+    """Limits that a named clinician set for this case alone."""
+    away_until: Time | None = None
+    """Nothing flows and the patient is off the monitors."""
+    moving_to: str | None = None
+    """The bed that the case is on its way to."""
+    waits_for_second: str | None = None
+    """The instruction that another person must ask for too."""
 
     @classmethod
     def of(cls, status: SessionStatus, mode: GenerationMode, offset: int, now: Nanos) -> Self:
@@ -167,6 +194,15 @@ class Session(Payload):
                 "stopping": status.stopping,
                 "paused_since": point(status.paused_since, offset),
                 "audio_paused_until": point(status.audio_paused_until, offset),
+                "case_limits": [
+                    CaseLimitPart(
+                        code=own.code, limit=finite(own.limit), by=words(own.by, 200), reason=words(own.reason, 200)
+                    )
+                    for own in status.limits
+                ],
+                "away_until": point(status.away_until, offset),
+                "moving_to": status.moving_to,
+                "waits_for_second": status.waits_for_second,
             }
         )
 
