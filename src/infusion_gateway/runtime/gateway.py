@@ -22,6 +22,7 @@ from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.feed import Feed
 from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.links import Line, LineSpec
+from infusion_gateway.runtime.moves import Moving, carry
 from infusion_gateway.runtime.show import Show
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.runtime.wirelog import WireLog
@@ -95,6 +96,7 @@ class Gateway:
             recorded=self._publisher.recorded,
             clock=self._clock,
             broken=broken,
+            moving=self._move,
         )
         return made, same_boot
 
@@ -167,6 +169,12 @@ class Gateway:
                 seconds = bed.state.live.pump.dead_man_s
                 then = f"its dead man stops it in {seconds:g} s" if seconds else "NOTHING stops it but a hand"
                 log.warning("ended in mid-session", bed=bed.name, pump=f"nobody watches it any more; {then}")
+
+    def _move(self, bed: str, event: Moving) -> None:
+        """Carry a case between beds; what happened at one is on record there."""
+        beds = {name: one.state for name, one in self.beds.items()}
+        deciding = frozenset(name for name, one in self.beds.items() if one.broken is None)
+        carry(bed, event, beds, deciding, lambda to, what: self.beds[to].inbox.put(what))
 
     def _tell_all(self, what: Input) -> None:
         for bed in self.beds.values():
