@@ -462,6 +462,59 @@ async def test_a_device_that_accepts_and_cuts_is_not_tried_in_a_frenzy():
     assert 3 <= len(tries) <= 7
 
 
+async def test_a_device_that_somebody_else_takes_is_no_frenzy():
+    """Pins the back-off where a line opens, speaks and is cut, again and again, and the cause that is suspected."""
+    tries = []
+
+    async def speak_and_cut(_reader, writer):
+        tries.append(time.monotonic())
+        writer.write(b"\x80\x80")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.close()
+
+    server = await asyncio.start_server(speak_and_cut, "127.0.0.1", 0)
+    async with Harness(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}", modbus=False) as h:
+        await asyncio.sleep(3.5)
+    server.close()
+    await asyncio.sleep(0.1)  # for the server's last task
+    # 0.075, 0.15, 0.3, 0.6, then 0.75 s each (the draw takes a quarter off), and the 0.02 s that it was open.
+    assert 5 <= len(tries) <= 8
+    assert tries[-1] - tries[-2] >= 0.5
+    whys = [item.why for item in h.inputs if isinstance(item, LinkLost)]
+    assert "else" not in whys[0]
+    assert set(whys[2:]) == {"the other side is gone, soon after opening, again: has somebody else this device?"}
+
+
+async def test_two_gateways_share_no_device():
+    """Pins that two lines that take one device from each other (the newest client has it) settle at a try a second."""
+    newest = []
+
+    async def serve(reader, writer):
+        if newest:
+            newest[-1].transport.abort()
+        newest.append(writer)
+        with contextlib.suppress(ConnectionError):
+            while newest[-1] is writer:
+                writer.write(b"\x80")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with Harness(url, modbus=False) as one, Harness(url, modbus=False) as other:
+        await asyncio.sleep(3)
+        before = len(newest)
+        await asyncio.sleep(3)
+        assert 3 <= len(newest) - before <= 10
+        whys = {item.why for h in (one, other) for item in h.inputs[-3:] if isinstance(item, LinkLost)}
+        assert whys
+        assert all("has somebody else this device?" in why for why in whys)
+    server.close()
+    newest[-1].close()
+    await asyncio.sleep(0.1)
+
+
 async def test_a_doubled_answer_is_noise_on_the_line(far):
     """Pins that bytes behind an answer are a Fault of the device and told as heard: the silence begins anew."""
     async with Harness(str(far.path), modbus=True) as h:

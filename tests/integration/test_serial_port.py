@@ -217,8 +217,11 @@ async def test_drain_throws_away_what_came(device):
 async def test_the_port_is_ours_alone(device):
     """Pins both locks: a second gateway (flock) is refused with a reason, and TIOCEXCL is set against all others."""
     with opened(device) as stream:
-        with pytest.raises(LinkError, match="lock"):
+        with pytest.raises(LinkError) as refused:
             open_serial("other", str(device.path), 9600, "8N1", SOON)
+        assert refused.value.doing == (
+            f"another process has {device.path}: another gateway, or a terminal program? One alone can have it"
+        )
         exclusive = fcntl.ioctl(stream.fd, 0x80045440, b"\0\0\0\0")  # TIOCGEXCL
         assert int.from_bytes(exclusive, "little") == 1
     with opened(device):
@@ -251,6 +254,31 @@ async def test_a_setting_that_there_is_not(device, framing, tmp_path):
     """Pins that a framing without sense is a LinkError (the configuration refuses it before), not a crash."""
     with pytest.raises(LinkError):
         open_serial("line", "/dev/null" if framing else str(tmp_path), 9600, framing, SOON)
+
+
+async def test_a_port_that_is_not_there(tmp_path, device):
+    """Pins one short line for a path without a device, and for a link whose device is gone; the path stands once."""
+    device.unplug()
+    for path in (tmp_path / "absent", device.path):
+        with pytest.raises(LinkError) as gone:
+            open_serial("line", str(path), 19200, "8N1", SOON)
+        assert gone.value.doing == f"no such port {path}: is the device plugged in, or its simulator started?"
+
+
+async def test_a_port_of_others(device, monkeypatch):
+    """Pins the words where this user may not open the port, and where TIOCEXCL keeps it (both unknown to root)."""
+
+    def refuse(number):
+        def refusing(*_, **__):
+            raise OSError(number, os.strerror(number), str(device.path))
+
+        return refusing
+
+    for number, said in ((errno.EACCES, "this user may not open"), (errno.EBUSY, "another process has")):
+        monkeypatch.setattr("serial.serialposix.os.open", refuse(number))
+        with pytest.raises(LinkError, match=f"{said} {device.path}: ") as kept:
+            open_serial("line", str(device.path), 19200, "8N1", SOON)
+        assert kept.value.doing.count(str(device.path)) == 1
 
 
 async def test_what_is_no_serial_port(tmp_path):
@@ -433,9 +461,11 @@ async def test_a_peer_that_does_not_read_is_noticed():
     "url", ["tcp://127.0.0.1:1", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "tcp://:5", "tcp://[x"]
 )
 async def test_addresses_that_lead_nowhere(url):
-    """Pins that a refused connection and an address without sense are LinkErrors."""
-    with pytest.raises(LinkError):
+    """Pins that a refused connection, in words for who is at the bed, and an address without sense are LinkErrors."""
+    with pytest.raises(LinkError) as nowhere:
         open_tcp("line", url, 1)
+    said = f"nobody listens at {url}: is the device on, or its simulator started?"
+    assert (nowhere.value.doing == said) is (url == "tcp://127.0.0.1:1")
 
 
 class Port(serial.Serial):

@@ -191,7 +191,7 @@ class Line:
         self._modbus.forget()
         self._quiet_until = self._clock.now() + self.spec.gap
         # A dead unit behind a TCP line has it reopened every few seconds; one that comes and goes is told as lost.
-        if not self._reopening and self._fleeting < 2:  # noqa: PLR2004 - the second time is the first that is told
+        if not self._reopening and self._fleeting <= 1:
             _log.info("line-open", line=self.spec.name, note=note)
         self._reopening = False
         self._note("!", b"", "open", note)

@@ -6,6 +6,7 @@ none, so two threads of ours serve it.
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import queue
 import termios
@@ -47,12 +48,25 @@ def open_serial(name: str, endpoint: str, baud: int, framing: str, timeout_s: fl
         port.timeout = port.write_timeout = 0
         port.open()
     except (OSError, ValueError, IndexError, termios.error) as exc:  # SerialException is an OSError
-        raise LinkError(name, f"can't open {endpoint} as {baud} {framing}: {exc}"[:200]) from exc
+        raise LinkError(name, _why(endpoint, exc) or f"can't open {endpoint} as {baud} {framing}: {exc}"[:200]) from exc
     try:
         return Tty(name, port, note)
     except (OSError, termios.error) as exc:
         port.close()
         raise LinkError(name, f"can't configure {endpoint}: {exc}"[:200]) from exc
+
+
+def _why(endpoint: str, exc: Exception) -> str:
+    """Say why a port couldn't be opened, and what to look at; "" for a reason of another kind."""
+    match exc.errno if isinstance(exc, OSError) and endpoint.startswith("/") else None:
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO | errno.EIO:
+            return f"no such port {endpoint}: is the device plugged in, or its simulator started?"
+        case errno.EAGAIN | errno.EBUSY:  # flock's and TIOCEXCL's
+            return f"another process has {endpoint}: another gateway, or a terminal program? One alone can have it"
+        case errno.EACCES | errno.EPERM:
+            return f"this user may not open {endpoint}: is it in the group of serial ports (dialout)?"
+        case _:
+            return ""
 
 
 def _is_pty(endpoint: str) -> bool:

@@ -113,6 +113,8 @@ def open_tcp(name: str, url: str, timeout_s: float) -> FdStream:
         if where.hostname is None or where.port is None:
             raise LinkError(name, f"{url} names no host and port")
         connected = socket.create_connection((where.hostname, where.port), timeout_s)
+    except ConnectionRefusedError as exc:
+        raise LinkError(name, f"nobody listens at {url}: is the device on, or its simulator started?") from exc
     except (OSError, ValueError) as exc:
         raise LinkError(name, f"can't connect to {url}: {exc}") from exc
     notice_half_open(connected)
