@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from paho.mqtt.properties import Properties
 
 from brokers import Mosquitto, mosquitto
 from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.errors import NameHeld
 from infusion_gateway.model.events import Event, ResumePermitted, Sampled
 from infusion_gateway.model.observation import Delivery
 from infusion_gateway.runtime import broker as broker_module
@@ -25,6 +27,8 @@ from infusion_gateway.runtime.broker import Publisher, ReplyTo
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.embedded import start
 from infusion_gateway.runtime.journal import OUTBOX, Journal
+from infusion_gateway.wire.messages import Heartbeat, JournalHead
+from infusion_gateway.wire.stamps import rfc3339
 from infusion_gateway.wire.topics import Topics
 
 __all__ = ["mosquitto"]
@@ -63,7 +67,7 @@ class Side:
 
     journal: Journal
     publisher: Publisher
-    changes: list[tuple[bool, bool | None, str]]
+    changes: list[tuple[bool, bool | None, str, bool]]
     asked: list[tuple[str, str, bytes, ReplyTo]]
     task: "asyncio.Task[None]"
 
@@ -84,23 +88,49 @@ class Side:
 
 
 @contextlib.asynccontextmanager
-async def gateway(directory: Path, port: int) -> AsyncIterator[Side]:
-    """Run a gateway's publisher on a journal of its own."""
+async def gateway(
+    directory: Path, port: int, *, in_session: bool = False, beats: bool = False, runs: bool = True
+) -> AsyncIterator[Side]:
+    """Run a gateway's publisher on a journal of its own, and its heartbeat where it beats."""
     clock = Clock()
-    changes: list[tuple[bool, bool | None, str]] = []
+    changes: list[tuple[bool, bool | None, str, bool]] = []
     asked: list[tuple[str, str, bytes, ReplyTo]] = []
     journal = Journal(directory, boot_id=clock.boot_id(), on_change=lambda *_: None)
     await journal.open()
     publisher = Publisher(
-        settings(port), TOPICS, journal, lambda *a: asked.append(a), lambda *c: changes.append(c), clock
+        settings(port),
+        TOPICS,
+        journal,
+        lambda *a: asked.append(a),
+        lambda *c: changes.append(c),
+        clock,
+        lambda: in_session,
     )
-    task = asyncio.create_task(publisher.run())
+    task = asyncio.create_task(publisher.run() if runs else asyncio.sleep(0))
+    beating = asyncio.create_task(beat(publisher, journal, clock) if beats else asyncio.sleep(0))
     try:
         yield Side(journal, publisher, changes, asked, task)
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        beating.cancel()
+        await asyncio.gather(task, beating, return_exceptions=True)
         await journal.close()
+
+
+async def beat(publisher: Publisher, journal: Journal, clock: Clock) -> None:
+    """Say the heartbeat, more often than a gateway does."""
+    for sequence in count(1):
+        said = Heartbeat(
+            time=rfc3339(clock.utc_ns()),
+            sequence=sequence,
+            boot_id=clock.boot_id(),
+            journal=journal.uuid,
+            head=JournalHead(sequence=0, hash=""),
+            challenge="",
+            alarm_revisions={},
+        )
+        publisher.say(TOPICS.heartbeat, said.to_bytes(), 10)
+        await asyncio.sleep(0.2)
 
 
 @contextlib.asynccontextmanager
@@ -300,7 +330,7 @@ async def main():
     await journal.open()
     settings = BrokerSettings("127.0.0.1", int(sys.argv[2]), False, False, None, None, None, None, None)
     topics = Topics("clinic-a", "gateway-1")
-    await Publisher(settings, topics, journal, lambda *_: None, lambda *_: None, Clock()).run()
+    await Publisher(settings, topics, journal, lambda *_: None, lambda *_: None, Clock(), bool).run()
 
 asyncio.run(main())
 """
@@ -344,7 +374,7 @@ async def test_a_retained_station_says_nothing_of_now(tmp_path: Path, mosquitto:
         await side.happens(permitted(1))
         await until(lambda: side.connected and side.told)
         await until(lambda: side.changes[-1][1] is False)
-        assert all(listeners is not True for _, listeners, _ in side.changes)
+        assert all(listeners is not True for _, listeners, _, _ in side.changes)
 
 
 async def test_an_event_that_is_too_long_goes_out_withheld_and_the_rest_goes_on(
@@ -461,18 +491,49 @@ async def test_a_flood_of_instructions_leaves_room_for_a_stop(tmp_path: Path, mo
         assert len(side.asked) < 200
 
 
-async def test_a_second_gateway_under_the_name_is_told_and_gives_way(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    """Pins that two gateways of one name do not push each other out for ever: the one pushed out says so and waits."""
+async def test_a_newcomer_that_hears_another_live_one_says_nothing_and_ends(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    """Pins that the name is looked at before anything is said under it, and that the one who has it isn't touched."""
+    async with gateway(tmp_path / "a", mosquitto.port, in_session=True, beats=True) as first:
+        await until(lambda: first.connected)
+        async with subscriber(mosquitto.port, TOPICS.availability) as seen:
+            async with gateway(tmp_path / "b", mosquitto.port, runs=False) as second:
+                with pytest.raises(NameHeld, match=first.journal.uuid):
+                    await second.publisher.claim_name()
+            assert len(first.changes) == 1, "the one with the name noticed nothing"
+            assert len(seen.messages) == 1, "nothing was said under its name"
+
+
+async def test_a_name_that_nobody_has_is_had_at_once(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins the start after a kill: the last will says offline, so nobody is waited for."""
     async with gateway(tmp_path / "a", mosquitto.port) as first:
         await until(lambda: first.connected)
-        async with gateway(tmp_path / "b", mosquitto.port) as second:
-            await until(lambda: "another-gateway" in first.changes[-1][2])
-            await until(lambda: second.connected)
-            changes = len(second.changes)
+        assert first.publisher._connection is not None
+        first.task.cancel()
+        first.publisher._connection.cut()
+    loop = asyncio.get_running_loop()
+    async with gateway(tmp_path / "a", mosquitto.port, runs=False) as again:
+        began = loop.time()
+        await again.publisher.claim_name()
+        assert loop.time() - began < 1.5
+
+
+async def test_who_is_idle_gives_way_to_the_one_in_a_session(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins two running under one name: the one in a session takes it back and tells, the idle one stays away."""
+    async with gateway(tmp_path / "a", mosquitto.port) as idle:
+        await until(lambda: idle.connected)
+        async with gateway(tmp_path / "b", mosquitto.port, in_session=True, beats=True) as busy:
+            await until(lambda: busy.connected and not idle.connected)
+            await until(lambda: idle.changes[-1][3])
             await asyncio.sleep(1.5)
-            assert second.connected
-            assert not first.connected
-            assert len(second.changes) == changes, "the second is left in peace"
+            assert busy.connected
+            assert len(busy.changes) == 1
+            assert "another-gateway" in idle.changes[-1][2]
+            async with gateway(tmp_path / "c", mosquitto.port, in_session=True):  # one who gives way to nobody either
+                await until(lambda: busy.changes[-1][3])
+            await until(lambda: busy.connected, 2)
+            assert busy.changes[-1][3], "it has its name back, and has told"
 
 
 @pytest.mark.slow

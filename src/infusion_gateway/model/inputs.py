@@ -59,10 +59,14 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class BrokerChanged:
-    """The MQTT broker was reached or lost; listeners: somebody supervising is known to be there (None: not known)."""
+    """The MQTT broker was reached or lost; listeners: somebody supervising is known to be there (None: not known).
+
+    another: another gateway was met under this one's name.
+    """
 
     connected: bool
     listeners: bool | None
+    another: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ import structlog
 
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.core.backoff import RECONNECT
-from infusion_gateway.errors import BrokerError, JournalError
+from infusion_gateway.errors import BrokerError, JournalError, NameHeld
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.audience import Audience
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.incoming import Incoming, OnInstruction, ReplyTo
 from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
 from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection, NotSpoken
-from infusion_gateway.runtime.presence import Presence
+from infusion_gateway.runtime.presence import Look, Presence
 from infusion_gateway.wire.happenings import event_payload
 from infusion_gateway.wire.outbox import CUTS, Outbox, Outgoing
 from infusion_gateway.wire.topics import Topics, sendable
@@ -51,15 +51,22 @@ SETTLED_S = 5.0
 
 ECHO_S = 0.3
 """How long our own word may take to come back; without it the broker is taken for one that forgot."""
-ANOTHER_GATEWAY = "another-gateway: another process connects under this gateway's name"
+ANOTHER_GATEWAY = "another-gateway: another gateway has this gateway's name"
+ANOTHER_FOR: Nanos = 60 * SECOND
+"""How long it is told after it was met."""
+LOOK_S = 12.0
+"""How long looking for another may take in all, whatever the broker does."""
 
 NOBODY = 0x10
 FAILED = 0x80
 QUOTA = 0x97
 
 
-OnChange: TypeAlias = Callable[[bool, bool | None, str], None]
-"""Told (connected, listeners, why) when one of them changes; why is words for people, empty while all is well."""
+OnChange: TypeAlias = Callable[[bool, bool | None, str, bool], None]
+"""Told (connected, listeners, why, another) when one of them changes; why is words for people, empty while all is well.
+
+another: another gateway was met under our name within the last minute.
+"""
 
 
 class Publisher:
@@ -73,14 +80,18 @@ class Publisher:
         on_instruction: OnInstruction,
         on_change: OnChange,
         clock: Clock,
+        in_session: Callable[[], bool],
     ) -> None:
+        self._in_session = in_session
+        self._looked = False
+        self._another_at: Nanos | None = None
         self._settings = settings
         self._topics = topics
         self._journal = journal
         self._on_change = on_change
         self._clock = clock
         self._connection: Connection | None = None
-        self._told: tuple[bool, bool | None, str] | None = None
+        self._told: tuple[bool, bool | None, str, bool] | None = None
         self._connected = False
         self._why = "not connected yet"
         self._wake = asyncio.Event()
@@ -135,6 +146,29 @@ class Publisher:
         self._answering.add(answered)
         answered.add_done_callback(self._answering.discard)
 
+    async def claim_name(self) -> None:
+        """Look whether our name is free, before anything is said under it; raises NameHeld where another lives.
+
+        With a case under way there is no looking: whoever supervises leaves its name to nobody, and is back at once.
+        """
+        holder = await self._holder()
+        if holder:
+            raise NameHeld(f"{holder}: it lives, and two gateways can't have one name. Give one of them another")
+
+    async def _holder(self) -> str:
+        """Say who has our name, "" for nobody, or where it was looked before, or where that can't be found out."""
+        if self._looked or self._in_session():
+            return ""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                look = Look(self._topics, self._journal.uuid, self._clock, self._presence.ours)
+                holder = await look.at(self._settings)
+        except (BrokerError, TimeoutError) as error:  # it is asked again before the next connection
+            log.warning("could not look whether another gateway has this name", why=str(error))
+            return ""
+        self._looked = not holder
+        return holder
+
     async def run(self) -> None:
         """Connect, serve, connect again, for ever. Cancelling says good-bye to the broker."""
         failures = 0
@@ -158,7 +192,10 @@ class Publisher:
             await self._farewell()
 
     async def _open(self) -> Connection:
-        """Connect with MQTT 5, or 3.1.1 where the broker doesn't speak it."""
+        """Connect with MQTT 5, or 3.1.1 where the broker doesn't speak it; BrokerError where the name is another's."""
+        if holder := await self._holder():
+            self._another_at = self._clock.now()
+            raise BrokerError(f"{ANOTHER_GATEWAY} ({holder})")
         will = (self._topics.availability, self._presence.will())
         name = f"igw-{self._topics.site}-{self._topics.gateway}"
         try:
@@ -197,6 +234,8 @@ class Publisher:
             async with asyncio.timeout(ECHO_S):
                 await self._presence.echo.wait()
         if self._presence.another:
+            self._another_at = self._clock.now()
+        if self._presence.another and not self._in_session():
             await self._ask(connection, self._topics.availability, self._presence.gave_way())
             await connection.leave()
             raise BrokerError(ANOTHER_GATEWAY)
@@ -379,7 +418,8 @@ class Publisher:
 
     def _say_change(self) -> None:
         listeners = self._audience.listeners(self._clock.now()) if self._connected else None
-        new = (self._connected, listeners, self._why)
+        another = self._another_at is not None and self._clock.now() - self._another_at < ANOTHER_FOR
+        new = (self._connected, listeners, self._why, another)
         if new != self._told:
             self._told = new
             self._on_change(*new)
@@ -387,10 +427,10 @@ class Publisher:
     def _disconnected(self) -> float:
         """Take back what was on its way; give how long to stay away (seconds) where another gateway has our name."""
         connection, self._connection = self._connection, None
-        pause_s = 0.0
         if connection is not None:
-            if connection.taken_over or self._presence.another:
-                pause_s, self._why = ANOTHER_GATEWAY_S, ANOTHER_GATEWAY
+            self._looked = False
+            if connection.taken_over:
+                self._another_at, self._why = self._clock.now(), ANOTHER_GATEWAY
             cut = connection.ended_by_broker
             if cut and self._flying:  # acknowledgements come in order: the first without one is the likely cause
                 suspect = next(iter(self._flying))
@@ -401,7 +441,7 @@ class Publisher:
         self._connected = False
         self._audience.forget()
         self._say_change()
-        return pause_s
+        return ANOTHER_GATEWAY_S if self._why.startswith(ANOTHER_GATEWAY) and not self._in_session() else 0.0
 
     async def _farewell(self) -> None:
         """Say that the gateway ends by intention, so that nobody takes it for a failure."""

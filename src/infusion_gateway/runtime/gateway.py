@@ -9,6 +9,7 @@ from itertools import count
 import structlog
 
 from infusion_gateway.config.settings import BedSettings, Settings
+from infusion_gateway.core.evolve import CASELESS
 from infusion_gateway.core.state import State, fold, initial, restored
 from infusion_gateway.devices.bus import Bus, Unit
 from infusion_gateway.errors import JournalError
@@ -23,6 +24,7 @@ from infusion_gateway.runtime.feed import Feed
 from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.links import Line, LineSpec
 from infusion_gateway.runtime.moves import Moving, carry
+from infusion_gateway.runtime.presence import HEARTBEAT_S
 from infusion_gateway.runtime.show import Show
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.runtime.wirelog import WireLog
@@ -34,7 +36,6 @@ from infusion_gateway.wire.topics import Topics
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_S = 5.0
 WATCH_S = 1.0
 MINDFUL: Nanos = 3 * SECOND
 """A bed that has not stepped for so long does not decide any more; the process's watchdog is then not fed."""
@@ -56,7 +57,9 @@ class Gateway:
         self._notifier = Notifier()
         self.beds: dict[str, Bed] = {}
         self._lines = {spec.name: self._line(spec.name, wire_log) for spec in settings.lines}
-        self._publisher = Publisher(settings.broker, self._topics, self.journal, self._instruct, self._reached, clock)
+        self._publisher = Publisher(
+            settings.broker, self._topics, self.journal, self._instruct, self._reached, clock, self._in_session
+        )
         self._answers = Answers(self._publisher, clock)
         self._shows: dict[str, Show] = {}
         self._lost = ""
@@ -137,13 +140,18 @@ class Gateway:
         )
 
     async def run(self, end: asyncio.Event) -> None:
-        """Supervise until `end` is set; JournalError where another gateway has the journal."""
+        """Supervise until `end` is set; JournalError where another gateway has the journal, NameHeld where the name."""
         opened = await self.journal.open()
         if opened.why:
             log.error("journal", kept=opened.kept, why=opened.why, moved_to=str(opened.moved_to or ""))
         self._lost = opened.why if opened.moved_to is not None else ""
         started = [self._bed(bed) for bed in self._settings.beds]
         self.beds = {bed.name: bed for bed, _ in started}
+        try:
+            await self._publisher.claim_name()
+        except BaseException:
+            await self.journal.close()
+            raise
         await self._feed.open()
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -184,9 +192,14 @@ class Gateway:
         log.log(logging.INFO if kept else logging.ERROR, "journal", kept=kept, why=why)
         self._tell_all(JournalChanged(kept, why))
 
-    def _reached(self, connected: bool, listeners: bool | None, why: str) -> None:  # noqa: FBT001 - the publisher's
+    def _in_session(self) -> bool:
+        """Say whether a case is under way at any bed: then this gateway leaves its name to nobody."""
+        standing = (bed.state.durable for bed in self.beds.values())
+        return any(one.stop is not None or one.phase not in CASELESS | {Phase.ABORTED} for one in standing)
+
+    def _reached(self, connected: bool, listeners: bool | None, why: str, another: bool) -> None:  # noqa: FBT001 - the publisher's
         log.info("broker", connected=connected, listeners=listeners, why=why)
-        self._tell_all(BrokerChanged(connected, listeners))
+        self._tell_all(BrokerChanged(connected, listeners, another=another))
 
     def _instruct(self, bed: str, name: str, payload: bytes, reply_to: ReplyTo) -> None:
         """Put a person's instruction to its bed, or answer at once why it can't be."""
@@ -233,6 +246,7 @@ class Gateway:
                 time=rfc3339(self._clock.utc_ns()),
                 sequence=sequence,
                 boot_id=self._clock.boot_id(),
+                journal=self.journal.uuid,
                 head=JournalHead(sequence=head.sequence, hash=head.hash.hex()),
                 challenge=secrets.token_hex(16),
                 alarm_revisions={name: show.revision for name, show in self._shows.items()},

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from infusion_gateway.config.settings import Settings
-from infusion_gateway.errors import GatewayError, JournalError
+from infusion_gateway.errors import GatewayError, JournalError, NameHeld
 from infusion_gateway.runtime import logs
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.embedded import start as start_broker
@@ -19,13 +19,13 @@ log = structlog.get_logger(__name__)
 
 
 def run(settings: Settings, *, wire_log: Path | None) -> int:
-    """Supervise until SIGTERM or SIGINT. Exit code: 0 ended as told, 1 failed, 2 the journal is another gateway's."""
+    """Supervise until SIGTERM or SIGINT. Exit: 0 ended as told, 1 failed, 2 the journal or the name is another's."""
     directory = settings.gateway.state_directory
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     logs.configure(level="info", json_file=directory / "gateway.log.json")
     try:
         asyncio.run(_supervise(settings, wire_log))
-    except JournalError as error:
+    except (JournalError, NameHeld) as error:
         log.error("can't start", error=str(error))  # noqa: TRY400 - the sentence says it; no traceback for a user
         return 2
     except BaseExceptionGroup as errors:

@@ -148,7 +148,7 @@ class Connection:
         *,
         version_5: bool,
         identifier: str,
-        will: tuple[str, bytes],
+        will: tuple[str, bytes] | None,
         arrived: Callable[[Arrived], None],
     ) -> "Connection":
         """Connect, with a last will (topic, payload; retained). `arrived` is called in the loop; it must not raise.
@@ -282,7 +282,7 @@ def _client(
     *,
     version_5: bool,
     identifier: str,
-    will: tuple[str, bytes],
+    will: tuple[str, bytes] | None,
     tls: ssl.SSLContext | None,
     arrived: Callable[[Arrived], None],
 ) -> _Client:
@@ -300,7 +300,7 @@ def _client(
         logger=_SILENT,
         identifier=identifier,
         protocol=aiomqtt.ProtocolVersion.V5 if version_5 else aiomqtt.ProtocolVersion.V311,
-        will=aiomqtt.Will(will[0], will[1], qos=1, retain=True),
+        will=None if will is None else aiomqtt.Will(will[0], will[1], qos=1, retain=True),
         clean_session=None if version_5 else True,
         clean_start=True if version_5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
         timeout=ANSWER_S,
