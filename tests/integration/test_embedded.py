@@ -81,12 +81,17 @@ async def test_iotcores_other_port_refuses_mqtt_5_in_a_way_we_notice(tmp_path: P
 
 
 async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
-    """Pins that whoever else listens on the port is not taken for our broker."""
+    """Pins that whoever else listens on the port is not taken for our broker, and both ways out."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(BrokerError, match="can't be had"):
-            await start(tmp_path, taken.getsockname()[1], kind="mosquitto")
+        port = taken.getsockname()[1]
+        with pytest.raises(BrokerError) as refused:
+            await start(tmp_path, port, kind="mosquitto")
+    assert str(refused.value) == (
+        f"port {port} of 127.0.0.1 is in use. Where that is a broker already, write "
+        f'url = "mqtt://127.0.0.1:{port}" in place of embedded = true; else give another port'
+    )
 
 
 async def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:

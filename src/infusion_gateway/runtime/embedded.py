@@ -6,6 +6,7 @@ starts it again: what depends on it must live without it. In a clinic a Mosquitt
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import shutil
 import socket
@@ -191,5 +192,10 @@ def _free(port: int) -> int:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise BrokerError(f"port {port} of {HOST} can't be had: {error.strerror}") from error
+            if error.errno == errno.EADDRINUSE:
+                raise BrokerError(
+                    f"port {port} of {HOST} is in use. Where that is a broker already, write "
+                    f'url = "mqtt://{HOST}:{port}" in place of embedded = true; else give another port'
+                ) from error
+            raise BrokerError(f"port {port} of {HOST} can't be had: {error.strerror}; give another port") from error
         return int(probe.getsockname()[1])
