@@ -51,6 +51,7 @@ def two(bed: Bed, asked: object) -> Step:
     return bed.ask(asked, by="doctor-1")
 
 
+@pytest.mark.rule("E1", "acts")
 def test_one_person_lowers_the_rate_and_the_dose_follows() -> None:
     """Pins that a lower rate is enforced at once: what is left to give follows from the time left (E1)."""
     bed = infusing(10)
@@ -308,6 +309,7 @@ def test_a_syringe_that_holds_too_little_is_told() -> None:
     assert "needed" not in taken(bed.ask(Syringe(30.0, 1.0)))
 
 
+@pytest.mark.requirement("S33")
 def test_a_stronger_syringe_than_entered_is_counted_at_once() -> None:
     """Pins that one person's correction upwards counts the whole syringe anew, and that the limits hold at once."""
     bed = infusing(15)
@@ -321,6 +323,7 @@ def test_a_stronger_syringe_than_entered_is_counted_at_once() -> None:
     bed.check()
 
 
+@pytest.mark.requirement("S21")
 def test_a_correction_past_the_hard_limit_ends_the_session() -> None:
     """Pins that a dose that turns out to be above the hard limit stops the pump in the same step."""
     bed = infusing(20)

@@ -33,6 +33,7 @@ def codes(bed: Bed) -> list[str]:
     return [event.code for _, event in bed.events(ConditionRaised)]
 
 
+@pytest.mark.rule("E15", "acts")
 def test_sedation_is_overdue_a_quarter_of_an_hour_after_t0_and_after_each_entry() -> None:
     """Pins E15 for MOAA/S: low at exactly 15 minutes, not before; an entry ends it and begins it anew."""
     bed = infusing(SEDATION)
@@ -50,6 +51,7 @@ def test_sedation_is_overdue_a_quarter_of_an_hour_after_t0_and_after_each_entry(
     bed.check()
 
 
+@pytest.mark.rule("E15", "leaves alone")
 def test_an_entry_in_time_leaves_a_good_session_alone() -> None:
     """Pins that MOAA/S every nine minutes raises nothing, and that other scores don't stand for it."""
     bed = infusing(SEDATION)

@@ -104,6 +104,7 @@ def test_a_second_session_within_the_window_is_refused() -> None:
     assert "without a subject code" in answer(bed, InstructionAccepted)
 
 
+@pytest.mark.requirement("S34")
 def test_the_protocols_digest_goes_on_record_with_the_case() -> None:
     """Pins that the record says by which bytes of the protocol a case was held."""
     bed = windowed_bed()

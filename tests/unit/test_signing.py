@@ -173,6 +173,7 @@ def test_what_stands_beside_a_protocol_is_hostile(clinic: Path, text: str) -> No
     assert loaded.why_unsigned
 
 
+@pytest.mark.requirement("S43")
 def test_the_private_key_is_its_owners_alone(clinic: Path) -> None:
     """Pins mode 0600 from the start, a refusal where others may read, and that none is overwritten."""
     path = clinic.parent / "lead.key"
