@@ -42,6 +42,7 @@ debian:
 # Pages and schemas that are written from the code; tests keep them fresh.
 docs: setup
 	$(BIN)/python -c 'from infusion_gateway.wire.contract import page; print(page(), end="")' > docs/mqtt.md
+	$(BIN)/python -c 'from infusion_gateway.config.alarm_page import page; print(page(), end="")' > docs/alarms.md
 	$(BIN)/infusion-gateway schema --out config
 
 bench: setup

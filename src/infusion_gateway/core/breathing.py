@@ -154,7 +154,7 @@ def _judge(turn: Turn, rule: Apnoea, breaths: dict[str, Breath]) -> None:
     oxygen = f"SpO2 {spo2:g} %" if spo2 is not None else "SpO2 not known"
     witness = "two devices" if agreeing else worst.words or device or "before the restart"
     lasted = seconds(max(worst.ran, worst.ran_any) // SECOND * SECOND)
-    text = f"No breath seen for {lasted} ({witness}), {oxygen}. {rule.advice}"
+    text = f"No breath seen for more than {lasted} ({witness}), {oxygen}. {rule.advice}"
     limit = {Response.TELL: rule.warn, Response.STOP_UNLESS_HELD: rule.alone, Response.STOP: rule.sure}[response]
     turn.claim(
         of_the_drug(

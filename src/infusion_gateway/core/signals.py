@@ -2,11 +2,14 @@
 
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.conditions import URGENCY
+from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Raised
 from infusion_gateway.core.evolve import CASELESS
+from infusion_gateway.core.state import State
 from infusion_gateway.core.turn import Turn
-from infusion_gateway.model.alarm import Response
-from infusion_gateway.model.events import ConditionCleared, ConditionRaised
+from infusion_gateway.core.views import alarms
+from infusion_gateway.model.alarm import Annunciation, Priority, Response, Signal, Sound
+from infusion_gateway.model.events import AlarmEscalated, AudioPaused, ConditionCleared, ConditionRaised
 from infusion_gateway.model.metric import MINUTE, SECOND, Nanos
 from infusion_gateway.model.session import Phase
 
@@ -14,6 +17,53 @@ SETTLE: Nanos = 10 * SECOND
 """After a start a monitor has this long to be heard before what it raised counts as over (by then its age speaks)."""
 RENEW_AFTER: Nanos = 15 * MINUTE
 """An acknowledged pressure alarm sounds again after this long (rules, "After acknowledgement")."""
+
+
+ESCALATE_AFTER: tuple[Nanos, ...] = (15 * SECOND, 45 * SECOND, 90 * SECOND)
+"""Where no protocol says so: without a case (clinical reference 4, escalation)."""
+REMIND_AFTER: Nanos = 2 * MINUTE
+"""A high alarm that lasts is heard of again so long after it was acknowledged (clinical reference 4, escalation)."""
+
+BURSTS: dict[Priority, tuple[int, Nanos | None]] = {
+    Priority.HIGH: (10, 5 * SECOND),
+    Priority.MEDIUM: (3, 15 * SECOND),
+    Priority.LOW: (2, None),
+}
+"""Pulses of a burst, and from burst to burst (standards reference 3.1, knowledge; the intervals are unsourced)."""
+FLASH_HZ = {Priority.HIGH: 2.0, Priority.MEDIUM: 0.6, Priority.LOW: 0.0}
+"""Within 1.4 to 2.8 Hz and 0.4 to 0.8 Hz, low steady (clinical reference S13)."""
+REMIND_EVERY: Nanos = 30 * SECOND
+"""A single pulse while the sound is paused, of what is latched, or lasts though acknowledged; unsourced."""
+
+
+def broker_changed(turn: Turn, *, connected: bool, listeners: bool | None) -> None:
+    """Take up whether somebody away from the bed listens. When nobody does any more, what they silenced sounds."""
+    before = turn.live.broker is True and turn.live.listeners is not False
+    turn.live.broker, turn.live.listeners = connected, listeners
+    paused = turn.durable.audio_paused_until
+    if before and not (connected and listeners is not False) and paused is not None and paused > turn.now:
+        reason = "nobody listens away from the bed any more: a pause of the sound made there is void"
+        turn.emit(AudioPaused(turn.now, "", reason))
+
+
+def escalate(turn: Turn) -> None:
+    """Tell a high alarm further that nobody acknowledges; ask for a step when what is heard at the bed changes."""
+    durable = turn.durable
+    if not durable.conditions:
+        return
+    if durable.audio_paused_until is not None:
+        turn.wake_at(durable.audio_paused_until)
+    steps = turn.protocol.escalate_after if turn.protocol is not None else ESCALATE_AFTER
+    for code, raised in durable.conditions.items():
+        if raised.priority is not Priority.HIGH or not raised.present:
+            continue
+        if raised.acknowledged_by is not None:
+            turn.wake_at((raised.acknowledged_at or turn.now) + REMIND_AFTER)
+            continue
+        level = sum(turn.has_come(raised.since + after) for after in steps)
+        if level > raised.escalation:
+            reason = f"nobody has acknowledged {code} for {seconds(steps[level - 1])}: {raised.text}"
+            turn.emit(AlarmEscalated(code, level, reason))
 
 
 def reconcile(turn: Turn) -> None:
@@ -106,3 +156,39 @@ def _over(turn: Turn, known: Raised) -> str:
     case = turn.durable.case
     where = f"phase {turn.phase}" if case is not None else "no case"
     return f"{known.code} is over ({where})"
+
+
+def annunciation(state: State, now: Nanos) -> Annunciation:
+    """Say what an annunciator at the bed shows and sounds now. An acknowledged alarm is quiet, and seen."""
+    listed = alarms(state, now)
+    until = state.durable.audio_paused_until
+    paused = until if until is not None and until > now else None
+    sounding = [alarm for alarm in listed if alarm.signal is Signal.ON]
+    latched = [alarm for alarm in listed if alarm.signal is Signal.LATCHED]
+    lasting = [
+        alarm
+        for alarm in listed
+        if alarm.signal is Signal.ACKNOWLEDGED and alarm.priority is Priority.HIGH and _lasts(state, alarm.code, now)
+    ]
+    heard = (sounding or latched or lasting)[:1]
+    sound = Sound.NONE if not heard else Sound.BURSTS if sounding and paused is None else Sound.REMINDER
+    top = heard[0].priority if heard else None
+    seen = (sounding or listed)[:1]
+    pulses, repeat = BURSTS[top] if top is not None and sound is Sound.BURSTS else (1, REMIND_EVERY)
+    return Annunciation(
+        sounding=top,
+        sound=sound,
+        pulses=pulses if sound is not Sound.NONE else 0,
+        repeat=repeat if sound is not Sound.NONE else None,
+        renewed_at=max((alarm.since for alarm in sounding if alarm.priority is top), default=None),
+        light=seen[0].priority if seen else None,
+        flash_hz=FLASH_HZ[seen[0].priority] if sounding else 0.0,
+        text=listed[0].text if listed else "",
+        more=max(0, len(listed) - 1),
+        paused_until=paused,
+    )
+
+
+def _lasts(state: State, code: str, now: Nanos) -> bool:
+    at = state.durable.conditions[code].acknowledged_at
+    return at is not None and now >= at + REMIND_AFTER

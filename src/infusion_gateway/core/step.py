@@ -79,6 +79,7 @@ def step(state: State, input: Input, now: Nanos) -> Step:  # noqa: A002 -- the w
     deadman.record(turn)
     deadman.keep(turn)
     equipment.supervise(turn)
+    signals.escalate(turn)
     moving.keep_asking(turn)
     closing.remember(turn, phase)
     if isinstance(input, Observed):
@@ -122,7 +123,7 @@ def _take(turn: Turn, taken: Input) -> None:
         case Restarted():
             session.restarted(turn, taken)
         case BrokerChanged(connected=connected, listeners=listeners):
-            turn.live.broker, turn.live.listeners = connected, listeners
+            signals.broker_changed(turn, connected=connected, listeners=listeners)
         case JournalChanged(kept=kept, why=why):
             turn.live.journal_kept, turn.live.journal_why = kept, why[:200]
         case ClockJumped(seconds=seconds):

@@ -93,9 +93,12 @@ def _pump(turn: Turn) -> None:
     watched = turn.phase in SEEING or (
         turn.phase in (Phase.COMPLETED, Phase.STOPPED) or (stop is not None and stop.confirmed_at is None)
     )
+    since = _last_seen(turn, device)
+    if turn.phase is Phase.RECOVERY and not watched and turn.has_come(since + UNTOLD_AFTER):
+        text = f"The pump is not seen{_why(device)}: that it stays stopped can't be told. Take it off the patient"
+        turn.claim(technical("supervision-lost", Priority.LOW, text))
     if protocol is None or not watched:
         return
-    since = _last_seen(turn, device)
     priority = _by_age(turn, protocol.pump_stages, since)
     if priority is not None:
         text = f"The pump can't be seen{_why(device)}. Look at the pump"
@@ -207,7 +210,7 @@ def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dic
     priority = _by_age(turn, steps, since)
     if priority is not None:
         word = FACTS[metric].word
-        text = f"No usable {word} for {seconds(max(s.after for s in steps if turn.now >= since + s.after))}"
+        text = f"No usable {word} for more than {seconds(max(s.after for s in steps if turn.now >= since + s.after))}"
         turn.claim(technical(f"{word}-missing", priority, f"{text}. Look at the sensor; watch the patient"))
 
 

@@ -1,15 +1,21 @@
 """Views: what people see, derived from state at one moment."""
 
+from dataclasses import replace
+
 from infusion_gateway.core.amending import proposed_counts
+from infusion_gateway.core.codes import cause_of
 from infusion_gateway.core.dose import hard_dose_mg
+from infusion_gateway.core.durable import FLOOD
 from infusion_gateway.core.sources import BY_HAND, SHOWN_FOR, preferred, suppressed, usable_until
 from infusion_gateway.core.state import State
-from infusion_gateway.model.alarm import AlarmStatus, Signal
-from infusion_gateway.model.metric import FACTS, Metric, Nanos
+from infusion_gateway.model.alarm import AlarmKind, AlarmStatus, Priority, Signal
+from infusion_gateway.model.metric import FACTS, MINUTE, Metric, Nanos
 from infusion_gateway.model.observation import PumpAlarm, Reading, Validity
 from infusion_gateway.model.session import Phase, SessionStatus
 from infusion_gateway.model.status import DeviceStatus, LinkState, VitalStatus
 
+FLOOD_WITHIN: Nanos = 10 * MINUTE
+"""More than ten new alarms within this long are a flood (clinical reference 4)."""
 UNSEEN_ORDER = frozenset({Phase.IDLE, Phase.ORDERED})
 """Until the second entry is in, the first is shown to nobody (a second entry that copies it proves nothing)."""
 
@@ -39,9 +45,33 @@ def alarms(state: State, now: Nanos) -> tuple[AlarmStatus, ...]:
                 countdown_ends=raised.countdown_ends,
                 acknowledged_by=raised.acknowledged_by,
                 held_until=raised.held_until,
+                escalation=raised.escalation,
+                cause=cause_of(raised.code),
             )
         )
-    return tuple(sorted(found, key=lambda alarm: (-alarm.priority, not alarm.present, alarm.since, alarm.code)))
+    ordered = sorted(found, key=lambda alarm: (-alarm.priority, not alarm.present, alarm.since))
+    return _collapsed(ordered) if _flood(state, now) else tuple(ordered)
+
+
+def _flood(state: State, now: Nanos) -> bool:
+    latest = state.durable.raised_at
+    return len(latest) >= FLOOD and latest[0] > now - FLOOD_WITHIN
+
+
+def _collapsed(alarms_now: list[AlarmStatus]) -> tuple[AlarmStatus, ...]:
+    """Let the first of each cause stand for the rest; never for a high one of the patient, or a stop counted down."""
+    first: dict[str, int] = {}
+    shown: list[AlarmStatus] = []
+    for alarm in alarms_now:
+        own = alarm.priority is Priority.HIGH and alarm.kind is AlarmKind.PHYSIOLOGICAL
+        if own or alarm.countdown_ends is not None or alarm.cause not in first:
+            first.setdefault(alarm.cause, len(shown))
+            shown.append(alarm)
+        else:
+            at = first[alarm.cause]
+            shown[at] = replace(shown[at], others=shown[at].others + 1)
+            shown.append(replace(alarm, collapsed=True))
+    return tuple(shown)
 
 
 def _stopping(state: State) -> str | None:
@@ -99,7 +129,7 @@ def vitals(state: State, now: Nanos) -> tuple[VitalStatus, ...]:
         validity = reading.validity
         if age >= SHOWN_FOR and not facts.intermittent and device != BY_HAND:
             validity = Validity.INVALID
-        elif usable_until(reading, device) <= now and validity is Validity.VALID:
+        elif validity is Validity.VALID and (usable_until(reading, device) <= now or metric in state.live.disputed):
             validity = Validity.QUESTIONABLE
         note = "not judged: the cuff inflates on the same arm" if suppressed(state.live, metric, device, now) else ""
         found.append(VitalStatus(metric, reading.value, facts.unit, validity, age, device, reading.at_least, note))
