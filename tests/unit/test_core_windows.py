@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core_bed import HOUR, Bed, bed_setup, depression_40
+from core_bed import HOUR, MEDIUM, TELL, Bed, bed_setup, depression_40
 from infusion_gateway.core import windows
 from infusion_gateway.core.durable import Durable, Given
 from infusion_gateway.core.evolve import evolve
@@ -137,3 +137,20 @@ def test_the_memory_is_bounded_and_an_amount_that_grew_is_recent() -> None:
     assert again == kept
     more = replace(durable, given=kept, account=replace(durable.account, delivered_ml=6.0))
     assert windows.remembered(more, DAY + HOUR)[-1] == Given(durable.case.id, "s", 6.0, DAY + HOUR)
+
+
+@pytest.mark.requirement("S34")
+def test_a_protocol_changed_under_a_running_case_is_told() -> None:
+    """Pins `protocol-changed` after a restart with other bytes of the protocol, and nothing with the same ones."""
+    bed = Bed(bed_setup(depression_40()))
+    bed.infuse()
+    bed.crash()
+    bed.run(5)
+    assert bed.raised("protocol-changed") == []
+    bed.setup = bed_setup(replace(bed.protocol, digest="1" * 64))
+    bed.crash()
+    bed.run(5)
+    alarm = bed.alarms["protocol-changed"]
+    assert (alarm.priority, alarm.response) == (MEDIUM, TELL)
+    assert bed.phase is Phase.INFUSING
+    assert bed.stops() == []

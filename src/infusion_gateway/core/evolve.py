@@ -244,7 +244,15 @@ def _of_case(
     match event:
         case CaseOrdered():
             since = changes.values_from(durable, event, at)
-            new = Case(event.case, event.subject, event.order, event.by, ordered_at=at, values_from=since)
+            new = Case(
+                event.case,
+                event.subject,
+                event.order,
+                event.by,
+                ordered_at=at,
+                values_from=since,
+                protocol_digest=event.protocol_digest,
+            )
             fresh = Account(epoch=durable.account.epoch)
             given = windows.remembered(durable, at)
             return replace(durable, at=at, given=given, case=new, account=fresh, stop=None, unreleased_since=None)

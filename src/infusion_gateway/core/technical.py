@@ -287,6 +287,10 @@ def _telling(turn: Turn) -> None:
     if live.clock_jump is not None and not turn.has_come(live.clock_jump[0] + CLOCK_SHOWN_FOR):
         text = f"The wall clock moved by {live.clock_jump[1]:.3g} s. Durations are not touched, times shown may be"
         turn.claim(technical("clock-jumped", Priority.LOW, text))
+    case, protocol = turn.durable.case, turn.protocol
+    if under_case and case and protocol and case.protocol_digest not in ("", protocol.digest):
+        text = "The protocol's file was changed since this case was ordered: its limits are those of now. Compare them"
+        turn.claim(technical("protocol-changed", priority, text))
     if turn.durable.quarantined:
         turn.claim(technical("bed-quarantined", Priority.HIGH, turn.durable.quarantined))
 

@@ -96,7 +96,7 @@ class Case:
     syringe_from_ml, syringe_before_mg: volume delivered, and dose given, when the syringe in use came. proposed: waits
     for a second person. overridden: gates, and who passed them. values_from: what was measured at this bed before is
     not this patient's. came_from: the bed it moved here from. heard_at: when a person was last
-    heard before T0.
+    heard before T0. protocol_digest: of the protocol that it was ordered under; "" where that was not recorded.
     """
 
     id: str
@@ -122,6 +122,7 @@ class Case:
     values_from: Nanos = 0
     came_from: str = ""
     heard_at: Nanos | None = None
+    protocol_digest: str = ""
 
     def dose_mg(self, delivered_ml: float) -> float:
         """Give the dose in so much volume: each syringe by the concentration that is known of it."""
