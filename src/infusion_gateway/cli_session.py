@@ -303,6 +303,7 @@ async def _attend(broker: BrokerSettings, topics: Topics, station: str) -> None:
         utc_ns=time.time_ns,
         take=lambda topic, payload: show(attending.take(topic, payload, time.monotonic())),
         seen=lambda: attending.seen.payload(time.time_ns()),
+        linked=lambda why: show(attending.linked(why, time.monotonic())),
     )
     listening = asyncio.create_task(heard)
     while not listening.done():
@@ -314,9 +315,7 @@ async def _attend(broker: BrokerSettings, topics: Topics, station: str) -> None:
 def _attending(**given: Any) -> None:
     broker, topics = _gateway({**given, "bed": None})
     station = _station(given["station"])
-    click.echo(
-        f"{station} attends {topics.gateway}; Ctrl-C to end. Somebody is told only as long as this runs and is seen"
-    )
+    click.echo(f"{station} for {topics.gateway}, Ctrl-C to end: not connected yet, asks {broker.host}:{broker.port}")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_attend(broker, topics, station))
 

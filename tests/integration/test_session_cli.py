@@ -8,13 +8,16 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import aiomqtt
 import pytest
 
 from brokers import Mosquitto, mosquitto  # noqa: F401 - the fixture
+from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.model.instructions import Assess, PlaceOrder, Score, Stop
 from infusion_gateway.model.metric import MINUTE, Metric
+from infusion_gateway.station import client
 from infusion_gateway.wire.asking import Answer, Parsed, parse_instruction
 from infusion_gateway.wire.topics import Topics
 
@@ -189,7 +192,7 @@ async def test_a_broker_that_wants_a_password(tmp_path: Path) -> None:
     finally:
         broker.kill()
     assert (code, out) == (1, "")
-    assert err.startswith(f"BrokerError: 127.0.0.1:{broker.port}: ")
+    assert err.startswith(f"BrokerError: the broker at 127.0.0.1:{broker.port} refuses: ")
     assert "Not authorized" in err
 
 
@@ -233,3 +236,69 @@ async def test_a_terminal_that_attends_is_a_station(mosquitto: Mosquitto) -> Non
     assert process.returncode == 0
     assert err == b""
     assert out.decode().count("07:15:00     chair-1 stop-asked: the disk is full\n") == 1
+
+
+async def test_attending_without_a_broker_says_so_until_there_is_one(tmp_path: Path) -> None:
+    """Pins that a terminal that nobody can tell anything says that at once, and again when its broker has gone."""
+    broker = Mosquitto(tmp_path)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "infusion_gateway", "session", "attend", "--station", "desk-1"),
+        *where(broker)[:-2],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+
+    async def said() -> str:
+        assert process.stdout is not None
+        return (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+
+    cut = f"NOT CONNECTED, nobody is told here: the broker at 127.0.0.1:{broker.port} can't be reached: "
+    try:
+        assert "not connected yet" in await said()
+        assert (await said()).startswith(f"{cut}Connection refused. Start one with `mosquitto -p {broker.port}`")
+        broker.start()
+        assert await said() == "connected: gateway-1 has somebody to tell for as long as this runs\n"
+        broker.kill()
+        assert (await said()).startswith(cut)
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.communicate(), 20) == (b"", b"")
+    finally:
+        broker.kill()
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0
+
+
+async def test_listening_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a broker which takes the connection and refuses the subscription leaves nobody believing to hear."""
+
+    class Refusing:
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+        async def subscribe(self, _topic: str, *, qos: int) -> list[int]:
+            return [0x80 + qos]
+
+    told: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(client, "_client", lambda *_, **__: Refusing())
+    broker = BrokerSettings("127.0.0.1", 1, False, False, None, None, None, None, None)
+    hear = client.listen(
+        broker,
+        TOPICS,
+        station="desk-1",
+        utc_ns=lambda: UTC_NS,
+        take=lambda _topic, _payload: None,
+        seen=lambda: b"",
+        linked=told.put_nowait,
+    )
+    task = asyncio.create_task(hear)
+    try:
+        for _ in range(2):  # and it is tried again
+            said = await asyncio.wait_for(told.get(), 10)
+            assert said == "the broker does not let desk-1 listen on igw/v1/clinic-a/#"
+    finally:
+        task.cancel()

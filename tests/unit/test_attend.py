@@ -62,6 +62,31 @@ def test_silence_is_told_once_and_its_end_too() -> None:
     assert attending.late(1033.0) != []
 
 
+def test_no_connection_is_told_at_once_and_until_there_is_one() -> None:
+    """Pins: at once with the reason and a bell, then every 10 s; coming and going once each, however often tried."""
+    attending = Attending(TOPICS)
+    assert attending.linked("refused", 100.0) == [f"NOT CONNECTED, nobody is told here: refused{BELL}"]
+    assert attending.linked("refused", 100.3) == []
+    assert attending.late(109.9) == []
+    assert attending.late(110.0) == ["NOT CONNECTED for 10 s, nobody is told here"]
+    assert attending.late(111.0) == []
+    assert attending.late(120.0) == ["NOT CONNECTED for 20 s, nobody is told here"]
+    assert attending.linked("", 125.0) == ["connected: gateway-1 has somebody to tell for as long as this runs"]
+    assert attending.linked("", 126.0) == []
+    assert attending.late(136.0) == []
+    assert attending.linked("gone", 136.5) == [f"NOT CONNECTED, nobody is told here: gone{BELL}"]
+
+
+def test_a_gateway_that_was_never_heard_is_silent_too() -> None:
+    """Pins that the silence is counted from the connection where no heartbeat has ever come."""
+    attending = Attending(TOPICS)
+    assert attending.late(50.0) == []
+    attending.linked("", 100.0)
+    assert attending.late(111.9) == []
+    assert attending.late(112.1) == [f"NO WORD FROM gateway-1 for 12 s: go to the bed{BELL}"]
+    assert attending.linked("", 113.0) == []
+
+
 def test_a_gateway_that_goes_rings() -> None:
     """Pins that the last will rings and shows no time (it has that of connecting), and coming online does not ring."""
     attending = Attending(TOPICS)

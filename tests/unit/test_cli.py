@@ -226,11 +226,14 @@ def test_unusable_arguments_exit_2(arguments: tuple[str, ...], said: str) -> Non
 
 
 def test_a_broker_that_is_not_there_exits_1() -> None:
-    """Pins that an unreachable broker is one sentence and exit 1: nothing was asked."""
+    """Pins that an unreachable broker is exit 1, says so, how to have one, and that nothing was asked."""
     where = ("--broker", "mqtt://127.0.0.1:9", "--site", "s", "--gateway", "g")
     result = call("session", "stop", "--bed", "b", "--by", "n", *where)
     assert result.exit_code == 1
-    assert result.output.startswith("BrokerError: 127.0.0.1:9: ")
+    assert result.output == (
+        "BrokerError: the broker at 127.0.0.1:9 can't be reached: Connection refused. Start one with `mosquitto -p 9`, "
+        "or have the gateway run it: embedded = true in [broker]. Nothing was asked\n"
+    )
 
 
 def test_commands_are_imported_when_called() -> None:

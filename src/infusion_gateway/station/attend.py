@@ -13,18 +13,27 @@ from infusion_gateway.wire.topics import Topics
 
 SILENT_S = 12.0
 """Without a heartbeat for so long, two are missing (one every 5 s, and the line's own delay)."""
+AGAIN_S = 10.0
+"""How often it is told that there is no connection."""
 BELL = "\a"
 MARKS = {"high": "!!!", "medium": "!! ", "low": "!  "}
 
 
 @dataclass(slots=True)
 class Attending:
-    """What one terminal has heard of one gateway. heard_s: when its last heartbeat came, on the reader's own clock."""
+    """What one terminal has heard of one gateway.
+
+    heard_s: when its last heartbeat came, or could first have come, on the reader's own clock. link: "" while connected
+    to the broker, why not while it isn't, None before the first try has ended.
+    """
 
     topics: Topics
     seen: Seen = field(default_factory=Seen)
     heard_s: float | None = None
     silent: bool = False
+    link: str | None = None
+    _cut_s: float = 0.0
+    _told_s: float = 0.0
     _known: set[str] = field(default_factory=set)
 
     def take(self, topic: str, payload: bytes, now_s: float) -> list[str]:
@@ -50,8 +59,27 @@ class Attending:
             case _:
                 return []
 
+    def linked(self, why: str, now_s: float) -> list[str]:
+        """Take note that the terminal is connected ("") or why it isn't; what changes is told at once."""
+        before, self.link = self.link, why
+        if bool(before) == bool(why) and before is not None:
+            return []
+        if why:
+            self._cut_s = self._told_s = now_s
+            return [f"NOT CONNECTED, nobody is told here: {words(why, 400)}{BELL}"]
+        if self.heard_s is None:
+            self.heard_s = now_s
+        return [f"connected: {self.topics.gateway} has somebody to tell for as long as this runs"]
+
     def late(self, now_s: float) -> list[str]:
-        """Tell, once, of a gateway that has fallen silent; ask every second or so."""
+        """Tell, once, of a gateway that has fallen silent, and again and again of no connection; ask every second."""
+        told = self._silence(now_s)
+        if self.link and now_s - self._told_s >= AGAIN_S:
+            self._told_s = now_s
+            told.append(f"NOT CONNECTED for {now_s - self._cut_s:.0f} s, nobody is told here")
+        return told
+
+    def _silence(self, now_s: float) -> list[str]:
         if self.heard_s is None or self.silent or now_s - self.heard_s < SILENT_S:
             return []
         self.silent = True

@@ -1,11 +1,13 @@
 """A person's instruction over MQTT, and the gateway's answer to it. The one file of this side that imports aiomqtt."""
 
 import asyncio
+import logging
+import re
 import ssl
 from collections.abc import AsyncIterable, Callable
 from itertools import count
 
-from aiomqtt import Client, Message, MqttError, ProtocolVersion, TLSParameters, Will
+from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, TLSParameters, Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import ValidationError
@@ -27,6 +29,8 @@ HEARD = 20_000
 AGAIN_S = 0.3
 KEEPALIVE_S = 5
 SEEN_EVERY_S = 2.0
+_SILENT = logging.getLogger("infusion_gateway.station.mqtt")
+_SILENT.setLevel(logging.CRITICAL)  # what paho says of a socket is told by us, in words
 REFUSED = 0x80
 """Reason codes from here on are failures (MQTT 5, 2.4)."""
 
@@ -52,16 +56,37 @@ async def ask(
     answer: Answer | None = None
     try:
         async with _client(broker, station) as client:
-            codes = await client.subscribe(answers, qos=1)
-            if any(getattr(code, "value", code) >= REFUSED for code in codes):
-                raise BrokerError(f"the broker does not let {station} listen on {answers}")
+            await _subscribe(client, station, answers)
             sent = True
             await client.publish(topics.do(bed, name), payload, qos=1, properties=_asked(answers, identity))
             answer = await _answer(client.messages, identity, patience_s)
     except MqttError as error:
         if not sent:
-            raise BrokerError(f"{broker.host}:{broker.port}: {error}") from error
+            raise BrokerError(f"{unreachable(broker, error)}. Nothing was asked") from error
     return answer
+
+
+def unreachable(broker: BrokerSettings, error: MqttError) -> str:
+    """Say why there is no connection to the broker, and the way out; without a full stop at the end."""
+    where = f"{broker.host}:{broker.port}"
+    if isinstance(error, MqttCodeError):
+        return f"the broker at {where} refuses: {error}"
+    if broker.embedded:
+        way_out = "The gateway runs it: is `infusion-gateway run` started?"
+    elif broker.tls:
+        way_out = "Is it running, and is this its address and port?"
+    else:
+        way_out = (
+            f"Start one with `mosquitto -p {broker.port}`, or have the gateway run it: embedded = true in [broker]"
+        )
+    why = re.sub(r"^\[Errno -?\d+\] ", "", str(error))[:200]
+    return f"the broker at {where} can't be reached: {why}. {way_out}"
+
+
+async def _subscribe(client: Client, station: str, topic: str) -> None:
+    codes = await client.subscribe(topic, qos=1)
+    if any(getattr(code, "value", code) >= REFUSED for code in codes):
+        raise BrokerError(f"the broker does not let {station} listen on {topic}")
 
 
 def _client(
@@ -80,6 +105,7 @@ def _client(
         protocol=ProtocolVersion.V5,
         username=broker.username,
         password=broker.password,
+        logger=_SILENT,
         tls_params=tls if broker.tls else None,
         timeout=CONNECT_S,
         max_queued_incoming_messages=backlog,
@@ -122,15 +148,18 @@ async def listen(
     utc_ns: Callable[[], int],
     take: Callable[[str, bytes], None],
     seen: Callable[[], bytes],
+    linked: Callable[[str], None] = lambda _why: None,
 ) -> None:
     """Be a station for ever: hear everything of the site, say that one is there, and how far one really has it.
 
-    Connects again within a second when the broker is away; ends by being cancelled. `take` must not block.
+    Connects again within a second when the broker is away; ends by being cancelled. `take` must not block. `linked` is
+    told "" whenever the station listens, and after each try that failed or ended why it does not.
     """
     while True:
         try:
             async with _station(broker, topics, station, utc_ns) as client:
-                await client.subscribe(f"{ROOT}/{topics.site}/#", qos=1)
+                await _subscribe(client, station, f"{ROOT}/{topics.site}/#")
+                linked("")
                 saying = asyncio.create_task(_say(client, topics, station, utc_ns, seen))
                 try:
                     async for message in client.messages:
@@ -143,8 +172,10 @@ async def listen(
                     raise
                 finally:
                     saying.cancel()
-        except MqttError:
-            pass  # away, or not there yet: that is what the loop is for
+        except MqttError as error:  # away, or not there yet: that is what the loop is for
+            linked(unreachable(broker, error))
+        except BrokerError as error:
+            linked(str(error))
         await asyncio.sleep(AGAIN_S)
 
 
