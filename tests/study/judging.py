@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from statistics import median
 
 from core_bed import Bed, bed_setup, depression_40, limit, row
@@ -24,7 +25,6 @@ class Tally:
     """How one limit with one delay did, over every session. delays_s: from an event's onset to its alarm.
 
     lost: false alarms told because the signal was lost while its last value was outside.
-    missed_s: how long the longest event lasted that was missed though it went a point below the limit, or more.
     """
 
     events: int = 0
@@ -33,7 +33,6 @@ class Tally:
     lasting_found: int = 0
     false: int = 0
     lost: int = 0
-    missed_s: int = 0
     delays_s: list[float] = field(default_factory=list)
 
     @property
@@ -50,10 +49,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alarm. at: seconds from the first reading; lost: for want of a signal, not for a value."""
+    """An alarm. at, over: raised and cleared, seconds from the first reading; lost: told for want of a signal."""
 
     at: float
     lost: bool
+    over: float = inf
+
+    def belongs_to(self, event: Event) -> bool:
+        """Say whether it lasts into an event, or comes soon after it."""
+        return self.at <= event.end + AFTERWARDS_S and self.over >= event.start
 
 
 Setting = tuple[int, int]
@@ -94,13 +98,15 @@ def alarms(readings: Sequence[Reading]) -> dict[Setting, list[Raised]]:
         bed.run(1)
     raised: dict[Setting, list[Raised]] = {setting: [] for setting in SETTINGS}
     by_code = {_code(*setting): setting for setting in SETTINGS}
-    present: set[str] = set()
     for at, event in bed.journal[begin:]:
-        if isinstance(event, ConditionRaised) and event.code in by_code and event.code not in present:
-            present.add(event.code)
-            raised[by_code[event.code]].append(Raised((at - start) / SECOND, "no usable signal" in event.reason))
-        elif isinstance(event, ConditionCleared):
-            present.discard(event.code)
+        if not isinstance(event, ConditionRaised | ConditionCleared) or event.code not in by_code:
+            continue
+        known, second = raised[by_code[event.code]], (at - start) / SECOND
+        present = bool(known) and known[-1].over == inf
+        if isinstance(event, ConditionCleared):
+            known[-1] = replace(known[-1], over=second)
+        elif not present:
+            known.append(Raised(second, "no usable signal" in event.reason))
     assert bed.phase.value == "infusing", "a session that does not run judges nothing"
     return raised
 
@@ -117,18 +123,15 @@ def judge(patients: Iterable[Patient]) -> dict[Setting, Tally]:
 
 def count(tally: Tally, planted: Sequence[Event], raised: Sequence[Raised]) -> None:
     """Count what was found, what was raised without an event, and how long it took."""
-    left = list(raised)
     for event in planted:
-        mine = [alarm for alarm in left if event.start <= alarm.at <= event.end + AFTERWARDS_S]
-        left = [alarm for alarm in left if alarm not in mine]
+        mine = [alarm for alarm in raised if alarm.belongs_to(event)]
         lasting = event.length_s >= MATTERS_S
         tally.events += 1
         tally.lasting += lasting
         if mine:
             tally.found += 1
             tally.lasting_found += lasting
-            tally.delays_s.append(mine[0].at - event.start)
-        elif event.deep:
-            tally.missed_s = max(tally.missed_s, event.length_s)
-    tally.false += len(left)
-    tally.lost += sum(alarm.lost for alarm in left)
+            tally.delays_s += [mine[0].at - event.start] if mine[0].at >= event.start else []
+    nobodys = [alarm for alarm in raised if not any(alarm.belongs_to(event) for event in planted)]
+    tally.false += len(nobodys)
+    tally.lost += sum(alarm.lost for alarm in nobodys)

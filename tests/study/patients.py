@@ -38,11 +38,10 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The truth below a limit, from second `start` until before `end`. deep: it went a point further, or more."""
+    """The truth below a limit, from second `start` until before `end`."""
 
     start: int
     end: int
-    deep: bool = True
 
     @property
     def length_s(self) -> int:
@@ -85,7 +84,7 @@ def events(truth: tuple[float, ...], limit: float) -> tuple[Event, ...]:
         if value < limit and start is None:
             start = second
         elif value >= limit and start is not None:
-            found.append(Event(start, second, min(truth[start:second]) <= limit - 1))
+            found.append(Event(start, second))
             start = None
     return tuple(found)
 

@@ -69,9 +69,6 @@ def _shown(tallies: Mapping[Setting, Tally]) -> str:
         found = f"{full.lasting_found} of {full.lasting} lasting events where none finds {none.lasting_found}"
         line = f"Below {percent} percent, a delay of {most} s raises {fewer}, finds {found}, and tells "
         line += f"{full.median_s - none.median_s:.1f} s later at the median."
-        if full.missed_s:
-            line += " Of the events that it missed, the longest that went a point below the limit or more was of "
-            line += f"{full.missed_s} s."
         if full.lost:
             line += f" Of its false alarms {full.lost} were told because the signal was lost for 30 s while its last "
             line += "value was outside a limit of high priority, which no delay changes."

@@ -1,6 +1,7 @@
 """What a person had asked for, from the events that came of it: the record keeps the effect, not the words."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from infusion_gateway.model.events import (
@@ -45,7 +46,7 @@ from infusion_gateway.model.instructions import (
     Syringe,
     TestAlarm,
 )
-from infusion_gateway.model.metric import Nanos
+from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.session import Order
 
 E = TypeVar("E")
@@ -53,10 +54,18 @@ STOPS: dict[str, Callable[[str], Instruction]] = {"hold": Hold, "stop": Stop, "e
 CORRECTED = "concentration-was-wrong"
 
 
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """What was enforced when a person asked, and the change that waited for a second person."""
+
+    order: Order
+    proposed: ChangeProposed | None = None
+
+
 def instruction_of(
-    accepted: InstructionAccepted, effects: tuple[Event, ...], at: Nanos, order: Order
+    accepted: InstructionAccepted, effects: tuple[Event, ...], at: Nanos, so_far: SoFar
 ) -> Instruction | None:
-    """Give the instruction that was accepted at this time under this order and had these effects.
+    """Give the instruction that was accepted at this time and had these effects.
 
     None: it is taken as made (order, confirm, override), or can't be told from what came of it.
     """
@@ -72,7 +81,7 @@ def instruction_of(
         closed = _first(effects, PhaseChanged)
         return Close(closed.reason) if closed else None
     if name in ("amend", "extend", "correct"):
-        return _change(name, effects, order)
+        return _change(name, effects, so_far)
     return next((asked for event in effects if (asked := _by_effect(event, at))), None)
 
 
@@ -103,26 +112,33 @@ def _by_effect(event: Event, at: Nanos) -> Instruction | None:
             return None
 
 
-def _change(name: str, effects: tuple[Event, ...], order: Order) -> Instruction | None:
-    """Give the change of an order: as the first of two people entered it, or as far as the order differs since."""
-    proposed, amended = _first(effects, ChangeProposed), _first(effects, OrderAmended)
-    corrected = _first(effects, ConcentrationCorrected)
+def _change(name: str, effects: tuple[Event, ...], so_far: SoFar) -> Instruction | None:
+    """Give the change of an order: as it was entered where two people had to, or as far as the order differs since."""
+    proposed = _first(effects, ChangeProposed)
+    amended, corrected = _first(effects, OrderAmended), _first(effects, ConcentrationCorrected)
+    seconded = (amended is not None and amended.seconded_by) or (corrected is not None and corrected.seconded_by)
+    if proposed is None and seconded:
+        proposed = so_far.proposed
     if proposed is not None:
-        entered = dict(proposed.entered)
-        if name == "amend":
-            return Amend(proposed.reason, entered.get("rate_ml_h", 0.0), entered.get("dose_mg", 0.0))
-        if name == "extend":
-            return Extend(int(entered.get("more", 0)), proposed.reason)
-        return Correct(CORRECTED, entered.get("concentration_mg_ml", 0.0), proposed.reason)
+        return _entered(name, dict(proposed.entered), proposed.reason)
     if corrected is not None:
         return Correct(CORRECTED, corrected.order.concentration_mg_ml, corrected.reason)
     if amended is None:
         return None
+    new, old, reason = amended.order, so_far.order, amended.reason
     if name == "extend":
-        return Extend(amended.order.duration - order.duration, amended.reason)
-    rate = amended.order.rate_ml_h if amended.order.rate_ml_h != order.rate_ml_h else 0.0
-    dose = amended.order.dose_mg if amended.order.dose_mg != order.dose_mg and not rate else 0.0
-    return Amend(amended.reason, rate, dose)
+        return Extend(new.duration - old.duration, reason)
+    same_time = abs(new.duration - old.duration) < SECOND
+    rate = new.rate_ml_h if new.rate_ml_h != old.rate_ml_h else 0.0
+    return Amend(reason, rate, 0.0 if rate and same_time else new.dose_mg)
+
+
+def _entered(name: str, numbers: dict[str, float], reason: str) -> Instruction:
+    if name == "amend":
+        return Amend(reason, numbers.get("rate_ml_h", 0.0), numbers.get("dose_mg", 0.0))
+    if name == "extend":
+        return Extend(round(numbers.get("more_s", 0.0) * SECOND), reason)
+    return Correct(CORRECTED, numbers.get("concentration_mg_ml", 0.0), reason)
 
 
 def _first(effects: tuple[Event, ...], kind: type[E]) -> E | None:

@@ -15,6 +15,7 @@ from infusion_gateway.model.events import (
     PumpAlarmed,
     RateChanged,
     Sampled,
+    SignalSuppressed,
     StopAsked,
     StopConfirmed,
 )
@@ -91,7 +92,7 @@ def setup_of(bed: str, records: Iterable[Record]) -> BedSetup:
     The preference between two sources of one metric isn't recorded: the order in which they were first seen stands in.
     """
     names: dict[str, bool] = {}
-    stoppable = True
+    stoppable, cuff_on_spo2_arm = True, False
     for record in records:
         event = record.event
         if isinstance(event, _OF_A_PUMP):
@@ -103,5 +104,6 @@ def setup_of(bed: str, records: Iterable[Record]) -> BedSetup:
                     names[value.device] = is_pump
         if getattr(event, "code", "") == "stop-by-hand":
             stoppable = False
+        cuff_on_spo2_arm = cuff_on_spo2_arm or isinstance(event, SignalSuppressed)
     devices = (DeviceSetup(name, is_pump, is_pump and stoppable, None) for name, is_pump in names.items() if name)
-    return BedSetup(bed, tuple(devices), (), GenerationMode.TEST)
+    return BedSetup(bed, tuple(devices), (), GenerationMode.TEST, cuff_on_spo2_arm=cuff_on_spo2_arm)

@@ -256,4 +256,6 @@ class _Replay:
         for event in done.events:
             self.diary.take(event, at, self._shift)
             if isinstance(event, StopAsked) and not event.by:
-                self.parting.asked(event, at + self._shift)
+                again = self.parting.asked(event, at + self._shift)
+                if again is not None:
+                    self._give(self.parting.seen(again, at, at + self._shift), at)

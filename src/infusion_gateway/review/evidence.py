@@ -19,6 +19,7 @@ from infusion_gateway.model.events import (
     CaseMoved,
     CaseOrdered,
     CaseReceived,
+    ChangeProposed,
     ConcentrationCorrected,
     ConditionRaised,
     DeliveryChanged,
@@ -55,8 +56,8 @@ from infusion_gateway.model.observation import (
     SensorState,
     Validity,
 )
-from infusion_gateway.model.session import BedSetup, Order, Phase
-from infusion_gateway.review.asked import instruction_of
+from infusion_gateway.model.session import BedSetup, Phase
+from infusion_gateway.review.asked import SoFar, instruction_of
 from infusion_gateway.review.cases import BY_HAND
 from infusion_gateway.wire.records import Record, Unreadable
 
@@ -159,8 +160,10 @@ class _Gatherer:
         self._heard: dict[str, Nanos] = {}
         self._sampled: Nanos = 0
         self._asked: Nanos = 0
-        self._orders: list[Order] = []
+        self._so_far: SoFar | None = None
+        self._count: SampledValue | None = None
         self._cuffs: dict[str, Nanos] = {}
+        self._heard_of: set[tuple[str, Metric]] = set()
         self._deliveries: list[tuple[Nanos, Delivery]] = [(0, Delivery.UNKNOWN)]
         self._absent: dict[tuple[str, Metric], Nanos] = {}
         self._off: dict[tuple[str, Sensor], frozenset[Metric]] = {}
@@ -190,7 +193,7 @@ class _Gatherer:
         if not event.same_boot:
             self._shift += self._last - record.at
             self._last = record.at
-        self._heard, self._sampled, self._absent, self._off = {}, record.at, {}, {}
+        self._heard, self._sampled, self._absent, self._off, self._count = {}, record.at, {}, {}, None
         self._deliveries = [(record.at, self._deliveries[-1][1])]
 
     def _add(self, at: Nanos, order: int, what: What) -> None:
@@ -214,12 +217,14 @@ class _Gatherer:
 
     def _take(self, index: int, record: Record, event: Event) -> None:
         if isinstance(event, CaseOrdered | OrderAmended | ConcentrationCorrected):
-            self._orders.append(event.order)
+            self._so_far = SoFar(event.order)
+        elif isinstance(event, ChangeProposed) and self._so_far is not None:
+            self._so_far = SoFar(self._so_far.order, event)
         arms = isinstance(event, CaseReceived) or (isinstance(event, PhaseChanged) and event.phase is Phase.ARMED)
         if arms or (isinstance(event, CaseConfirmed) and self._armed):
             self._armed = True
             if isinstance(event, CaseReceived):
-                self._orders.append(event.carried.case.order)
+                self._so_far = SoFar(event.carried.case.order)
             self._sampled = record.at
             self._add(record.at, record.sequence, AsMade((event,)))
         if not self._armed:
@@ -255,8 +260,11 @@ class _Gatherer:
                 self._pump_says(at, order)
                 if phase is Phase.INFUSING:
                     self._add(at, order, StopOnRecord(open=False))
-            case StopAsked(by=by, codes=codes):
+            case StopAsked(by=by, codes=codes, doubted=doubted):
                 self._asked = at
+                volume = self._volume_from(index) if doubted else None
+                if volume is not None:
+                    self._pump_says(at, order, self._reading(volume, at))
                 if codes == ("infusion-complete",):
                     self._pump_says(at, order)
                 elif not by:
@@ -265,9 +273,10 @@ class _Gatherer:
                 self._add(at, order, StopOnRecord(open=False))
             case StopConfirmed():
                 self._still(index, record)
-            case SignalSuppressed(device=device):
-                self._cuffs[device] = at
-                self._observe(at, device, order, SensorReported(Sensor.CUFF, SensorState.MEASURING))
+            case SignalSuppressed(device=probe):
+                cuff = next((d for d, metric in self._heard_of if FACTS[metric].intermittent), probe)
+                self._cuffs[cuff] = at
+                self._observe(at, cuff, order, SensorReported(Sensor.CUFF, SensorState.MEASURING))
             case CaseMoved() | MoveFailed():
                 taken = isinstance(event, CaseMoved)
                 self._add(at, order, Given(MoveAnswered(event.case, event.to, taken, event.reason)))
@@ -275,17 +284,20 @@ class _Gatherer:
                 pass
 
     def _still(self, index: int, record: Record) -> None:
-        """Take a confirmed stop as what it follows from: two readings without delivery or a volume step."""
+        """Take a confirmed stop as what it follows from: two readings without delivery or a volume step.
+
+        Where no sample since the pump stopped holds the first of them, it is taken to have come when it stopped.
+        """
         if self._pump is None:
             return
-        volume = self._volume_from(index)
+        volume = self._count if self._rises_after(index) else self._volume_from(index)
 
         def still(at: Nanos) -> tuple[Observation, ...]:
             stopped = DeliveryReported(Delivery.STOPPED)
             return (stopped,) if volume is None else (stopped, self._reading(volume, at))
 
         since = self._deliveries[-1][0]
-        if self._asked <= since < record.at:
+        if self._asked <= since < record.at and self._heard.get(self._pump, 0) <= since:
             self._observe(since, self._pump, record.sequence, *still(since))
         self._observe(record.at, self._pump, record.sequence, *still(record.at))
         self._add(record.at, record.sequence, Given(Observed(self._pump, still(record.at))))
@@ -298,6 +310,15 @@ class _Gatherer:
             if isinstance(record.event, Sampled):
                 return next((value for value in record.event.values if value.metric is Metric.VOLUME), None)
         return None
+
+    def _rises_after(self, index: int) -> bool:
+        """Say whether the counter is on record to have risen after this row and before it was sampled again."""
+        for record in self._records[index + 1 :]:
+            if isinstance(record.event, Sampled | GatewayStarted):
+                return False
+            if isinstance(record.event, StopAsked) and record.event.doubted:
+                return True
+        return False
 
     def _reading(self, value: SampledValue, measured_at: Nanos) -> Reading:
         step = self._counter_step if value.metric is Metric.VOLUME else 0.0
@@ -316,6 +337,7 @@ class _Gatherer:
             self._heard[device] = newest
             at = min(record.at, max(newest, self._sampled))
             if device == self._pump:
+                self._count = next((v for v in event.values if v.metric is Metric.VOLUME), self._count)
                 self._pump_says(at, record.sequence, *readings)
             else:
                 self._observe(at, device, record.sequence, *readings)
@@ -324,6 +346,7 @@ class _Gatherer:
 
     def _back_on(self, device: str, at: Nanos, order: int, readings: list[Reading]) -> None:
         """Note since when metrics are gone; a sensor whose metrics are valid again is on, a cuff with a result idle."""
+        self._heard_of.update((device, reading.metric) for reading in readings)
         for reading in readings:
             if reading.validity is Validity.VALID:
                 self._absent.pop((device, reading.metric), None)
@@ -372,7 +395,7 @@ class _Gatherer:
             if other.at != record.at or isinstance(other.event, InstructionAccepted | Unreadable):
                 break
             following.append(other.event)
-        asked = instruction_of(event, tuple(following), record.at, self._orders[-1]) if self._orders else None
+        asked = instruction_of(event, tuple(following), record.at, self._so_far) if self._so_far is not None else None
         if asked is not None:
             self._add(record.at, record.sequence, Given(Instructed(asked, event.by, event.id, "")))
 

@@ -44,7 +44,9 @@ class Parting:
         self._counter: float | None = None
         self._fed: float | None = None
         self._offset = 0.0
+        self._apart = False
         self._fed_at: Nanos = 0
+        self._last: Observed | None = None
         self._since: Nanos = 0
         self._why = ""
 
@@ -54,15 +56,17 @@ class Parting:
         if not is_open:
             self._asked_here = False
 
-    def asked(self, stop: StopAsked, at: Nanos) -> None:
-        """Take up that this course asks for a stop by itself."""
+    def asked(self, stop: StopAsked, at: Nanos) -> Observed | None:
+        """Take up that this course asks for a stop by itself; give what is seen of a pump that has stopped already."""
         if stop.codes == OF_ITSELF:
-            return
+            return None
         self._asked_here = True
         if self._mode is _Pump.GOES_ON:
             self._mode = _Pump.AS_RECORDED
-        elif not self._on_record and self._delivery.delivering and not self._near(at):
+            return self._last
+        if not self._on_record and self._delivery.delivering and not self._near(at):
             self._part(_Pump.STILL, at, f"the pump is taken to obey a stop that isn't on record ({_named(stop)})")
+        return None
 
     def seen(self, given: Input, at: Nanos, shown: Nanos) -> Input:
         """Give what the pump is seen to do in this course; everything else as it is."""
@@ -70,7 +74,7 @@ class Parting:
             return given
         delivery = next((o.delivery for o in given.observations if isinstance(o, DeliveryReported)), self._delivery)
         self._follow(delivery, shown)
-        self._delivery = delivery
+        self._delivery, self._last = delivery, given
         said = tuple(self._as_taken(item, at) for item in given.observations)
         self._fed_at = at
         if self._mode is not _Pump.AS_RECORDED and self.at is None and shown > self._since + SAME_STOP:
@@ -107,14 +111,18 @@ class Parting:
         return replace(item, value=0.0 if self._mode is _Pump.STILL else self._rate)
 
     def _counted(self, item: Reading, at: Nanos) -> Reading:
-        """Keep this course's own count beside the recorded one; a recorded counter that began anew begins both anew."""
+        """Keep this course's own count beside the recorded one; a recorded counter that began anew begins both anew.
+
+        The first count after the courses met again is still this course's own: what came in between was the other's.
+        """
         value = item.value or 0.0
         if self._counter is not None and value < self._counter - item.resolution:
             self._offset = 0.0
         self._counter = value
-        if self._fed is not None and self._mode is not _Pump.AS_RECORDED:
+        if self._fed is not None and (self._apart or self._mode is not _Pump.AS_RECORDED):
             ran = self._rate * (at - self._fed_at) / (60 * MINUTE) if self._mode is _Pump.GOES_ON else 0.0
             self._offset = self._fed + ran - value
+        self._apart = self._mode is not _Pump.AS_RECORDED
         self._fed = max(0.0, value + self._offset)
         return replace(item, value=self._fed)
 
