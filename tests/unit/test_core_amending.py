@@ -216,6 +216,7 @@ def test_more_time_wants_two_people_and_moves_the_end() -> None:
     bed.check()
 
 
+@pytest.mark.rule("E6", "acts")
 def test_the_syringe_bounds_what_may_be_added() -> None:
     """Pins that more than the syringe holds is refused until it is changed."""
     bed = Bed()

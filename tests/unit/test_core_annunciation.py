@@ -41,6 +41,7 @@ def heard(bed: Bed) -> Annunciation:
     return annunciation(bed.state, bed.now)
 
 
+@pytest.mark.requirement("S48")
 def test_a_high_alarm_that_nobody_has_is_told_further() -> None:
     """Pins levels 1, 2 and 3 at exactly 15, 45 and 90 s after it was raised, though nothing else happens; no more."""
     bed = high()
@@ -69,6 +70,7 @@ def test_an_acknowledgement_ends_the_telling_and_a_rise_begins_it_anew() -> None
     assert len(bed.events(AlarmEscalated)) == 1
 
 
+@pytest.mark.requirement("S19")
 @pytest.mark.parametrize(("connected", "listeners"), [(False, None), (True, False)])
 def test_silence_made_elsewhere_is_void_when_nobody_listens_there(connected: bool, listeners: bool | None) -> None:
     """Pins S19: the pause ends in the step that loses the broker, or the last listener, on record as nobody's."""
@@ -106,6 +108,7 @@ def test_nothing_is_heard_of_a_good_session() -> None:
     assert (nothing.text, nothing.more, nothing.repeat) == ("", 0, None)
 
 
+@pytest.mark.requirement("S13")
 @pytest.mark.parametrize(
     ("rate", "priority", "pulses", "hz"), [(140, HIGH, 10, (1.4, 2.8)), (120, MEDIUM, 3, (0.4, 0.8))]
 )
@@ -147,6 +150,7 @@ def test_an_acknowledged_alarm_is_quiet_and_seen_and_heard_of_again_after_two_mi
     assert (again.sound, again.pulses) == (Sound.REMINDER, 1)
 
 
+@pytest.mark.requirement("S17")
 def test_a_pause_leaves_a_reminder_and_a_new_alarm_breaks_through() -> None:
     """Pins the paused sound: one pulse now and then, the light as it was, and bursts again for a new condition."""
     bed = high()
@@ -221,6 +225,7 @@ def test_more_than_ten_in_ten_minutes_collapse_by_cause() -> None:
     assert not any(alarm.collapsed for alarm in alarms(state, later))
 
 
+@pytest.mark.requirement("S18")
 def test_a_flood_keeps_the_most_urgent_first_and_the_order_of_occurrence() -> None:
     """Pins S18: by priority, and within it as they came, flood or not."""
     for count in (10, 11):

@@ -57,6 +57,7 @@ def by_hand(bed: Bed, ago_s: float = 0, **values: float) -> None:
     assert not refusal(bed.ask(Assess((), vitals, int(ago_s * SECOND))))
 
 
+@pytest.mark.rule("E8", "leaves alone")
 def test_with_all_of_the_baseline_in_range_the_bed_is_armed() -> None:
     """Pins that a good baseline, the pressure by hand, passes every gate without a word."""
     bed = ordered(protocol())
@@ -66,6 +67,7 @@ def test_with_all_of_the_baseline_in_range_the_bed_is_armed() -> None:
     assert (event.waived, event.overridden) == ((), ())
 
 
+@pytest.mark.rule("E8", "acts")
 @pytest.mark.parametrize(
     ("metric", "value", "words"),
     [
@@ -91,6 +93,8 @@ def test_each_vital_sign_is_held_to_its_range(metric: Metric, value: float, word
     assert (words in said) if words else not said
 
 
+@pytest.mark.requirement("S20")
+@pytest.mark.rule("E8", "acts")
 @pytest.mark.parametrize(
     ("systolic", "words"),
     [
@@ -206,6 +210,7 @@ def test_a_known_pressure_moves_its_holds() -> None:
         assert (words in said) if words else not said
 
 
+@pytest.mark.rule("E9", "acts")
 def test_the_processs_own_means_are_gates() -> None:
     """Pins clock and disk: unknown shuts, bad shuts with its reason, good opens, old shuts again."""
     bed = ordered(protocol(Gate("disk", required=True, max_age=MINUTE), baseline=()))
@@ -246,6 +251,8 @@ def test_a_silent_monitor_shuts_its_gate() -> None:
         assert bool(confirm(bed)) is shut
 
 
+@pytest.mark.requirement("S24")
+@pytest.mark.rule("E9", "acts")
 def test_the_alarm_is_heard_before_it_is_needed() -> None:
     """Pins the alarm's gate: a test of it, acknowledged by somebody, opens it for as long as the protocol says."""
     bed = ordered(protocol(Gate("alarm-heard", required=True, max_age=MINUTE), baseline=()))

@@ -25,6 +25,7 @@ def ready() -> Bed:
     return bed
 
 
+@pytest.mark.rule("E6", "leaves alone")
 @pytest.mark.rule("E2", "E9", "leaves alone")
 def test_an_order_and_its_confirmation_arm_the_bed() -> None:
     """Pins the way idle, ordered, armed, and that each instruction is answered before its effect."""

@@ -51,6 +51,8 @@ def resume(bed: Bed, by: str = "nurse-1") -> Step:
     return done
 
 
+@pytest.mark.requirement("S23")
+@pytest.mark.rule("E14", "acts")
 def test_the_third_stop_for_one_cause_wants_a_second_person() -> None:
     """Pins E14: two releases by one person, the third within ten minutes by two."""
     bed = infusing()
@@ -68,6 +70,7 @@ def test_the_third_stop_for_one_cause_wants_a_second_person() -> None:
     bed.check()
 
 
+@pytest.mark.rule("E14", "leaves alone")
 def test_stops_further_apart_lock_nothing() -> None:
     """Pins the window of E14: the third stop more than ten minutes after the first is released by one person."""
     bed = infusing()
@@ -82,6 +85,7 @@ def test_stops_further_apart_lock_nothing() -> None:
     assert bed.phase is Phase.INFUSING
 
 
+@pytest.mark.rule("E14", "leaves alone")
 def test_a_persons_own_holds_lock_nothing() -> None:
     """Pins that only the gateway's stops count: a hold is a person's, however often."""
     bed = infusing()
@@ -91,6 +95,8 @@ def test_a_persons_own_holds_lock_nothing() -> None:
         assert "may start" in taken(resume(bed))
 
 
+@pytest.mark.requirement("S31")
+@pytest.mark.rule("E10", "acts")
 def test_a_release_wants_the_patient_looked_at() -> None:
     """Pins E10: without a valid SpO2 nobody releases a restart."""
     bed = infusing()
@@ -272,6 +278,9 @@ def test_no_alarm_is_tested_while_a_drug_runs() -> None:
     assert "test-alarm" not in bed.alarms
 
 
+@pytest.mark.requirement("S44")
+@pytest.mark.rule("E17", "acts")
+@pytest.mark.rule("E17", "leaves alone")
 @pytest.mark.parametrize(("late", "told"), [(180, False), (182, True)])
 def test_a_start_that_nobody_was_near_is_told(late: int, told: bool) -> None:
     """Pins E17: three minutes after a person was last heard the pump's start is told, low, and stops nothing."""
@@ -287,6 +296,7 @@ def test_a_start_that_nobody_was_near_is_told(late: int, told: bool) -> None:
     assert not bed.stops()
 
 
+@pytest.mark.rule("E18", "acts")
 @pytest.mark.parametrize(("minutes", "anew"), [(14, False), (16, True)])
 def test_a_long_pause_wants_a_new_baseline(minutes: int, anew: bool) -> None:
     """Pins E18: after fifteen minutes of pause the vital signs at the restart are the new baseline."""

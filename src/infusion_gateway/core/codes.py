@@ -172,6 +172,8 @@ CODES: tuple[Code, ...] = (
     _gateway("record-not-kept", Cause.GATEWAY, "medium, at once", "Write down what happens", _RULES + "broken journal"),
     _gateway("clock-jumped", Cause.GATEWAY, "low for 60 s", "Durations are not touched, times shown may be",
              "clinical reference E9"),
+    _gateway("protocol-changed", Cause.GATEWAY, "medium under a case, at once", "Compare the limits",
+             _RULES + "signed protocol"),
     Code("bed-quarantined", Cause.GATEWAY, "high, at once", "stop", False, "all",
          "Stop the pump by hand, restart the gateway", "the house: one bed's failure is its own"),
     _gateway("test-alarm", Cause.GATEWAY, "medium, as asked", "Acknowledge it where it is heard",
