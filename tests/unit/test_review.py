@@ -374,3 +374,47 @@ def test_what_can_not_be_read_is_said_on_its_line_and_kept_in_the_object() -> No
     assert line(row).endswith("from-later  can't be read by this version: no event of this name")
     assert plain(row)["event"] == {"unreadable": "no event of this name", "body": '{"x":1}'}
     assert plain(row)["type"] == "from-later"
+
+
+def test_what_people_change_in_mid_session_comes_again() -> None:
+    """Pins changes of order, limits, syringe and concentration, an absence, a test alarm, and assessed pressures."""
+    bed = Bed()
+    bed.monitor.cuff(bed.now, 120)
+    bed.infuse()
+    bed.run(60)
+    asked = [bed.ask(Extend(5 * MINUTE, "slow"), by) for by in ("nurse-1", "nurse-2")]
+    asked.append(bed.ask(Limits("hr-low", 45.0, "athlete")))
+    bed.monitor.values[Metric.HR] = 46
+    bed.run(30)
+    for systolic in (185, 186):
+        bed.monitor.cuff(bed.now, systolic)
+        bed.run(60)
+    bed.monitor.cuff(bed.now, 130)
+    bed.run(20)
+    assert bed.phase is Phase.PAUSED
+    asked.append(bed.ask(Away(3 * MINUTE)))
+    bed.monitor.mute = True
+    bed.run(90)
+    bed.monitor.mute = False
+    bed.run(5)
+    asked.append(bed.ask(Away(0)))
+    asked.append(bed.ask(Syringe(40.0, 1.0, "empty")))
+    bed.pump.counter = 0
+    bed.run(5)
+    asked.append(bed.ask(TestAlarm()))
+    bed.run(10)
+    asked.append(bed.ask(Correct("concentration-was-wrong", 1.5, "the label")))
+    bed.run(5)
+    asked.append(bed.ask(Stop("enough")))
+    bed.run(20)
+    assert [type(done.events[0]) for done in asked] == [InstructionAccepted] * len(asked)
+    courses = courses_of(bed_rows(bed), again=bed.protocol)
+    assert not [(row.what, row.at) for row in apart(courses)]
+    assert {h.what for h in courses["again"].happenings} >= {
+        "nibp-sys-high counts down to a stop",
+        "stop asked: nibp-sys-high",
+        "concentration-not-allowed high",
+        "stop asked: by a person",
+        "phase recovery",
+    }
+    assert not [h.what for h in courses["again"].happenings if h.what.endswith("refused")]
