@@ -88,7 +88,7 @@ class BedEnd:
     ordered: int = 0
     closed: int = 0
 
-    def after(self, event: Event, sequence: int) -> "BedEnd":
+    def after(self, event: Event | Unreadable, sequence: int) -> "BedEnd":
         """Give the end once this event is published too."""
         ordered = sequence if isinstance(event, CaseOrdered) else self.ordered
         # a case given up once the pump was to run still has a stop that is watched, until it is closed
@@ -118,7 +118,7 @@ class Draft:
     """An event on its way to the disk, already in its written form, so that what can't be written fails at once."""
 
     bed: str
-    event: Event
+    event: Event | Unreadable
     at: Nanos
     utc_ns: int
     type: str
@@ -142,6 +142,7 @@ class Store:
         self.anchor = 0
         self.beds: dict[str, BedEnd] = {}
         self.cursors: dict[str, int] = {}
+        self._files: dict[Path, tuple[int, int]] = {}
 
     @classmethod
     def open(cls, directory: Path, verify: int = VERIFY_AT_OPEN) -> Self:
@@ -156,6 +157,7 @@ class Store:
             _make_or_check(connection, path)
             store = cls(connection, _meta(connection, "uuid"))
             store._load(verify)
+            store._files = {file: _place(file) for file in (path, directory / f"{FILE}-wal")}
         except sqlite3.Error as error:
             connection.close()
             if of_the_disk(error):
@@ -204,6 +206,21 @@ class Store:
         self.beds |= beds
         self.cursors |= cursors
         return [_record(row, self.uuid, draft.event) for row, draft in zip(rows, drafts, strict=True)]
+
+    def check_place(self) -> None:
+        """Raise OSError where the files are not those that were opened: what is written to them would be lost."""
+        for file, place in self._files.items():
+            if _place(file) != place:
+                raise OSError(f"{file} was removed or replaced while it was written")
+
+    def open_cases(self, through: int) -> list[Draft]:
+        """Give the rows up to this sequence that the cases under way are replayed from, in order, to write again."""
+        found: list[_Row] = []
+        for bed, end in self.beds.items():
+            if end.needed_after is not None:
+                query = f"SELECT {_COLUMNS} FROM record WHERE bed = ? AND sequence > ? AND sequence <= ?"  # noqa: S608 - our own words
+                found += self._connection.execute(query, (bed, end.needed_after, through)).fetchall()
+        return [Draft(row[1], _event(row), row[4], row[5], row[6], row[7]) for row in sorted(found)]
 
     def _chain(self, drafts: list[Draft], boot_id: str) -> tuple[list[_Row], dict[str, BedEnd]]:
         """Give the drafts as rows, numbered and each linked to the one before, and the ends of their beds."""
@@ -391,6 +408,15 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _place(file: Path) -> tuple[int, int]:
+    """Give what tells this file from any other that may come to have its name; (0, 0) where there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def of_the_disk(error: sqlite3.Error) -> bool:

@@ -1,7 +1,8 @@
 """The journal's own thread: commits what waits, together; holds what the disk refuses, and writes it when it can again.
 
 After any failure the file handle is not trusted (a failed fsync may have thrown the pages away): the file is closed,
-opened again and its tail held against what was acknowledged. Where acknowledged rows are gone the file is set aside.
+opened again and its tail held against what was acknowledged. Where acknowledged rows are gone the file is set aside,
+and the new journal begins with the rows of the cases under way, or says of their beds that these are lost.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from threading import Thread
 from typing import TypeAlias
 
 from infusion_gateway.errors import JournalError
-from infusion_gateway.model.events import Sampled
+from infusion_gateway.model.events import BedQuarantined, Sampled
 from infusion_gateway.runtime.journal_store import FILE, Damaged, Draft, Head, Newer, Standing, Store, sync_directory
 from infusion_gateway.wire.records import Record
 
@@ -27,6 +28,9 @@ HELD = 20_000
 """Events held in memory while the disk refuses: more than half an hour of ten beds' readings."""
 RETRY_S = 1.0
 """How often a refused write is tried again."""
+LOOK_S = 1.0
+"""How often it is looked, with nothing to write, whether the file is still where it was opened."""
+LOST = "The record of the case that was under way is lost: stop the pump by hand"
 CURSOR_S = 0.5
 """A cursor's move waits so long for an event to share a commit with."""
 PRUNE_ROWS = 5_000
@@ -72,6 +76,8 @@ class Writer(Thread):
         self._doubt: list[Draft] = []
         self._doubt_head = Head(0, b"")
         self._held: deque[Draft] = deque()
+        self._saved: list[Draft] | None = None
+        self._began_anew = False
         self._cursors: dict[str, int] = {}
         self._lost = 0
         self._kept = True
@@ -97,7 +103,7 @@ class Writer(Thread):
 
     def _next_batch(self) -> list[Work]:
         """Wait for work (while something is due: at most until then) and take all that waits with it."""
-        patience = CURSOR_S if self._cursors else None
+        patience = CURSOR_S if self._cursors else LOOK_S
         if not self._kept:
             patience = max(self._retry_at - time.monotonic(), 0.0)
         try:
@@ -127,16 +133,22 @@ class Writer(Thread):
         assert self._store is not None
         waited = len(self._held)
         records: list[Record] = []
-        if waited or drafts or (self._cursors and (at_once or not batch)):
+        writes = waited or drafts or (self._cursors and (at_once or not batch))
+        if writes:
             self._doubt = [*self._held, *drafts]  # until the commit returns nobody knows whether the disk has them
             self._held.clear()
-            try:
+        try:
+            if writes:
                 records = self._store.write(self._doubt, self._boot_id, self._cursors)
-            except (sqlite3.Error, OSError) as error:
-                self._doubt_head = self._store.attempted
-                self._fail(str(error))
-                self._refuse(batch, self._why)
-                return
+            self._store.check_place()
+        except (sqlite3.Error, OSError) as error:
+            self._doubt_head = self._store.attempted
+            if isinstance(error, OSError):  # the file is sound, only no longer where it is looked for
+                self._save()
+            self._fail(str(error))
+            self._refuse(batch, self._why)
+            return
+        if writes:
             self._doubt, self._cursors = [], {}
             self._acknowledged, self.standing = self._store.head, self._store.standing
         self._recover(waited)
@@ -163,6 +175,20 @@ class Writer(Thread):
         while len(self._held) + len(self._doubt) > HELD:
             self._held.pop()
         self._lost += before - len(self._held)
+
+    def _save(self) -> None:
+        """Keep the rows of the cases under way, while the file can still be read: it may be gone from its place."""
+        if self._store is not None and self._acknowledged is not None:
+            with contextlib.suppress(sqlite3.Error):  # then what is lost is said at the beginning of the new journal
+                self._saved = self._store.open_cases(self._acknowledged.sequence)
+
+    def _begin_again(self, store: Store) -> None:
+        """Begin the new journal with the cases under way; raises sqlite3.Error where it can't be written yet."""
+        saved = self._saved
+        if saved is None:
+            under_way = [bed for bed, end in self.standing.beds.items() if end.needed_after is not None]
+            saved = [Draft.of(bed, BedQuarantined(LOST), 0, time.time_ns()) for bed in under_way]
+        store.write(saved, self._boot_id, {})
 
     def _fail(self, why: str) -> None:
         """Give the file up until the next try, and say that nothing is kept for now."""
@@ -194,14 +220,18 @@ class Writer(Thread):
                 self._moved_to = set_aside(self._directory, "corrupt" if isinstance(error, Damaged) else "newer")
                 self._why = f"{error}; set aside as {self._moved_to.name}, a new journal begins"
                 self._acknowledged, self._cursors = None, {}
+                self._began_anew = True
                 if self.opened.done():
                     self._tell(False, self._why)
                 store = self._open()
+            self._store = store
+            if self._began_anew and self.opened.done():
+                self._begin_again(store)
+            self._began_anew, self._saved = False, None
             sync_directory(self._directory)
         except (sqlite3.Error, OSError, JournalError) as error:
             self._fail(str(error))
             return False
-        self._store = store
         self._acknowledged, self.standing = store.head, store.standing
         return True
 
