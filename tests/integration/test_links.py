@@ -10,6 +10,8 @@ import tty
 from collections import deque
 
 import pytest
+import structlog
+from structlog.testing import LogCapture
 
 from infusion_gateway.devices.bus import Drain, Reopen, Transmit
 from infusion_gateway.devices.driver import (
@@ -462,7 +464,7 @@ async def test_a_device_that_accepts_and_cuts_is_not_tried_in_a_frenzy():
     assert 3 <= len(tries) <= 7
 
 
-async def test_a_device_that_somebody_else_takes_is_no_frenzy():
+async def test_a_device_that_somebody_else_takes_is_no_frenzy(monkeypatch):
     """Pins the back-off where a line opens, speaks and is cut, again and again, and the cause that is suspected."""
     tries = []
 
@@ -474,7 +476,10 @@ async def test_a_device_that_somebody_else_takes_is_no_frenzy():
         writer.close()
 
     server = await asyncio.start_server(speak_and_cut, "127.0.0.1", 0)
-    async with Harness(f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}", modbus=False) as h:
+    url = f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    logged = LogCapture()
+    monkeypatch.setattr("infusion_gateway.runtime.links._log", structlog.wrap_logger(None, processors=[logged]))
+    async with Harness(url, modbus=False) as h:
         await asyncio.sleep(3.5)
     server.close()
     await asyncio.sleep(0.1)  # for the server's last task
@@ -482,8 +487,10 @@ async def test_a_device_that_somebody_else_takes_is_no_frenzy():
     assert 5 <= len(tries) <= 8
     assert tries[-1] - tries[-2] >= 0.5
     whys = [item.why for item in h.inputs if isinstance(item, LinkLost)]
+    said = [(entry["event"], entry.get("why", "")) for entry in logged.entries if entry["event"].startswith("line-")]
+    assert said == [("line-open", ""), ("line-lost", whys[0]), ("line-open", ""), ("line-lost", whys[1])]
     assert "else" not in whys[0]
-    assert set(whys[2:]) == {"the other side is gone, soon after opening, again: has somebody else this device?"}
+    assert set(whys[1:]) == {"the other side is gone, soon after opening, again: has somebody else this device?"}
 
 
 async def test_two_gateways_share_no_device():

@@ -176,7 +176,7 @@ class Line:
     def _lost(self, exc: LinkError) -> str:
         """Give why it is lost, with the likely cause where it is lost again and again as soon as it is open."""
         if self._clock.now() - self._since >= STEADY or isinstance(exc, _Flooded):
-            self._fleeting, self._logged = 0, ""
+            self._fleeting = 0
             return exc.doing
         self._fleeting += 1
         again = ", soon after opening, again: has somebody else this device?"
@@ -193,6 +193,7 @@ class Line:
         # A dead unit behind a TCP line has it reopened every few seconds; one that comes and goes is told as lost.
         if not self._reopening and self._fleeting <= 1:
             _log.info("line-open", line=self.spec.name, note=note)
+            self._logged = ""
         self._reopening = False
         self._note("!", b"", "open", note)
         self._hand_over(self._bus.opened(self._clock.now()))
