@@ -21,6 +21,14 @@ PAGE = ROOT / "docs" / "hazards.md"
 ACTS, LEAVES = "acts", "leaves alone"
 SIDES = (ACTS, LEAVES)
 MAY_SKIP = frozenset({"skip", "skipif", "xfail", "needs_root"})
+HARMS = ("death", "injury", "discomfort")
+ONSETS = ("immediate", "prompt", "delayed")
+MATRIX = {
+    "death": ("high", "high", "medium"),
+    "injury": ("high", "medium", "low"),
+    "discomfort": ("medium", "low", "low"),
+}
+"""Priority by harm if nobody came, and by how soon, in the order of ONSETS; as alarm standards commonly have it."""
 OPEN = ("cannot_apply", "not_yet")
 """Why something is not shown: it is no matter of a gateway, or it is, and comes with later work."""
 
@@ -129,12 +137,24 @@ def _problems_written(written: dict[str, list[dict[str, Any]]]) -> list[str]:
         missing = [key for key in ("source", "cause", "text", "hazards") if not row.get(key)]
         wrong += [f"{row['id']} has no {key}" for key in missing]
         wrong += [f"{row['id']} names hazard {h}, which does not exist" for h in set(row["hazards"]) - known]
-    for rows in written.values():
+    for rows in (written["hazard"], written["requirement"], written["rule"]):
         ids = [row["id"] for row in rows]
         wrong += [f"{i} stands twice" for i in sorted({i for i in ids if ids.count(i) > 1})]
         wrong += [f"{row['id']} is both" for row in rows if all(key in row for key in OPEN)]
     met = {h for row in written["requirement"] for h in row["hazards"]}
     return wrong + [f"no requirement is about {h}" for h in sorted(known - met)]
+
+
+def priority_problems(rows: list[dict[str, Any]], raised: set[tuple[str, str]]) -> list[str]:
+    """Give every priority that does not follow from harm and onset; raised: each code with each that it can have."""
+    wrong = []
+    for row in rows:
+        cell = MATRIX[row["harm"]][ONSETS.index(row["onset"])]
+        if row["priority"] != cell:
+            wrong.append(f"{row['code']} {row['priority']}: {row['harm']}, {row['onset']} is {cell}")
+    reasoned = {(row["code"], row["priority"]) for row in rows}
+    wrong += [f"{code} can be {priority}, and no reason is given" for code, priority in sorted(raised - reasoned)]
+    return wrong + [f"{code} is never {priority}" for code, priority in sorted(reasoned - raised)]
 
 
 def page(written: dict[str, list[dict[str, Any]]], found: tuple[Mark, ...]) -> str:
@@ -174,6 +194,12 @@ def page(written: dict[str, list[dict[str, Any]]], found: tuple[Mark, ...]) -> s
     for row in written["rule"]:
         both = (_tests(row, shown[row["id"], side]) for side in SIDES)
         out.append(f"| {row['id']} | {row['text']} | {' | '.join(both)} |")
+    out += ["", "## Priorities", "What would become of it if nobody came, how soon, and so the priority.", ""]
+    out += ["| | immediate | prompt | delayed |", "|---|---|---|---|"]
+    out += [f"| {harm} | {' | '.join(MATRIX[harm])} |" for harm in HARMS]
+    out += ["", "| condition | harm | onset | priority | why |", "|---|---|---|---|---|"]
+    for row in written.get("priority", ()):
+        out.append(f"| `{row['code']}` | {row['harm']} | {row['onset']} | {row['priority']} | {row['why']} |")
     return "\n".join(out) + "\n"
 
 

@@ -1,13 +1,29 @@
 """The safety case holds: every requirement is shown or says why not, and docs/hazards.md is what the tests say."""
 
+import re
 from typing import Any, get_args
 
 import pytest
 
 from infusion_gateway.config import protocols
+from infusion_gateway.core.codes import CODES, Cause
 from infusion_gateway.model.events import Event
 from infusion_gateway.wire.records import kebab
-from safety_case import ACTS, LEAVES, PAGE, ROOT, Mark, data, marks, marks_in, page, problems
+from safety_case import (
+    ACTS,
+    HARMS,
+    LEAVES,
+    ONSETS,
+    PAGE,
+    ROOT,
+    Mark,
+    data,
+    marks,
+    marks_in,
+    page,
+    priority_problems,
+    problems,
+)
 
 WRITTEN: dict[str, list[dict[str, Any]]] = {
     "hazard": [{"id": "H1", "title": "Harm", "harm": "Hurt"}],
@@ -50,6 +66,51 @@ def test_every_sign_is_an_event_or_a_condition() -> None:
     for row in data()["requirement"]:
         for sign in row.get("signs", ()):
             assert sign in events or sign in codes or f'"{sign}"' in source, f"{row['id']}: {sign}"
+
+
+def raised() -> set[tuple[str, str]]:
+    """Give each code of a patient's protocol, and of what the core watches of drug and breath, with its priorities."""
+    found = set()
+    for name in protocols.names(protocols.shipped()):
+        for condition in protocols.load(protocols.shipped() / f"{name}.toml").conditions:
+            found |= {(condition.code, row.priority.name.lower()) for row in condition.rows}
+    ours = (Cause.BREATHING, Cause.MIND, Cause.DELIVERY, Cause.STOP)
+    for code in CODES:
+        if code.cause in ours:
+            found |= {(code.code, word) for word in re.findall(r"\b(low|medium|high)\b", code.when)}
+    return found
+
+
+@pytest.mark.requirement("S11")
+def test_priorities_follow_from_harm_and_onset() -> None:
+    """Pins that every priority of a condition of patient, drug or stop is the one of its cell, and has a reason."""
+    assert priority_problems(data()["priority"], raised()) == []
+
+
+@pytest.mark.requirement("S11")
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("onset", ONSETS)
+def test_each_cell_of_the_matrix_decides(harm: str, onset: str) -> None:
+    """Pins all nine cells: the cell's own priority holds, each other one is told."""
+    cells = {
+        ("death", "immediate"): "high",
+        ("death", "prompt"): "high",
+        ("death", "delayed"): "medium",
+        ("injury", "immediate"): "high",
+        ("injury", "prompt"): "medium",
+        ("injury", "delayed"): "low",
+        ("discomfort", "immediate"): "medium",
+        ("discomfort", "prompt"): "low",
+        ("discomfort", "delayed"): "low",
+    }
+    for priority in ("low", "medium", "high"):
+        row = {"code": "x", "priority": priority, "harm": harm, "onset": onset, "why": "y"}
+        assert bool(priority_problems([row], {("x", priority)})) is (cells[harm, onset] != priority)
+    good = {"code": "x", "priority": cells[harm, onset], "harm": harm, "onset": onset}
+    assert priority_problems([good], {("x", good["priority"]), ("z", "low")}) == [
+        "z can be low, and no reason is given"
+    ]
+    assert priority_problems([good], set()) == [f"x is never {good['priority']}"]
 
 
 @pytest.mark.parametrize(
