@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 STAMP := $(VENV)/.ready
 
 .PHONY: hazards demo test check lint setup debian docs bench lock clean
@@ -26,11 +27,12 @@ lint: setup
 setup: $(STAMP) debian
 
 $(STAMP): requirements/dev.txt pyproject.toml simulators/pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e . -e ./simulators
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-deps --no-build-isolation -e . -e ./simulators
+	@touch $@
 
 # Mosquitto: the broker of the integration tests. Where it can't be installed the demo runs on the embedded one.
 debian:
