@@ -500,7 +500,7 @@ async def test_a_newcomer_that_hears_another_live_one_says_nothing_and_ends(
         async with subscriber(mosquitto.port, TOPICS.availability) as seen:
             async with gateway(tmp_path / "b", mosquitto.port, runs=False) as second:
                 with pytest.raises(NameHeld, match=first.journal.uuid):
-                    await second.publisher.claim_name()
+                    await second.publisher.name.claim()
             assert len(first.changes) == 1, "the one with the name noticed nothing"
             assert len(seen.messages) == 1, "nothing was said under its name"
 
@@ -515,7 +515,7 @@ async def test_a_name_that_nobody_has_is_had_at_once(tmp_path: Path, mosquitto: 
     loop = asyncio.get_running_loop()
     async with gateway(tmp_path / "a", mosquitto.port, runs=False) as again:
         began = loop.time()
-        await again.publisher.claim_name()
+        await again.publisher.name.claim()
         assert loop.time() - began < 1.5
 
 

@@ -15,14 +15,15 @@ import structlog
 
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.core.backoff import RECONNECT
-from infusion_gateway.errors import BrokerError, JournalError, NameHeld
+from infusion_gateway.errors import BrokerError, JournalError
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.audience import Audience
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.incoming import Incoming, OnInstruction, ReplyTo
 from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
-from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection, NotSpoken
-from infusion_gateway.runtime.presence import Look, Presence
+from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection
+from infusion_gateway.runtime.naming import Name
+from infusion_gateway.runtime.presence import Presence
 from infusion_gateway.wire.happenings import event_payload
 from infusion_gateway.wire.outbox import CUTS, Outbox, Outgoing
 from infusion_gateway.wire.topics import Topics, sendable
@@ -52,10 +53,6 @@ SETTLED_S = 5.0
 ECHO_S = 0.3
 """How long our own word may take to come back; without it the broker is taken for one that forgot."""
 ANOTHER_GATEWAY = "another-gateway: another gateway has this gateway's name"
-ANOTHER_FOR: Nanos = 60 * SECOND
-"""How long it is told after it was met."""
-LOOK_S = 12.0
-"""How long looking for another may take in all, whatever the broker does."""
 
 NOBODY = 0x10
 FAILED = 0x80
@@ -82,9 +79,6 @@ class Publisher:
         clock: Clock,
         in_session: Callable[[], bool],
     ) -> None:
-        self._in_session = in_session
-        self._looked = False
-        self._another_at: Nanos | None = None
         self._settings = settings
         self._topics = topics
         self._journal = journal
@@ -105,6 +99,7 @@ class Publisher:
         self._more = True
         self._refused_at: Nanos = 0
         self._presence = Presence(clock)
+        self.name = Name(settings, topics, journal, clock, self._presence.ours, in_session)
         self._audience = Audience()
         self._incoming = Incoming(topics, journal, on_instruction, self._came_back, self._audience, clock)
         self._scanned = 0
@@ -146,29 +141,6 @@ class Publisher:
         self._answering.add(answered)
         answered.add_done_callback(self._answering.discard)
 
-    async def claim_name(self) -> None:
-        """Look whether our name is free, before anything is said under it; raises NameHeld where another lives.
-
-        With a case under way there is no looking: whoever supervises leaves its name to nobody, and is back at once.
-        """
-        holder = await self._holder()
-        if holder:
-            raise NameHeld(f"{holder}: it lives, and two gateways can't have one name. Give one of them another")
-
-    async def _holder(self) -> str:
-        """Say who has our name, "" for nobody, or where it was looked before, or where that can't be found out."""
-        if self._looked or self._in_session():
-            return ""
-        try:
-            async with asyncio.timeout(LOOK_S):
-                look = Look(self._topics, self._journal.uuid, self._clock, self._presence.ours)
-                holder = await look.at(self._settings)
-        except (BrokerError, TimeoutError) as error:  # it is asked again before the next connection
-            log.warning("could not look whether another gateway has this name", why=str(error))
-            return ""
-        self._looked = not holder
-        return holder
-
     async def run(self) -> None:
         """Connect, serve, connect again, for ever. Cancelling says good-bye to the broker."""
         failures = 0
@@ -192,21 +164,12 @@ class Publisher:
             await self._farewell()
 
     async def _open(self) -> Connection:
-        """Connect with MQTT 5, or 3.1.1 where the broker doesn't speak it; BrokerError where the name is another's."""
-        if holder := await self._holder():
-            self._another_at = self._clock.now()
+        """Connect under our name; raises BrokerError, also where it is another's."""
+        if holder := await self.name.holder():
             raise BrokerError(f"{ANOTHER_GATEWAY} ({holder})")
         will = (self._topics.availability, self._presence.will())
         name = f"igw-{self._topics.site}-{self._topics.gateway}"
-        try:
-            return await Connection.open(
-                self._settings, version_5=True, identifier=name, will=will, arrived=self._incoming.take
-            )
-        except NotSpoken as error:
-            log.info("broker does not speak MQTT 5", why=str(error))
-        return await Connection.open(
-            self._settings, version_5=False, identifier=name, will=will, arrived=self._incoming.take
-        )
+        return await Connection.open_any(self._settings, identifier=name, will=will, arrived=self._incoming.take)
 
     async def _serve(self, connection: Connection) -> None:
         """Tell everything over this connection until it ends; then BrokerError says why."""
@@ -234,8 +197,8 @@ class Publisher:
             async with asyncio.timeout(ECHO_S):
                 await self._presence.echo.wait()
         if self._presence.another:
-            self._another_at = self._clock.now()
-        if self._presence.another and not self._in_session():
+            self.name.met()
+        if self._presence.another and not self.name.in_session():
             await self._ask(connection, self._topics.availability, self._presence.gave_way())
             await connection.leave()
             raise BrokerError(ANOTHER_GATEWAY)
@@ -418,8 +381,7 @@ class Publisher:
 
     def _say_change(self) -> None:
         listeners = self._audience.listeners(self._clock.now()) if self._connected else None
-        another = self._another_at is not None and self._clock.now() - self._another_at < ANOTHER_FOR
-        new = (self._connected, listeners, self._why, another)
+        new = (self._connected, listeners, self._why, self.name.another)
         if new != self._told:
             self._told = new
             self._on_change(*new)
@@ -428,9 +390,10 @@ class Publisher:
         """Take back what was on its way; give how long to stay away (seconds) where another gateway has our name."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._looked = False
+            self.name.lost()
             if connection.taken_over:
-                self._another_at, self._why = self._clock.now(), ANOTHER_GATEWAY
+                self.name.met()
+                self._why = ANOTHER_GATEWAY
             cut = connection.ended_by_broker
             if cut and self._flying:  # acknowledgements come in order: the first without one is the likely cause
                 suspect = next(iter(self._flying))
@@ -441,7 +404,7 @@ class Publisher:
         self._connected = False
         self._audience.forget()
         self._say_change()
-        return ANOTHER_GATEWAY_S if self._why.startswith(ANOTHER_GATEWAY) and not self._in_session() else 0.0
+        return ANOTHER_GATEWAY_S if self._why.startswith(ANOTHER_GATEWAY) and not self.name.in_session() else 0.0
 
     async def _farewell(self) -> None:
         """Say that the gateway ends by intention, so that nobody takes it for a failure."""

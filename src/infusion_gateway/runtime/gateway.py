@@ -24,7 +24,7 @@ from infusion_gateway.runtime.feed import Feed
 from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.links import Line, LineSpec
 from infusion_gateway.runtime.moves import Moving, carry
-from infusion_gateway.runtime.presence import HEARTBEAT_S
+from infusion_gateway.runtime.naming import HEARTBEAT_S
 from infusion_gateway.runtime.show import Show
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.runtime.wirelog import WireLog
@@ -148,7 +148,7 @@ class Gateway:
         started = [self._bed(bed) for bed in self._settings.beds]
         self.beds = {bed.name: bed for bed, _ in started}
         try:
-            await self._publisher.claim_name()
+            await self._publisher.name.claim()
         except BaseException:
             await self.journal.close()
             raise

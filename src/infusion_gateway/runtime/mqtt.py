@@ -176,6 +176,21 @@ class Connection:
             raise
         return connection
 
+    @classmethod
+    async def open_any(
+        cls,
+        settings: BrokerSettings,
+        *,
+        identifier: str,
+        will: tuple[str, bytes] | None,
+        arrived: Callable[[Arrived], None],
+    ) -> "Connection":
+        """Connect with MQTT 5, or 3.1.1 where the broker doesn't speak it; raises BrokerError."""
+        try:
+            return await cls.open(settings, version_5=True, identifier=identifier, will=will, arrived=arrived)
+        except NotSpoken:
+            return await cls.open(settings, version_5=False, identifier=identifier, will=will, arrived=arrived)
+
     @property
     def lost(self) -> asyncio.Future[None]:
         """Done, perhaps with an exception, once the connection has ended."""
