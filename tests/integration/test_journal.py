@@ -88,6 +88,7 @@ async def until(true, seconds: float = 8.0) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.requirement("S27")
 async def test_what_is_acknowledged_is_there_after_reopening(tmp_path: Path) -> None:
     """Pins sequence, bed sequence, id, order, readings beside events, cursor and head over a restart."""
     async with opened(tmp_path) as (journal, _, found):

@@ -55,6 +55,7 @@ def until_over(bed: Bed) -> None:
     bed.run((since + 60 * MINUTE - bed.now) / SECOND)
 
 
+@pytest.mark.rule("E16", "leaves alone")
 def test_with_all_that_recovery_wants_a_case_is_closed_without_a_reason() -> None:
     """Pins the whole of E16: an hour, two pressures fifteen minutes apart, MOAA/S 5, oriented, an escort."""
     bed = recovering()
@@ -78,6 +79,7 @@ def test_recovery_lasts_an_hour(early: int, words: str) -> None:
     assert (words in said) if words else not said
 
 
+@pytest.mark.rule("E16", "acts")
 @pytest.mark.parametrize(
     ("apart", "systolic", "diastolic", "seen"),
     [
@@ -105,6 +107,7 @@ def test_two_pressures_in_range_fifteen_minutes_apart(
     assert (not said) if seen else "two pressures in range" in said
 
 
+@pytest.mark.rule("E16", "acts")
 @pytest.mark.parametrize(
     ("entered", "words"),
     [
@@ -232,6 +235,8 @@ def test_the_pressure_of_the_patient_before_opens_no_gate() -> None:
             assert dict(bed.events(BaselineTaken)[-1][1].values)[Metric.NIBP_SYS] == 121
 
 
+@pytest.mark.requirement("S52")
+@pytest.mark.rule("E2", "acts")
 @pytest.mark.parametrize(
     ("weight", "reason", "refused"),
     [(77.0, "", False), (77.1, "", True), (63.0, "", False), (62.9, "", True), (77.1, "weighed twice", False)],
@@ -302,6 +307,8 @@ def test_gates_passed_for_one_case_hold_for_the_next() -> None:
     assert "override pump-unstoppable" in refusal(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))
 
 
+@pytest.mark.requirement("S05")
+@pytest.mark.rule("E6", "acts")
 def test_a_syringe_may_hold_no_more_than_the_hard_dose() -> None:
     """Pins E6 at the order: 70 mL of 1 mg/mL for 70 kg are taken, a tenth more is not."""
     for volume, words in ((70.0, ""), (70.1, "draw up less")):
