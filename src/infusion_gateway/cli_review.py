@@ -32,7 +32,8 @@ MOST_ROWS = 500_000
 WIDTH = 200
 INEXACT = (
     "Readings are on record once a second, each with its age: what is decided by them comes again within a second. "
-    "Not on record: bytes, readings between two samples, the order of what came within a second, refused instructions."
+    "Not on record: bytes, readings between two samples, the order of what came within a second, refused instructions, "
+    "and what a line did beyond the conditions it brought about: conditions of the equipment may come a little apart."
 )
 AS_IT_WAS = "as it was: what it rests on is not on record, so it is not judged again"
 

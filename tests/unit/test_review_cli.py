@@ -1,6 +1,7 @@
 """`log` and `replay` as commands: what is printed, for people and for programs, and how bad input is refused."""
 
 import json
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -127,6 +128,19 @@ def test_a_copy_is_read_too(tmp_path: Path, journal: Path) -> None:
     shutil.copy(journal / FILE, tmp_path / FILE)
     assert call("replay", tmp_path).output == call("replay", journal).output
     assert call("log", tmp_path / FILE).output == call("log", journal).output
+
+
+def test_a_copy_where_nothing_may_be_written_is_read(
+    tmp_path: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins a copy on a medium that can't be written: it is read, and nothing is left beside it."""
+    expected = call("log", journal).output
+    shutil.copy(journal / FILE, tmp_path / FILE)
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("infusion_gateway.runtime.journal_store.os.access", lambda _, mode: mode != os.W_OK)
+    assert call("log", tmp_path).output == expected
+    assert "the chain holds" in call("log", tmp_path, "--verify").output
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_the_log_says_what_happened(journal: Path, rows: list[Record]) -> None:

@@ -26,33 +26,13 @@ from infusion_gateway.model.events import (
 from infusion_gateway.model.inputs import BrokerChanged, DeadlineReached, Input, Instructed, JournalChanged, Restarted
 from infusion_gateway.model.instructions import PlaceOrder
 from infusion_gateway.model.metric import SECOND, Nanos
-from infusion_gateway.model.session import BedSetup, Phase, SessionProtocol
-from infusion_gateway.review.evidence import AsMade, Began, Evidence, Given, StopOnRecord, Timed
+from infusion_gateway.model.session import BedSetup, GenerationMode, Phase, SessionProtocol
+from infusion_gateway.review.evidence import AsMade, Began, Evidence, Given, StopOnRecord, Timed, carried
 from infusion_gateway.review.parting import Parting
 from infusion_gateway.wire.records import Record, Unreadable
 
-CARRIED = frozenset(
-    {
-        "broker-lost",
-        "nobody-supervising",
-        "record-not-kept",
-        "clock-jumped",
-        "bed-quarantined",
-        "wrong-device",
-        "pump-refused",
-        "monitor-refused",
-    }
-)
-"""Conditions whose causes aren't on record: shown as they were, not judged again."""
 MOST_DEADLINES = 100_000
 """Deadlines between two readings before a replay says that time stands still."""
-BLIND: Nanos = 60 * SECOND
-"""Between two rows further apart than this nobody may have looked: no deadline is stepped at beyond it."""
-
-
-def carried(code: str) -> bool:
-    """Say whether a condition is shown as it was, since what it rests on isn't recorded."""
-    return code in CARRIED or code.startswith(("dead-man", "test-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +140,9 @@ def recorded(records: Iterable[Record]) -> Course:
 def replayed(found: Evidence, setup: BedSetup, protocol: SessionProtocol, ordered: CaseOrdered) -> Course:
     """Put the evidence of a case through `step` under a protocol. Raises Broken where an invariant breaks in it."""
     named = replace(protocol, name=ordered.order.protocol)
-    bed = replace(setup, protocols=(named,))
+    bed = replace(setup, protocols=(named,), generation_mode=GenerationMode.TEST)  # who signed it is no question here
     replay = _Replay(bed, found)
-    replay.run(found.items)
+    replay.run(found.items, found.until)
     parting = replay.parting
     return Course(tuple(replay.diary.kept), refusal(bed, ordered), parting.at, parting.how)
 
@@ -196,14 +176,12 @@ class _Replay:
         self._durable = found.seed
         self._state: State | None = None
         self._shift: Nanos = 0
-        self._at: Nanos = 0
 
-    def run(self, items: Sequence[Timed]) -> None:
-        """Take everything in order; between two things, step at every deadline, as the gateway does."""
+    def run(self, items: Sequence[Timed], until: Nanos) -> None:
+        """Take everything in order; in between, and until the record ends, step at every deadline."""
         for item in items:
-            if not isinstance(item.what, Began):
-                self._until(item.at)
-            self._shift, self._at = item.shift, item.at
+            self._until(item.what.last if isinstance(item.what, Began) else item.at - 1)
+            self._shift = item.shift
             match item.what:
                 case AsMade(events=events):
                     self._arm(events, item.at)
@@ -215,6 +193,7 @@ class _Replay:
                     self._give(self.parting.seen(given, item.at, item.at + item.shift), item.at)
                 case _:
                     assert_never(item.what)
+        self._until(until)
 
     def _arm(self, events: tuple[Event, ...], at: Nanos) -> None:
         """Take people's arming as it was made."""
@@ -243,7 +222,7 @@ class _Replay:
     def _until(self, at: Nanos) -> None:
         for _ in range(MOST_DEADLINES):
             due = None if self._state is None else next_deadline(self._state)
-            if due is None or due >= at or due > self._at + BLIND:
+            if due is None or due > at:
                 return
             self._give(DeadlineReached(), due)
         raise Broken("time stands still in the replay")

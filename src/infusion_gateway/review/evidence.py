@@ -41,6 +41,7 @@ from infusion_gateway.model.events import (
     StopConfirmed,
 )
 from infusion_gateway.model.inputs import Faulted, Input, Instructed, LinkLost, MoveAnswered, Observed
+from infusion_gateway.model.instructions import Acknowledge, Disarm
 from infusion_gateway.model.metric import FACTS, Metric, Nanos
 from infusion_gateway.model.observation import (
     AlarmsReported,
@@ -67,9 +68,27 @@ SENSES = {
     "cannula-off": (Sensor.CANNULA, frozenset({Metric.ETCO2})),
 }
 """What says that a sensor is off the patient, and the metrics that are gone with it."""
+CARRIED = frozenset(
+    {
+        "broker-lost",
+        "nobody-supervising",
+        "record-not-kept",
+        "clock-jumped",
+        "bed-quarantined",
+        "wrong-device",
+        "pump-refused",
+        "monitor-refused",
+    }
+)
+"""Conditions whose causes aren't on record: shown as they were, not judged again."""
 FINEST = 4
 """Decimals of a pump's counter that are believed; more is a float's rounding."""
 RUNNING = (Phase.INFUSING, Phase.PAUSED)
+
+
+def carried(code: str) -> bool:
+    """Say whether a condition is shown as it was, since what it rests on isn't recorded."""
+    return code in CARRIED or code.startswith(("dead-man", "test-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +100,11 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The gateway's process began again: only what was recorded is left of its state."""
+    """The gateway's process began again: only what was recorded is left of its state. last: row of the one before."""
 
     same_boot: bool
     version: str
+    last: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +135,14 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a case's rows say was put to `step`. seed: what stood before it was armed; unread: rows not readable."""
+    """What a case's rows say was put to `step`. seed: what stood before it was armed; until: when the record ends.
+
+    unread: how many rows can't be read.
+    """
 
     seed: Durable
     items: tuple[Timed, ...]
+    until: Nanos
     unread: int
 
 
@@ -126,7 +150,7 @@ def evidence(records: Sequence[Record], setup: BedSetup) -> Evidence:
     """Gather the evidence of a case, from the end of the case before it, in the order of the journal."""
     gatherer = _Gatherer(records, setup)
     items = tuple(gatherer.gathered())
-    return Evidence(gatherer.seed, items, gatherer.unread)
+    return Evidence(gatherer.seed, items, records[-1].at if records else 0, gatherer.unread)
 
 
 def counter_step(records: Sequence[Record]) -> float:
@@ -155,6 +179,7 @@ class _Gatherer:
         self._armed = False
         self._shift: Nanos = 0
         self._last: Nanos = 0
+        self._before: Nanos = 0
         self._items: list[tuple[Nanos, int, What]] = []
         self._observed: dict[tuple[Nanos, str], tuple[int, list[Observation]]] = {}
         self._heard: dict[str, Nanos] = {}
@@ -190,6 +215,7 @@ class _Gatherer:
         self._items, self._observed = [], {}
 
     def _begin(self, event: GatewayStarted, record: Record) -> None:
+        self._before = self._last
         if not event.same_boot:
             self._shift += self._last - record.at
             self._last = record.at
@@ -234,7 +260,7 @@ class _Gatherer:
         if not self._armed:
             return
         if isinstance(event, GatewayStarted):
-            self._add(record.at, record.sequence, Began(event.same_boot, event.version))
+            self._add(record.at, record.sequence, Began(event.same_boot, event.version, self._before))
         elif isinstance(event, Sampled):
             self._sample(record, event)
         elif isinstance(event, InstructionAccepted):
@@ -332,6 +358,8 @@ class _Gatherer:
                 by_device[value.device].append(self._reading(value, record.at - value.age))
         for device, readings in by_device.items():
             newest = max(reading.measured_at for reading in readings)
+            if device == self._pump and event.pump_age:
+                newest = max(newest, record.at - event.pump_age)  # it was heard, though it told no number
             if newest <= self._heard.get(device, -1):
                 continue
             self._heard[device] = newest
@@ -396,7 +424,8 @@ class _Gatherer:
                 break
             following.append(other.event)
         asked = instruction_of(event, tuple(following), record.at, self._so_far) if self._so_far is not None else None
-        if asked is not None:
+        elsewhere = isinstance(asked, Disarm) or (isinstance(asked, Acknowledge) and carried(asked.code))
+        if asked is not None and not elsewhere:  # what it is about isn't judged again
             self._add(record.at, record.sequence, Given(Instructed(asked, event.by, event.id, "")))
 
 

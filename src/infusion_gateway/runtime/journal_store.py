@@ -312,8 +312,11 @@ class Reader:
     def _connect(self) -> sqlite3.Connection:
         if not self._path.is_file():
             raise JournalError(f"there is no journal in {self._path.parent}: no file {FILE}")
+        directory, log = self._path.parent, self._path.with_name(f"{FILE}-wal")
+        # A copy where nothing may be written: without files of its own beside it SQLite reads one that never changes.
+        fixed = "" if log.exists() or os.access(directory, os.W_OK) else "&immutable=1"
         try:
-            connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+            connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro{fixed}", uri=True, timeout=5.0)
             connection.execute("PRAGMA trusted_schema=OFF")
             if not self.uuid:
                 _refuse_foreign(connection, self._path)
