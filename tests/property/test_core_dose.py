@@ -82,7 +82,9 @@ def act(bed: Bed, what: str) -> None:
 
 
 def told(bed: Bed) -> bool:
-    """Say whether people have been told, at high priority, that the pump isn't seen, or doesn't stop."""
+    """Say whether people have been told that the pump isn't seen (quietly in recovery), or doesn't stop."""
+    if bed.phase is Phase.RECOVERY and "supervision-lost" in bed.alarms:
+        return True
     codes = ("supervision-lost", "stop-not-confirmed", "delivering-after-stop")
     return any(code in bed.alarms and bed.alarms[code].priority is HIGH for code in codes)
 
@@ -93,6 +95,10 @@ def told(bed: Bed) -> bool:
 @example([(31, "lie"), (1, "stop"), (400, "nothing")])
 @example([(31, "disobey"), (1, "rate=525"), (400, "crash"), (400, "nothing")])
 @example([(31, "reset"), (7, "crash"), (90, "reset"), (400, "nothing")])
+@example(
+    [(1, "speak"), (400, "rate=110"), (400, "start"), (1, "start"), (400, "start"), (1, "speak"), (1, "rate=110"),
+     (90, "recover"), (1, "unplug"), (1, "hold"), (90, "start"), (1, "start"), (1, "start"), (90, "rate=110")]
+)  # fmt: skip
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_limits_are_kept_or_people_are_told(told_off: list[tuple[int, str]]) -> None:
     """Pins that beyond the hard dose, or the end and its grace, the pump rests, was just asked to, or people know."""

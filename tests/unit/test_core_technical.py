@@ -91,6 +91,17 @@ def test_a_missing_value_without_a_cause_is_told_by_its_metric() -> None:
     assert bed.raised("spo2-missing") == [(at + 10, LOW), (at + 30, MEDIUM)]
 
 
+def test_spo2_and_pulse_of_one_probe_are_one_condition() -> None:
+    """Pins that both gone without a word of the probe is `spo2-missing` alone, and the pulse alone is its own."""
+    bed = infusing()
+    bed.monitor.values[Metric.SPO2] = bed.monitor.values[Metric.PULSE] = None
+    bed.run(61)
+    assert {event.code for _, event in bed.events(ConditionRaised)} == {"spo2-missing"}
+    bed.monitor.values[Metric.SPO2] = 97
+    bed.run(20)
+    assert set(bed.alarms) == {"pulse-missing"}
+
+
 def test_paused_it_comes_to_medium_at_most_and_in_recovery_to_nothing() -> None:
     """Pins the stages of each phase: the protocol's group for paused ends at medium, and recovery has none."""
     bed = infusing()

@@ -315,7 +315,7 @@ def _wake(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...
 
 
 def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer) -> Claim | None:
-    """Claim the worst row that is true; of rows alike, the limit furthest out."""
+    """Claim the worst row that is true; of rows alike, the one that wants its reading repeated, or the mildest."""
     worst: tuple[Priority, Response, float] | None = None
     note = ""
     for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
@@ -324,9 +324,13 @@ def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ..
         full = was.active is Truth.TRUE
         priority = row.priority if full else min(row.priority, Priority.MEDIUM)
         response = row.response if full else Response.TELL
-        if worst is None or (priority, URGENCY[response]) >= (worst[0], URGENCY[worst[1]]):
+        asks = row.confirm_within > 0 and not full
+        rank = (priority, URGENCY[response])
+        before = (worst[0], URGENCY[worst[1]]) if worst is not None else (0, 0)
+        milder = worst is not None and (limit > worst[2] if condition.side is Side.LOW else limit < worst[2])
+        if rank > before or (rank == before and (asks or (milder and note != REPEAT))):
             worst = priority, response, limit
-            note = GONE if _lost(turn, row, timer, was) else REPEAT if row.confirm_within and not full else ""
+            note = GONE if _lost(turn, row, timer, was) else REPEAT if asks else ""
     if worst is None:
         return None
     priority, response, limit = worst

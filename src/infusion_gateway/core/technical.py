@@ -150,7 +150,8 @@ def _monitors(turn: Turn) -> None:
         if protocol.spo2_lost is not Response.TELL and turn.phase is Phase.INFUSING:
             _spo2_lost(turn, stages, protocol.spo2_lost)
         for metric in _expected(turn, protocol.required_metrics):
-            _missing(turn, metric, stages.steps, explained)
+            if metric is not Metric.PULSE or not _with_spo2(turn):
+                _missing(turn, metric, stages.steps, explained)
 
 
 def _causes(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
@@ -192,6 +193,13 @@ def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
         if newest.valid_at is not None and device != BY_HAND and (pump is None or device != pump.device)
     }
     return [metric for metric in Metric if metric in seen | set(required) and not FACTS[metric].intermittent]
+
+
+def _with_spo2(turn: Turn) -> bool:
+    """Say whether the pulse is missing with the SpO2 of the same probes, which is told already."""
+    values = turn.live.values
+    pulses = [device for metric, device in values if metric is Metric.PULSE and device != BY_HAND]
+    return "spo2-missing" in turn.claims and all((Metric.SPO2, device) in values for device in pulses)
 
 
 def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]) -> None:
