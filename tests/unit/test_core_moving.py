@@ -344,6 +344,25 @@ def test_while_nobody_answers_it_is_asked_again() -> None:
     assert house.where() == ["chair-1"]
 
 
+def test_a_reboot_in_between_loses_no_case() -> None:
+    """Pins that on another timeline, where every time is smaller, the case is asked for again and arrives once."""
+    house = House()
+    bed, there = recovering(house), house.beds["recovery-1"]
+    bed.ask(Move("recovery-1"))
+    house.durable()
+    house.deliver()
+    house.told = {name: len(one.journal) for name, one in house.beds.items()}
+    for one in house.beds.values():
+        one.now = one.moved = 20 * SECOND
+        one.crash(same_boot=False)
+    house.run(ASK_EVERY / SECOND + 1)
+    house.settle()
+    assert house.where() == ["recovery-1"]
+    assert len(there.events(CaseReceived)) == 2
+    for one in (bed, there):
+        one.check()
+
+
 def test_without_a_record_nothing_moves() -> None:
     """Pins that a move is refused while this bed's record can't be written."""
     house = House()

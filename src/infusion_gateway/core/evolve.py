@@ -369,6 +369,7 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
         conditions=conditions,
         given=windows.moved(durable.given, by),
         left_at=durable.left_at + by,
+        moving_since=durable.moving_since + by,
         person_at=moved(durable.person_at),
         away_until=None,
         test_alarm_until=None,

@@ -95,7 +95,7 @@ def arrived(turn: Turn, arrival: CaseArrived) -> None:
     pump = turn.pump_setup
     stop = given.stop and replace(given.stop, device=pump.device if pump is not None else "", rate_ml_h=0.0)
     coming = replace(given, stop=stop)
-    turn.emit(CaseReceived(arrival.origin, coming, f"came from {arrival.origin}"))
+    turn.emit(CaseReceived(arrival.origin, coming, f"{given.case.id} came from {arrival.origin}, in {given.phase}"))
     turn.live.values = {}
     for known in given.case.by_hand:
         reading = Reading(known.metric, known.value, Validity.VALID, known.measured_at)
