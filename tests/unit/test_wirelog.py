@@ -85,7 +85,7 @@ def test_a_slow_disk_costs_entries_and_never_the_caller(tmp_path):
     log.close(timeout_s=60)
     lines = (tmp_path / "wire").read_text().splitlines()
     dropped = [int(line.split()[0]) for line in lines if "dropped here" in line]
-    assert sum(dropped) in (99, 100)  # the writer may or may not have taken the stuck one out in time
+    assert sum(dropped) in (99, 100, 101)  # as far as the writer had got when the queue was full
     assert len(lines) - len(dropped) + sum(dropped) == wirelog.WAITING_MAX + 101
 
 
