@@ -16,9 +16,9 @@ from infusion_gateway.core.state import fold
 from infusion_gateway.demo.scenario import Scenario
 from infusion_gateway.demo.script import ask
 from infusion_gateway.demo.stage import Process, Stage, configuration
-from infusion_gateway.model.events import BedQuarantined
+from infusion_gateway.model.events import BedQuarantined, CaseMoved, CaseReceived, MoveAsked
 from infusion_gateway.model.inputs import Instructed
-from infusion_gateway.model.instructions import Confirm, Hold, PlaceOrder
+from infusion_gateway.model.instructions import Confirm, Hold, Move, PlaceOrder
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import Phase
 from infusion_gateway.runtime import bed as bed_module
@@ -183,6 +183,35 @@ async def test_what_is_on_record_is_what_the_bed_believes(tmp_path: Path) -> Non
             return fold((r.at, r.event) for r in records if not isinstance(r.event, Unreadable)) == durable
 
         await made.until(same, "the fold is the durable state", seconds=5)
+
+
+async def test_a_case_moves_to_another_bed(tmp_path: Path) -> None:
+    """Pins the move in the running process: on record at the second bed before it is gone from the first."""
+    async with rig(tmp_path) as made:
+        await made.infuse("chair-1")
+        await made.hold("chair-1")
+        one, other = (made.gateway.beds[name] for name in ("chair-1", "chair-2"))
+
+        def still() -> bool:
+            stop = one.state.durable.stop
+            return one.state.durable.phase is Phase.PAUSED and stop is not None and not stop.provisional
+
+        await made.until(still, "zero flow confirmed for good")
+        case = one.state.durable.case
+        assert case is not None
+        one.inbox.put(Instructed(Move("chair-2", "test"), "nurse-1", "move-1", ""))
+        await made.until(lambda: one.state.durable.phase is Phase.IDLE, "the first bed is free")
+        arrived = other.state.durable.case
+        assert arrived is not None
+        assert (arrived.id, arrived.came_from, other.state.durable.phase) == (case.id, "chair-1", Phase.PAUSED)
+
+        def kept(bed: str, kind: type) -> list[int]:
+            return [r.sequence for r in made.gateway.journal.records(bed) if isinstance(r.event, kind)]
+
+        await made.until(lambda: bool(kept("chair-1", CaseMoved)), "the move on record")
+        assert kept("chair-1", MoveAsked)[0] < kept("chair-2", CaseReceived)[0] < kept("chair-1", CaseMoved)[0]
+        durable = other.state.durable
+        assert durable.account.delivered_ml > 0
 
 
 @pytest.mark.requirement("S37", "S41")
