@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 STAMP := $(VENV)/.ready
 
-.PHONY: hazards demo test check lint setup debian docs bench lock clean
+.PHONY: hazards study demo test check lint setup debian docs bench lock clean
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -53,6 +53,20 @@ bench: setup
 # docs/hazards.md from docs/hazards.toml and the markers on the tests.
 hazards: setup
 	$(BIN)/python tests/safety_case.py
+
+# Whole sessions in virtual time under every fault, on every core. ARGS="--seed N" replays one.
+simulate: setup
+	PYTHONPATH=tests $(BIN)/python -m simulation.run --seeds $(or $(SEEDS),200) $(ARGS)
+
+planted: setup
+	PYTHONPATH=tests $(BIN)/python -m simulation.run --planted $(ARGS)
+
+nuisance: setup
+	PYTHONPATH=tests $(BIN)/python -m simulation.run --nuisance $(or $(SESSIONS),1000) $(ARGS)
+
+# docs/alarm-delay-study.md: what an SpO2 alarm's delay costs and saves, in seeded patients and recorded ones.
+study: setup
+	PYTHONPATH=tests $(BIN)/python -m study $(ARGS)
 
 # Hashed requirements for every platform and Python from 3.11 on; they name no index.
 lock:

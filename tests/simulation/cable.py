@@ -116,7 +116,7 @@ class Cable:
 
     def unplug(self, now: Nanos) -> tuple[Input, ...]:
         """Pull the port out of our machine: the line is lost until `plug`."""
-        self.unplugged, self.opens_at, self.asked = True, now, None
+        self.unplugged, self.opens_at, self.asked = True, None, None
         self.arriving.clear()
         return self.bus.closed("the port is gone", now - self.base)
 

@@ -51,16 +51,26 @@ class Station:
 
 @dataclass(slots=True)
 class Broker:
-    """received: the (id, bed sequence, type) of every event it got, in order. queue: for a station that is away."""
+    """received: the (id, bed sequence, type) of every event it got, in order. queue: for a station that is away.
+
+    cut: it falls over the next event, which it may have taken ("taken") or not ("lost"), and acknowledges nothing.
+    """
 
     station: Station
     up: bool = True
+    slowest_ms: int = 20
+    cut: str = ""
     retained: dict[str, bytes] = field(default_factory=dict)
     received: list[tuple[str, int, str]] = field(default_factory=list)
     queue: deque[tuple[str, bytes]] | None = None
 
     def take(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Take a publication and hand it on."""
+        if topic == EVENT and self.cut:
+            lost, self.cut = self.cut == "lost", ""
+            self.down()
+            if lost:
+                return
         if topic == EVENT:
             body = json.loads(payload)
             self.received.append((body["id"], body["sequence"], body["type"]))
@@ -170,8 +180,10 @@ class Teller:
             self._connect(now)
         if not self.connected:
             return
-        while self._flights and self._flights[0].due <= now:
+        while self._broker.up and self._flights and self._flights[0].due <= now:
             self._arrive(self._flights.popleft(), now)
+        if not self._broker.up:
+            return
         if now >= self._heard_at + SEEN_EVERY:
             self._heard_at = now
             if self._broker.station.connected:
@@ -210,7 +222,7 @@ class Teller:
         self._say()
 
     def _send(self, topic: str, payload: bytes, sequence: int | None, now: Nanos) -> None:
-        due = now + self._chance.randrange(1, 20) * 1_000_000
+        due = now + self._chance.randrange(1, self._broker.slowest_ms) * 1_000_000
         if self._flights:
             due = max(due, self._flights[-1].due)
         self._flights.append(Flight(due, topic, payload, sequence))
@@ -218,7 +230,7 @@ class Teller:
     def _arrive(self, flight: Flight, now: Nanos) -> None:
         if not flight.back:
             self._broker.take(flight.topic, flight.payload, retain=flight.topic != EVENT)
-            if flight.sequence is not None:
+            if flight.sequence is not None and self._broker.up:
                 flight.back = True
                 flight.due = max(now + 2_000_000, self._flights[-1].due if self._flights else 0)
                 self._flights.append(flight)

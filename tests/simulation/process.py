@@ -86,6 +86,10 @@ class Process:
     def give(self, given: Input) -> None:
         """Put an input into the inbox; it is stepped at once while the core is mindful."""
         self._inbox.append(given)
+        self.wake()
+
+    def wake(self) -> None:
+        """Take up what waited while the core was blocked."""
         while self.mindful and self._inbox:
             self._step(self._inbox.popleft())
 
@@ -130,7 +134,7 @@ class Process:
             self.answers += [e for e in events if isinstance(e, InstructionAccepted | InstructionRefused)]
             if show_after:
                 self._show_alarms()
-            self._show_session()
+            self.show_session()
             self.teller.recorded()
 
         self.disk.append(events, self.at, EPOCH + self.now, self.boot_id, done=done, now=self.now)
@@ -151,7 +155,8 @@ class Process:
         if self.on_shown is not None:
             self.on_shown()
 
-    def _show_session(self) -> None:
+    def show_session(self) -> None:
+        """Publish the session where it changed."""
         status = views.session(self.state, self.at)
         known = (status.case, status.phase, status.stopping, status.t0, status.ends_at, status.supervision)
         if self.session.get("known") == known:

@@ -1,0 +1,207 @@
+"""The nuisance budget: how often the gateway cries wolf in ordinary sessions, with all that is ordinary in them.
+
+`make nuisance SESSIONS=N`. Forty minutes each, of the protocol depression-40. Pressures rise as in 2,342 infusions
+(clinical reference, fact 7: at 40 min systolic +16.0, SD 11.2; diastolic +11.0, SD 8.45). A second sort of session has
+one true event planted in it; an event counts as missed where nobody was told of it as high.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing import Pool
+from random import Random
+from statistics import quantiles
+
+from infusion_gateway.model.alarm import AlarmKind, Priority
+from infusion_gateway.model.events import ConditionRaised, StopAsked
+from simulation.plan import Act, Plan
+from simulation.story import Story
+from simulation.terms import Watch
+
+MINUTES = 40.0
+COURSE = {0: 0.0, 5: 0.31, 10: 0.59, 15: 0.71, 20: 0.81, 25: 0.87, 30: 0.92, 35: 0.96, 40: 1.0}
+"""Part of the final rise by minute (clinical reference 2.3, effect-site course of half a mg/kg over 40 min)."""
+RISE, SPREAD = (16.0, 11.0), (11.2, 8.45)
+BEAT_NOISE = 4.0
+TRUE_EVENTS = ("desaturation", "pressure", "bradycardia", "double-rate")
+MEDIAN_MOST, P95_MOST = 2, 5
+CALM = ("duration-over", "infusion-complete")
+"""How a session ends; not a stop for want of a better word."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What one session came to. audible: alarms of medium priority and more, each once; low: those of low."""
+
+    seed: int
+    event: str
+    audible: int = 0
+    low: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    false_stops: list[str] = field(default_factory=list)
+    technical_stops: list[str] = field(default_factory=list)
+    told: bool = True
+    stopped: bool = False
+    broken: str = ""
+
+
+def plan(seed: int, event: str) -> Plan:
+    """Draw an ordinary session; event: a true one planted in it, "" for none."""
+    r = Random(f"nuisance/{seed}")
+    weight = r.uniform(50, 110)
+    rate = 0.5 * weight * 60 / MINUTES
+    made = Plan(
+        seed=seed,
+        pump="modbus_pump",
+        monitors=("modbus_monitor",),
+        annunciator=False,
+        protocol="depression-40",
+        minutes=MINUTES,
+        rate_ml_h=round(rate, 2),
+        weight_kg=weight,
+        vtbi=True,
+        kvo=False,
+        scenario="ordinary",
+        disk_latency_ms=3,
+        broker_ms=20,
+        acknowledges=1.0,
+    )
+    made.acts = sorted([*_pressures(r), *_ordinary(r), *_true(r, event, made.rate_ml_h)], key=lambda act: act[0])
+    made.hurt_s = MINUTES * 60 + 700
+    return made
+
+
+def _pressures(r: Random) -> list[Act]:
+    """Draw what the cuff will find, every five minutes."""
+    base, both = (r.gauss(122, 11), r.gauss(76, 8)), r.gauss(0, 1)
+    rises = [m + s * (0.7 * both + 0.714 * r.gauss(0, 1)) for m, s in zip(RISE, SPREAD, strict=True)]
+    acts: list[Act] = []
+    for minute, part in COURSE.items():
+        high, low = (round(b + part * x + r.gauss(0, BEAT_NOISE)) for b, x in zip(base, rises, strict=True))
+        acts.append((max(0.2, minute * 60 - 40), ("pressure", high, min(low, high - 20))))
+    return acts
+
+
+def _ordinary(r: Random) -> list[Act]:
+    """Draw three probe-offs, a cannula off, movement, a toilet pause, a syringe change, a cable nudge."""
+    acts: list[Act] = []
+    for _ in range(3):
+        at, lasts = r.uniform(60, 2200), r.choice((4, 8, 15, 25, 40))
+        acts += [(at, ("sensor", "probe", "off")), (at + lasts, ("sensor", "probe", "on"))]
+    at = r.uniform(60, 2200)
+    acts += [(at, ("sensor", "cannula", "off")), (at + r.uniform(10, 90), ("sensor", "cannula", "on"))]
+    acts += [act for _ in range(6) for act in _movement(r)]
+    acts.append((r.uniform(300, 1100), ("toilet", r.uniform(120, 280))))
+    acts.append((r.uniform(1500, 2100), ("syringe", 60.0)))
+    acts.append((r.uniform(60, 2300), ("fault", r.choice(("pump", "monitor")), "disconnect:for_s=3")))
+    return acts
+
+
+def _movement(r: Random) -> list[Act]:
+    """Draw a movement: the monitor doubts what it then measures, or a value is a little low for a few seconds.
+
+    How deep and how long is our assumption: a monitor averages over some seconds, and marks what is far off.
+    """
+    at, marked = r.uniform(60, 2300), r.random() < 0.5
+    low, lasts = (r.randrange(75, 93), r.uniform(2, 15)) if marked else (r.randrange(88, 94), r.uniform(2, 9))
+    acts: list[Act] = [(at, ("artefact", low, lasts))]
+    if marked:
+        acts.append((at - 0.1, ("set", "monitor", "questionable", "spo2")))
+        acts.append((at + lasts + 2, ("set", "monitor", "questionable", "")))
+    return acts
+
+
+def _true(r: Random, event: str, rate: float) -> list[Act]:
+    at = r.uniform(1150, 1400)  # between the toilet pause and the syringe
+    match event:
+        case "desaturation":
+            return [(at, ("vital", "spo2", 84)), (at + 90, ("vital", "spo2", 97))]
+        case "pressure":
+            return [(at + n * 60, ("cuff", 188, 112)) for n in range(2)]
+        case "bradycardia":
+            return [(at, ("vital", "hr", 36)), (at + 90, ("vital", "hr", 70))]
+        case "double-rate":
+            return [(at, ("press", f"rate={2 * rate:g}"))]
+        case _:
+            return []
+
+
+EXPECTED = {
+    "desaturation": "spo2-low",
+    "pressure": "nibp-sys-high",
+    "bradycardia": "hr-low",
+    "double-rate": "rate-high",
+}
+
+
+def session(drawn: tuple[int, str]) -> Session:
+    """Play one session and count."""
+    seed, event = drawn
+    story = Story(plan(seed, event))
+    verdict = story.play()
+    came = Session(seed, event, broken="; ".join(f"{f.rule}: {f.what[:90]}" for f in verdict.findings))
+    began, healed = story.case.started or 0.0, (story.case.started or 0.0) + story.plan.hurt_s
+    raised: set[tuple[str, int]] = set()
+    levels: dict[str, Priority] = {}
+    kinds: dict[str, AlarmKind] = {}
+    for fact in story.court.facts:
+        inside = began <= fact.now <= healed
+        if isinstance(fact.event, ConditionRaised) and inside:
+            code, since = fact.event.code, fact.event.since
+            kinds[code] = fact.event.kind
+            if (code, since) not in raised and code not in CALM:
+                raised.add((code, since))
+                came.codes[f"{code} {fact.event.priority.name.lower()}"] += 1
+                if fact.event.priority is Priority.LOW:
+                    came.low += 1
+                else:
+                    came.audible += 1
+            levels[code] = max(levels.get(code, Priority.LOW), fact.event.priority)
+        elif isinstance(fact.event, StopAsked) and inside and not fact.event.by:
+            _judge(came, fact.event, story, kinds)
+    came.told = not event or levels.get(EXPECTED[event], Priority.LOW) is Priority.HIGH
+    return came
+
+
+def _judge(came: Session, asked: StopAsked, story: Story, kinds: dict[str, AlarmKind]) -> None:
+    """Count a session's first stop where it has no true cause, and one that equipment was the cause of."""
+    codes = [code for code in asked.codes if code not in CALM]
+    true = {EXPECTED[came.event]} if came.event else set()
+    true |= {w.code for w in story.terms.pressures if _severe(w, story)}
+    if codes and not true & set(codes) and not came.stopped:
+        came.false_stops.append(", ".join(codes))
+    came.stopped = came.stopped or bool(codes)
+    if any(kinds.get(code) is AlarmKind.TECHNICAL for code in codes):
+        came.technical_stops.append(", ".join(codes))
+
+
+def _severe(watch: Watch, story: Story) -> bool:
+    """Whether this patient's own pressure was past the worst row, twice or more: about one infusion in a hundred."""
+    found = [values[watch.keys[0]] for _, values in story.court.pressures]
+    return sum(watch.past(watch.rows[-1], value) for value in found) > 1
+
+
+def report(count: int) -> int:
+    """Play so many ordinary sessions, a tenth as many with a true event; print the budget; 1 where it is overdrawn."""
+    ordinary = [(seed, "") for seed in range(count)]
+    true = [(seed, TRUE_EVENTS[seed % len(TRUE_EVENTS)]) for seed in range(max(len(TRUE_EVENTS), count // 10))]
+    with Pool() as pool:
+        came = pool.map(session, ordinary + true, chunksize=1)
+    calm, hit = [s for s in came if not s.event], [s for s in came if s.event]
+    audible = sorted(s.audible for s in calm)
+    cuts = quantiles(audible, n=20, method="inclusive") if len(audible) > 1 else [float(audible[0])] * 19
+    false = [f"{s.seed}: {stop}" for s in calm for stop in s.false_stops]
+    technical = [f"{s.seed}: {stop}" for s in came for stop in s.technical_stops]
+    missed = [f"{s.seed} {s.event}" for s in hit if not s.told]
+    codes = sum((s.codes for s in calm), Counter[str]())
+    print(f"nuisance: {len(calm)} ordinary sessions, {len(hit)} with a true event")
+    print(f"  stops without a true cause: {len(false)} (0 allowed) {false[:5]}")
+    print(f"  stops caused by equipment: {len(technical)} (0 allowed) {technical[:5]}")
+    print(f"  audible alarms a session: p50 {cuts[9]:g} (at most {MEDIAN_MOST}), p95 {cuts[18]:g} (at most {P95_MOST})")
+    print(f"  low ones beside: {sum(s.low for s in calm) / len(calm):.1f} a session")
+    print(f"  true events missed: {len(missed)} of {len(hit)} (0 allowed) {missed[:5]}")
+    print("  " + ", ".join(f"{code} {n / len(calm):.2f}" for code, n in codes.most_common(14)))
+    broken = [s for s in came if s.broken]
+    for one in broken[:5]:
+        print(f"  broken: {one.seed} {one.event}: {one.broken}")
+    over = cuts[9] > MEDIAN_MOST or cuts[18] > P95_MOST
+    return int(bool(false or technical or missed or broken or over))
