@@ -71,9 +71,7 @@ class Story:
         self._thinking_since: float | None = 0.0
         self._acting = 0.0
         self._known: dict[str, float] = {}
-        self._folded: dict[int, object] = {}
         self._facts = [0, 0]
-        self._infused = 0.0
         self._nibp = 0
         self._cuffed = False
         self.world.ticks.append(self._tick)
@@ -370,8 +368,6 @@ class Story:
     def _fault(self, device: str, text: str) -> None:
         name = text.partition(":")[0]
         self.counts[f"fault {name}"] = self.counts.get(f"fault {name}", 0) + 1
-        if name in MEEK and self.plan.pump == "none":
-            return
         if name == "reset" and device == "pump":
             self.case.resets.append(self.now)
         self.world.fault(device, text)
@@ -496,7 +492,6 @@ class Story:
             self._thinking_since = None
         elif self._thinking_since is None:
             self._thinking_since = now
-        infused = float(pump["infused_ml"] or 0)
         moving = pump["delivery"] != "stopped"
         flow = {"infusing": float(pump["rate_ml_h"] or 0), "kvo": 1.0, "bolus": 600.0}.get(str(pump["delivery"]), 0.0)
         session = process.session if process is not None else {}
@@ -516,7 +511,6 @@ class Story:
             volume = views.session(process.state, process.at).volume_ml
             for v in views.vitals(process.state, process.at):
                 values[FACTS[v.metric].word] = (v.value, v.validity.value, v.age / SECOND, v.device)
-        self._infused = infused
         return Look(
             now=now,
             started_s=self._thinking_since,
