@@ -32,11 +32,17 @@ def claim_limits(turn: Turn) -> None:
     kept: dict[str, LimitTimer] = {}
     case = turn.durable.case
     baseline = dict(case.baseline) if case is not None else {}
+    picks: dict[tuple[Metric, ...], tuple[Source, Reading] | None] = {}  # one choice for all limits of a metric
     for index, condition in _watched(turn):
         timer = turn.live.limits.get(condition.code)
         idle = timer is not None and timer.index == index and turn.touched.isdisjoint(condition.metrics)
         if timer is None or not idle or (timer.wake is not None and timer.wake <= turn.now):
-            timer = _judge(turn, index, condition, timer, baseline)
+            calm = None
+            if timer is not None and timer.calm and timer.index == index:
+                if condition.metrics not in picks:
+                    picks[condition.metrics] = _chosen(turn, condition)
+                calm = _calm(turn, condition, timer, picks[condition.metrics], baseline)
+            timer = calm or _judge(turn, index, condition, timer, baseline)
         kept[condition.code] = timer
         if timer.wake is not None:
             turn.wake_at(timer.wake)
@@ -72,10 +78,6 @@ def _judge(
     limits = _limits(condition, baseline)
     if timer is None or timer.index != index or len(timer.rows) != len(condition.rows):
         timer = _begun(turn, index, condition)
-    if timer.calm:
-        calm = _calm(turn, condition, limits, timer)
-        if calm is not None:
-            return calm
     timer = _run(timer, condition, limits, turn.now)
     timer = replace(timer, rows=_settled(turn, condition, limits, timer))
     picked = _pick(turn, condition, timer)
@@ -91,19 +93,26 @@ def _judge(
 
 
 def _calm(
-    turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer
+    turn: Turn,
+    condition: LimitCondition,
+    timer: LimitTimer,
+    picked: tuple[Source, Reading] | None,
+    baseline: Mapping[Metric, float],
 ) -> LimitTimer | None:
     """Take the short way where nothing was pending and a valid value is inside every limit; None: it isn't so."""
-    picked = _chosen(turn, condition)
     if picked is None:
-        return None
+        return timer if timer.wake is None else None  # nothing to judge, and nothing runs
     source, reading = picked
     value = reading.value
-    if value is None or reading.validity is not Validity.VALID:
+    if value is None or reading.validity is not Validity.VALID or len(timer.rows) != len(condition.rows):
         return None
-    for row, limit in zip(condition.rows, limits, strict=True):
-        if _past(condition, row, limit, value):
+    low = condition.side is Side.LOW
+    for row in condition.rows:
+        limit = row.limit if not row.over_baseline else _over(condition, row, baseline)
+        if limit is not None and (value <= limit if low else value >= limit) and _past(condition, row, limit, value):
             return None
+    if reading is timer.reading and source == timer.source:
+        return timer  # another source spoke: what counts here is what was looked at before
     until = usable_until(reading, source[1])
     return LimitTimer(timer.index, timer.rows, turn.now, turn.now, source, reading, until, None, None, calm=True)
 
@@ -120,12 +129,15 @@ def _begun(turn: Turn, index: int, condition: LimitCondition) -> LimitTimer:
     return LimitTimer(index, rows, turn.now, turn.now)
 
 
-def _limits(condition: LimitCondition, baseline: Mapping[Metric, float]) -> tuple[float | None, ...]:
-    """Give each row's limit; None for one over a baseline that was never taken."""
+def _over(condition: LimitCondition, row: Row, baseline: Mapping[Metric, float]) -> float | None:
+    """Give a limit over the baseline; None where that was never taken."""
     base = next((baseline[metric] for metric in condition.metrics if metric in baseline), None)
-    return tuple(
-        row.limit if not row.over_baseline else None if base is None else base + row.limit for row in condition.rows
-    )
+    return None if base is None else base + row.limit
+
+
+def _limits(condition: LimitCondition, baseline: Mapping[Metric, float]) -> tuple[float | None, ...]:
+    """Give each row's limit."""
+    return tuple(_over(condition, row, baseline) if row.over_baseline else row.limit for row in condition.rows)
 
 
 def _past(condition: LimitCondition, row: Row, limit: float | None, value: float) -> bool:
