@@ -243,7 +243,7 @@ async def test_close_twice_and_use_after(device):
         begun = time.monotonic()
         stream.close()
         stream.close()
-        assert time.monotonic() - begun < 0.1
+        assert time.monotonic() - begun < 2
         for use in (stream.take, stream.drain, stream.flush_output, lambda: stream.write(b"x")):
             with pytest.raises(LinkError, match="closed"):
                 use()
@@ -550,7 +550,7 @@ async def test_a_serial_server_end_to_end(device):
     begun = time.monotonic()
     stream.close()
     stream.close()
-    assert time.monotonic() - begun < 0.1
+    assert time.monotonic() - begun < 2
     with pytest.raises(LinkError):
         stream.write(b"x")
 
