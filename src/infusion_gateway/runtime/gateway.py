@@ -16,6 +16,7 @@ from infusion_gateway.errors import JournalError
 from infusion_gateway.model.inputs import BrokerChanged, ClockJumped, DeadlineReached, Input, Instructed, JournalChanged
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.session import Phase
+from infusion_gateway.runtime import means
 from infusion_gateway.runtime.answers import Answers, Asker
 from infusion_gateway.runtime.bed import Bed, Reach
 from infusion_gateway.runtime.broker import Publisher, ReplyTo
@@ -37,6 +38,8 @@ from infusion_gateway.wire.topics import Topics
 log = structlog.get_logger(__name__)
 
 WATCH_S = 1.0
+MEANS_EVERY = 20
+"""Turns of the watch from one look at clock and disk to the next."""
 MINDFUL: Nanos = 3 * SECOND
 """A bed that has not stepped for so long does not decide any more; the process's watchdog is then not fed."""
 RETAIN_FOR: Nanos = 90 * 24 * 3600 * SECOND
@@ -221,7 +224,10 @@ class Gateway:
     async def _watch(self) -> None:
         """Look once a second at the clock and at the beds, and feed the process's watchdog while all decide."""
         pruned_at: Nanos = 0
-        while True:
+        for turn in count():
+            if turn % MEANS_EVERY == 0:
+                self._tell_all(means.clock())
+                self._tell_all(means.disk(self._settings.gateway.state_directory))
             await asyncio.sleep(WATCH_S)
             jumped = self._clock.jumped()
             if jumped is not None:
