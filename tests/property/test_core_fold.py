@@ -327,7 +327,8 @@ def test_silence_is_told_on_time(values: list[tuple[Nanos, float | None]]) -> No
     run = armed()
     for span, value in values:
         run.until(run.now + min(span, SECOND))
-        run.give(Observed("pump", (DeliveryReported(Delivery.STOPPED),)))
+        volume = Reading(Metric.VOLUME, 0.0, Validity.VALID, run.now)
+        run.give(Observed("pump", (DeliveryReported(Delivery.STOPPED), volume)))
         run.give(Observed("monitor", (Reading(Metric.SPO2, value, Validity.VALID, run.now),)))
     if not values:
         return

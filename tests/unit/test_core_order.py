@@ -186,11 +186,13 @@ def test_a_lost_line_shuts_the_gate_at_once() -> None:
     assert "pump is not seen" in refusal(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))
 
 
-def test_nobody_known_to_listen_is_enough_where_the_broker_is_there() -> None:
-    """Pins that listeners not known count as there, with a broker, and an annunciator stands in for a broker."""
+def test_somebody_must_be_known_to_listen() -> None:
+    """Pins that listeners not known count as nobody, with a broker too, and that an annunciator stands in for one."""
     bed = ready()
     bed.give(BrokerChanged(True, None))
     bed.order()
+    assert "no way to tell somebody" in refusal(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))
+    bed.give(BrokerChanged(True, True))
     assert not refusal(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))
     other = Bed(replace(bed_setup(depression_40()), annunciator=True))
     other.give(BrokerChanged(False, None))

@@ -175,19 +175,25 @@ def test_frozen_and_refusing_devices_are_told_and_bad_frames_are_not() -> None:
 
 @pytest.mark.requirement("S32")
 def test_nobody_to_tell_is_told_at_the_bed() -> None:
-    """Pins `broker-lost` after ten seconds, `nobody-supervising` likewise, medium in a case; not known is neither."""
+    """Pins `broker-lost` after ten seconds, `nobody-supervising` likewise, medium in a case; not known is nobody."""
     bed = infusing()
     at = bed.now / SECOND
     bed.give(BrokerChanged(False, None))
     bed.run(9)
     bed.give(BrokerChanged(True, None))
-    bed.run(30)
+    bed.run(9)
+    bed.give(BrokerChanged(True, True))
+    bed.run(21)
     assert not bed.events(ConditionRaised)
     bed.give(BrokerChanged(False, None))
     bed.run(10)
     assert bed.raised("broker-lost") == [(at + 49, MEDIUM)]
-    bed.give(BrokerChanged(True, False))
+    bed.give(BrokerChanged(True, None))
+    bed.run(10)
+    assert bed.raised("nobody-supervising") == [(at + 59, MEDIUM)]
+    bed.give(BrokerChanged(True, True))
     assert not bed.alarms
+    bed.give(BrokerChanged(True, False))
     bed.run(10)
     assert bed.alarms["nobody-supervising"].priority is MEDIUM
     idle = Bed()

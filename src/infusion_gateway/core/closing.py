@@ -11,6 +11,9 @@ from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import Discharge, Phase
 
 LONGEST_TEXT = 200
+NO_CASE = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED, Phase.ABORTED, Phase.RECOVERY})
+"""Where a bed in quarantine can be closed: nothing runs that was not given up."""
+TWO = 2  # reports of a pump at rest, before anything is made of them
 Done = Callable[[str], None]
 
 
@@ -19,6 +22,8 @@ def close(turn: Turn, asked: Close, accept: Done) -> str:
     stop, reason = turn.durable.stop, asked.reason.strip()[:LONGEST_TEXT]
     pending = stop is not None and stop.confirmed_at is None  # in recovery too: delivering again after the end
     words, said = "closed", reason or "recovery is over"
+    if turn.durable.quarantined and turn.phase in NO_CASE:
+        return _close_quarantined(turn, reason, accept)
     if turn.phase in (Phase.RECOVERY, Phase.ABORTED) and not pending:
         lacking = "; ".join(_lacking(turn)) if turn.phase is Phase.RECOVERY else ""
         if lacking and not reason:
@@ -33,6 +38,20 @@ def close(turn: Turn, asked: Close, accept: Done) -> str:
         return f"a case is closed after recovery or after it was given up, once the pump stands (phase {turn.phase})"
     accept(words)
     turn.emit(PhaseChanged(Phase.CLOSED, turn.phase, said))
+    return ""
+
+
+def _close_quarantined(turn: Turn, reason: str, accept: Done) -> str:
+    """End a quarantine in a person's name, after a restart: whose pump is seen to stand, and who says why."""
+    stop = turn.durable.stop
+    if turn.pump_setup is not None and (
+        turn.live.pump.stills < TWO or (stop is not None and stop.confirmed_at is None)
+    ):
+        return "the bed is in quarantine: stop the pump by hand, and wait until it is seen to stand"
+    if not reason:
+        return "the bed is in quarantine: a reason is needed to end it, such as that the pump was looked at"
+    accept("closed: the quarantine is over")
+    turn.emit(PhaseChanged(Phase.CLOSED, turn.phase, f"the quarantine is over: {reason}"))
     return ""
 
 

@@ -82,7 +82,9 @@ def evolve(durable: Durable, event: Event, at: Nanos) -> Durable:
         case GatewayStarted(same_boot=same_boot):
             return replace(durable, at=at) if same_boot else _on_another_timeline(durable, at)
         case PrimeAnnounced(until=until):
-            return replace(durable, at=at, prime_until=until)
+            was = max(durable.prime_until or at, at)  # a purge that ends early, or is announced anew, counts once
+            case = durable.case and replace(durable.case, purged=durable.case.purged + until - was)
+            return replace(durable, at=at, case=case, prime_until=until)
         case DeadManSet(seconds=seconds, found=found):
             ours = seconds > 0 and (not found or durable.dead_man_ours)
             return replace(durable, at=at, dead_man_s=seconds, dead_man_ours=ours)
@@ -311,6 +313,7 @@ def _phase_changed(durable: Durable, event: PhaseChanged, at: Nanos) -> Durable:
         conditions=conditions,
         unreleased_since=unreleased,
         away_until=None if event.phase is Phase.INFUSING else durable.away_until,
+        quarantined="" if event.phase is Phase.CLOSED else durable.quarantined,
         prime_until=None if event.phase in (Phase.CLOSED, Phase.ABORTED) else durable.prime_until,
     )
 

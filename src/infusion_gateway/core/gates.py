@@ -75,9 +75,9 @@ def _hard(turn: Turn) -> list[str]:
     for metric in protocol.required_metrics if protocol is not None else ():
         if current(turn.sources, live, metric, turn.now) is None:
             wrong.append(f"no valid {FACTS[metric].word} is seen: look at the sensor")
-    somebody = live.broker is True and live.listeners is not False
+    somebody = live.broker is True and live.listeners is True
     if not somebody and not turn.setup.annunciator:
-        wrong.append("there is no way to tell somebody: no broker or no station, and no annunciator")
+        wrong.append("there is no way to tell somebody: no broker or no station that is heard, and no annunciator")
     if turn.durable.quarantined:
         wrong.append(f"the bed is in quarantine: {turn.durable.quarantined}")
     return wrong

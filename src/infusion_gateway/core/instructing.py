@@ -177,9 +177,12 @@ def _about_the_case(turn: Turn, asked: PlaceOrder | Confirm | Prime | Close | Mo
                 return f"a purge can't be announced in phase {turn.phase}"
             if length < 0:
                 return "a purge can't be of less than no time"
+            left = LONGEST_PRIME - _purged(turn)
+            if left <= 0:
+                return f"{dose.seconds(LONGEST_PRIME)} of purges were announced for this case: that is all"
             accept("the purge is announced")
             reason = "until then delivery is a purge: neither dose nor T0"
-            turn.emit(PrimeAnnounced(turn.now + min(length, LONGEST_PRIME), by, reason))
+            turn.emit(PrimeAnnounced(turn.now + min(length, left), by, reason))
             return ""
         case Close():
             return closing.close(turn, asked, accept)
@@ -187,6 +190,14 @@ def _about_the_case(turn: Turn, asked: PlaceOrder | Confirm | Prime | Close | Mo
             return moving.move(turn, asked, by, accept)
         case _:
             assert_never(asked)
+
+
+def _purged(turn: Turn) -> Nanos:
+    """Give the time of purges that were announced while this case was armed, what is left of the last not counted."""
+    case, until = turn.durable.case, turn.durable.prime_until
+    if case is None or turn.phase is not Phase.ARMED:
+        return 0
+    return case.purged - max((until or turn.now) - turn.now, 0)
 
 
 def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:

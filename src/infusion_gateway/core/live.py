@@ -48,7 +48,9 @@ class PumpNow:
 
     runs, stills: consecutive reports that show delivery, or none, and the time of the first. rest_ml: the counter
     when it was last seen at rest, where T0 counts from. settled_ml, settled, settled_at: the counter since it is
-    still, how many readings agreed, and when the first came. resolution: the counter's step, 0 not known.
+    still, how many readings agreed, and when the first came. resolution: the counter's step, 0 not known. told_at: of
+    the last word on delivery. moved_at: when the counter last read another number. risen, risen_at: consecutive
+    readings of it above rest_ml while armed, and when the first came.
     """
 
     delivery: Delivery | None = None
@@ -56,8 +58,12 @@ class PumpNow:
     runs_since: Nanos = 0
     stills: int = 0
     stills_since: Nanos = 0
+    told_at: Nanos | None = None
     volume_ml: float | None = None
     volume_at: Nanos = 0
+    moved_at: Nanos = 0
+    risen: int = 0
+    risen_at: Nanos = 0
     resolution: float = 0.0
     rate_ml_h: float | None = None
     rest_ml: float | None = None
@@ -185,6 +191,7 @@ class Live:
     suppressed: Suppression | None = None
     broker: bool | None = None
     listeners: bool | None = None
+    another: bool = False
     journal_kept: bool | None = None
     journal_why: str = ""
     clock_jump: tuple[Nanos, float] | None = None

@@ -7,7 +7,7 @@ from infusion_gateway.core import suppressing
 from infusion_gateway.core.live import DeviceNow, Newest, PumpNow
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.inputs import Faulted, LinkLost, LinkOpened, Observed
-from infusion_gateway.model.metric import FACTS, Metric
+from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import (
     AlarmsReported,
     DeadManReported,
@@ -28,6 +28,10 @@ LASTING = frozenset({FaultKind.FROZEN, FaultKind.WRONG_DEVICE, FaultKind.REFUSED
 """Faults that mean more than a reading lost, which the age of the data shows anyway."""
 
 
+IN_TURN: Nanos = 3 * SECOND
+"""A pump tells its numbers in turn, and an answer may come late: up to so far apart they are of one time."""
+
+
 def observed(turn: Turn, heard: Observed) -> None:
     """Take up what a device said. What a device that isn't this bed's says is nobody's."""
     setup = next((device for device in turn.setup.devices if device.device == heard.device), None)
@@ -36,14 +40,25 @@ def observed(turn: Turn, heard: Observed) -> None:
     device = turn.changing(heard.device)
     if device.link is not LinkState.UP:
         device.link, device.link_since, device.why = LinkState.UP, turn.now, ""
-    if any(not isinstance(item, Identified) for item in heard.observations):
-        device.seen_at = turn.now  # its name alone says nothing of what it does: a frozen device tells it for ever
-        if device.fault is not None and device.fault.kind is not FaultKind.REFUSED:
-            device.fault = None
+    says_more = any(not isinstance(item, Identified) for item in heard.observations)
+    if says_more and device.fault is not None and device.fault.kind is not FaultKind.REFUSED:
+        device.fault = None
     statuses = [item for item in heard.observations if isinstance(item, DeliveryReported)]
     others = [item for item in heard.observations if not isinstance(item, DeliveryReported)]
     for item in (*statuses, *others):  # readings are judged by what the pump does at the same instant
         _take(turn, heard.device, device, item, is_pump=setup.is_pump)
+    if says_more:  # its name alone says nothing of what it does: a frozen device tells it for ever
+        device.seen_at = _pump_seen(turn, heard.device) if setup.is_pump else turn.now
+
+
+def _pump_seen(turn: Turn, name: str) -> Nanos:
+    """Say when all that a pump tells was last heard: one that answers in part is only seen as of the oldest part."""
+    pump, values = turn.live.pump, turn.live.values
+    told = [pump.told_at, *(values[m, name].heard_at for m in (Metric.RATE, Metric.VOLUME) if (m, name) in values)]
+    oldest = min((at for at in told if at is not None), default=turn.now)
+    if turn.durable.account.counter_ml is not None and (Metric.VOLUME, name) not in values:
+        oldest = min(oldest, turn.live.started_at or turn.now)  # it counted before
+    return turn.now if turn.now - oldest <= IN_TURN else oldest
 
 
 def _take(turn: Turn, name: str, device: DeviceNow, item: Observation, *, is_pump: bool) -> None:
@@ -75,7 +90,7 @@ def _take(turn: Turn, name: str, device: DeviceNow, item: Observation, *, is_pum
 
 def _delivery(turn: Turn, pump: PumpNow, delivery: Delivery) -> None:
     """Count consecutive reports; an unknown delivery proves neither flow nor stillness."""
-    pump.delivery = delivery
+    pump.delivery, pump.told_at = delivery, turn.now
     if delivery is Delivery.STOPPED:
         if pump.stills == 0:
             pump.stills_since, pump.settled_ml, pump.settled = turn.now, None, 0
@@ -134,6 +149,12 @@ def _volume(turn: Turn, pump: PumpNow, reading: Reading, value: float) -> None:
             pump.settled += 1
         else:
             pump.settled_ml, pump.settled, pump.settled_at = value, 1, turn.now
+    if value != pump.volume_ml:
+        pump.moved_at = turn.now
+    risen = pump.rest_ml is not None and value > pump.rest_ml + pump.resolution / 2 + 1e-9
+    if risen and not pump.risen:
+        pump.risen_at = turn.now
+    pump.risen = pump.risen + 1 if risen else 0
     pump.volume_ml, pump.volume_at = value, turn.now
 
 

@@ -29,6 +29,12 @@ VTBI_PART, VTBI_ML = 0.02, 0.1
 RELEASE_WITHIN: Nanos = 30 * SECOND
 KVO_HIGH: Nanos = 5 * MINUTE
 KVO_HIGH_MG = 0.5
+STILL_FOR: Nanos = 10 * SECOND
+STILL_STEPS = 3
+"""A counter that delivers moves within so many of its steps' time (unsourced; steps may come late, never so late)."""
+RUNNING = 2  # reports of delivery, before anything is made of them
+ASSUMED_RESOLUTION_ML = 0.1
+"""The volume counter's step where the device doesn't state it: as coarse as displays of syringe pumps are."""
 UNORDERED = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED})
 UNDER_CASE = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED, Phase.COMPLETED, Phase.STOPPED})
 
@@ -71,6 +77,7 @@ def claim_pumping(turn: Turn) -> None:
     if turn.phase is Phase.INFUSING and case.t0 is not None:
         _duration(turn, case.ends_at)
         _drift(turn, case.order, case.t0)
+        _stands_still(turn)
         _restarted(turn)
         _volume_end(turn, case.order)
     else:
@@ -163,6 +170,22 @@ def _duration(turn: Turn, ends_at: Nanos | None) -> None:
     rest = "" if full else ", and less than ordered was delivered"
     text = f"The ordered duration and {seconds(protocol.grace)} of grace are over{rest}. The pump is stopped"
     turn.claim(of_the_drug("duration-over", priority, text, response=Response.STOP, latching=not full))
+
+
+def _stands_still(turn: Turn) -> None:
+    """Say that the volume does not move while the pump says that it infuses: one of the two is not true."""
+    pump = turn.live.pump
+    rate, resolution = pump.rate_ml_h or 0.0, pump.resolution or ASSUMED_RESOLUTION_ML
+    if pump.runs < RUNNING or pump.volume_ml is None or rate <= 0:
+        return
+    wait = max(STILL_FOR, int(STILL_STEPS * resolution / rate * HOUR))
+    since = max(pump.moved_at, pump.runs_since)
+    if turn.has_come(since + wait):
+        priority = Priority.HIGH if turn.has_come(since + 2 * wait) else Priority.MEDIUM
+        text = (
+            f"The pump says it infuses, its volume has stood still for {seconds(wait)}. Look at the pump and the line"
+        )
+        turn.claim(technical("volume-stands-still", priority, text))
 
 
 def _drift(turn: Turn, order: Order, t0: Nanos) -> None:

@@ -25,6 +25,8 @@ VITAL_SIGNS = (Metric.SPO2, Metric.PULSE, Metric.HR, Metric.RR, Metric.ETCO2, Me
 def progress(turn: Turn) -> None:
     """Take the case on by what the pump is seen to do, and by time."""
     _purge(turn)
+    if turn.phase is not Phase.ARMED:
+        turn.live.pump.rest_ml, turn.live.pump.risen = None, 0
     match turn.phase:
         case Phase.ARMED:
             _armed(turn)
@@ -63,27 +65,27 @@ def _armed(turn: Turn) -> None:
     if protocol is None or case is None:
         return
     if _primed(turn):
-        pump.runs, pump.rest_ml = 0, pump.volume_ml
+        pump.runs, pump.risen, pump.rest_ml = 0, 0, pump.volume_ml
         return
-    if not pump.runs and pump.volume_ml is not None:
+    if pump.volume_ml is not None and (pump.rest_ml is None or pump.volume_ml < pump.rest_ml):
         pump.rest_ml = pump.volume_ml
     if pump.runs >= TWO:
-        _start(turn)
+        _start(turn, pump.runs_since, "two consecutive readings show delivery: the infusion runs since the first")
+    elif pump.risen >= TWO:
+        _start(turn, pump.risen_at, "the volume rises, whatever the pump says that it does: that is delivery")
     elif not pump.runs and turn.has_come(turn.durable.phase_since + protocol.armed_for):
         reason = f"armed for {dose.seconds(protocol.armed_for)} and not started: confirm again"
         turn.emit(PhaseChanged(Phase.ORDERED, Phase.ARMED, reason))
 
 
-def _start(turn: Turn) -> None:
-    """Set T0: the first of two consecutive readings that show delivery. Volume counts from the last one at rest."""
+def _start(turn: Turn, t0: Nanos, reason: str) -> None:
+    """Set T0: the first of two consecutive readings that show delivery. Volume counts from where it was at arming."""
     case, pump = turn.durable.case, turn.live.pump
     if case is None:
         return
-    t0 = pump.runs_since
     base = pump.rest_ml
     if base is None or (pump.volume_ml is not None and base > pump.volume_ml):
         base = pump.volume_ml
-    reason = "two consecutive readings show delivery: the infusion runs since the first"
     turn.emit(InfusionStarted(t0, t0 + case.order.duration, base, reason))
     take_baseline(turn)
     turn.emit(PhaseChanged(Phase.INFUSING, Phase.ARMED, reason))
@@ -142,6 +144,7 @@ def restarted(turn: Turn, start: Restarted) -> None:
         reason += f"; nobody looked for {dose.seconds(blind)}"
     turn.emit(GatewayStarted(start.version, start.same_boot, blind, reason))
     dose.begin(turn)
+    stopping.quarantine(turn)
     if start.same_boot:
         return
     if before.phase is Phase.ARMED:

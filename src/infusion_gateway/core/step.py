@@ -43,6 +43,7 @@ from infusion_gateway.model.inputs import (
     Restarted,
 )
 from infusion_gateway.model.metric import Nanos
+from infusion_gateway.model.session import Phase
 
 PASSES = 4
 """A step settles in so many passes: each changes the phase or the stop, and neither goes round in one instant."""
@@ -82,8 +83,8 @@ def step(state: State, input: Input, now: Nanos) -> Step:  # noqa: A002 -- the w
     signals.escalate(turn)
     moving.keep_asking(turn)
     closing.remember(turn, phase)
-    if isinstance(input, Observed):
-        recording.sample(turn)
+    if isinstance(input, Observed) or (turn.phase is Phase.ARMED and phase is Phase.ORDERED):
+        recording.sample(turn)  # at arming too: T0 counts from what the counter said then, whatever happens next
     return Step(turn.done, tuple(turn.events), tuple(turn.commands))
 
 
@@ -122,7 +123,8 @@ def _take(turn: Turn, taken: Input) -> None:
             instructing.instructed(turn, taken)
         case Restarted():
             session.restarted(turn, taken)
-        case BrokerChanged(connected=connected, listeners=listeners):
+        case BrokerChanged(connected=connected, listeners=listeners, another=another):
+            turn.live.another = another
             signals.broker_changed(turn, connected=connected, listeners=listeners)
         case JournalChanged(kept=kept, why=why):
             turn.live.journal_kept, turn.live.journal_why = kept, why[:200]

@@ -7,6 +7,7 @@ the volume counter, for good once a step would have shown at the old rate.
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.dose import HOUR, seconds, short_enough
 from infusion_gateway.core.durable import StopWanted
+from infusion_gateway.core.pumping import ASSUMED_RESOLUTION_ML
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority, Response
 from infusion_gateway.model.commands import StopInfusion
@@ -14,8 +15,6 @@ from infusion_gateway.model.events import PhaseChanged, StopAsked, StopConfirmed
 from infusion_gateway.model.metric import MINUTE, SECOND, Nanos
 from infusion_gateway.model.session import Phase
 
-ASSUMED_RESOLUTION_ML = 0.1
-"""The volume counter's step where the device doesn't state it: as coarse as displays of syringe pumps are."""
 LONGEST_PROVISIONAL: Nanos = 10 * MINUTE
 UNCOUNTED_PROVISIONAL: Nanos = MINUTE
 """How long a stop stays provisional where the pump reports no volume at all."""
@@ -100,8 +99,17 @@ def decide(turn: Turn) -> None:
     ask(turn, then, tuple(sorted(due)), "", turn.durable.conditions[first].text)
 
 
+def quarantine(turn: Turn) -> None:
+    """Ask a pump in quarantine to stop: nobody knows what it was to do. A person ends the quarantine."""
+    if turn.durable.quarantined:
+        then = Phase.PAUSED if turn.phase is Phase.INFUSING else turn.phase
+        ask(turn, then, ("bed-quarantined",), "", turn.durable.quarantined)
+
+
 def climb(turn: Turn) -> None:
     """Go on with the ladder: confirm, or ask again; and watch a stop that was confirmed."""
+    if turn.durable.stop is None and turn.live.pump.runs:
+        quarantine(turn)
     stop = turn.durable.stop
     if stop is None or stop.released:
         _watch_pause(turn)

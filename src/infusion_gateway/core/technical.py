@@ -13,7 +13,7 @@ from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.events import SupervisionChanged
 from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
-from infusion_gateway.model.observation import FaultKind, Sensor
+from infusion_gateway.model.observation import Delivery, FaultKind, Sensor
 from infusion_gateway.model.session import Phase, Scheduled, Stages, Step, Supervision
 from infusion_gateway.model.status import LinkState
 
@@ -93,6 +93,11 @@ def _pump(turn: Turn) -> None:
     watched = turn.phase in SEEING or (
         turn.phase in (Phase.COMPLETED, Phase.STOPPED) or (stop is not None and stop.confirmed_at is None)
     )
+    unclear = turn.phase is Phase.ARMED and turn.live.pump.delivery is Delivery.UNKNOWN
+    unclear_since = turn.holds_since("delivery-unknown", unclear)
+    if unclear_since is not None and turn.has_come(unclear_since + UNTOLD_AFTER):
+        text = "The pump does not say whether it delivers: a start shows by its volume alone. Look at the pump"
+        turn.claim(technical("delivery-unknown", Priority.MEDIUM, text))
     since = _last_seen(turn, device)
     if turn.phase is Phase.RECOVERY and not watched and turn.has_come(since + UNTOLD_AFTER):
         text = f"The pump is not seen{_why(device)}: that it stays stopped can't be told. Take it off the patient"
@@ -285,9 +290,9 @@ def _telling(turn: Turn) -> None:
     if lost is not None and turn.has_come(lost + UNTOLD_AFTER):
         text = "The broker can't be reached: nobody away from the bed is told. Stay with the patient"
         turn.claim(technical("broker-lost", priority, text))
-    alone = turn.holds_since("nobody-supervising", under_case and live.broker is True and live.listeners is False)
+    alone = turn.holds_since("nobody-supervising", under_case and live.broker is True and live.listeners is not True)
     if alone is not None and turn.has_come(alone + UNTOLD_AFTER):
-        text = "No station is listening: nobody away from the bed is told. Stay with the patient"
+        text = "No station is heard: nobody away from the bed is told. Stay with the patient"
         turn.claim(technical("nobody-supervising", priority, text))
     if live.journal_kept is False:
         text = f"The record can't be kept ({live.journal_why}). Supervision goes on; write down what happens"
@@ -299,8 +304,14 @@ def _telling(turn: Turn) -> None:
     if under_case and case and protocol and case.protocol_digest not in ("", protocol.digest):
         text = "The protocol's file was changed since this case was ordered: its limits are those of now. Compare them"
         turn.claim(technical("protocol-changed", priority, text))
+    if live.another:
+        text = (
+            "Another gateway has this one's name: what stations see may be its word. Look at the pump; end one of them"
+        )
+        turn.claim(technical("another-gateway", Priority.HIGH if under_case else Priority.MEDIUM, text))
     if turn.durable.quarantined:
-        turn.claim(technical("bed-quarantined", Priority.HIGH, turn.durable.quarantined))
+        way_out = "Once the pump is seen to stand, give the case up if there is one, then close the bed with a reason"
+        turn.claim(technical("bed-quarantined", Priority.HIGH, f"{turn.durable.quarantined}. {way_out}"))
 
 
 def supervise(turn: Turn) -> None:

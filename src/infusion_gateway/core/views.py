@@ -8,9 +8,10 @@ from infusion_gateway.core.dose import hard_dose_mg
 from infusion_gateway.core.durable import FLOOD
 from infusion_gateway.core.sources import BY_HAND, SHOWN_FOR, preferred, suppressed, usable_until
 from infusion_gateway.core.state import State
+from infusion_gateway.core.technical import REFUSED_FOR
 from infusion_gateway.model.alarm import AlarmKind, AlarmStatus, Priority, Signal
 from infusion_gateway.model.metric import FACTS, MINUTE, Metric, Nanos
-from infusion_gateway.model.observation import PumpAlarm, Reading, Validity
+from infusion_gateway.model.observation import FaultKind, PumpAlarm, Reading, Validity
 from infusion_gateway.model.session import Phase, SessionStatus
 from infusion_gateway.model.status import DeviceStatus, LinkState, VitalStatus
 
@@ -156,7 +157,7 @@ def devices(state: State, now: Nanos) -> tuple[DeviceStatus, ...]:
                 identity=known.identity if known is not None else (),
                 alarms=_sorted(pump.alarms) if pump is not None else (),
                 dead_man_s=pump.dead_man_s if pump is not None else None,
-                fault=_fault(state, setup.device),
+                fault=_fault(state, setup.device, now),
             )
         )
     return tuple(found)
@@ -166,10 +167,11 @@ def _sorted(alarms_now: frozenset[PumpAlarm]) -> tuple[PumpAlarm, ...]:
     return tuple(sorted(alarms_now))
 
 
-def _fault(state: State, device: str) -> str:
+def _fault(state: State, device: str, now: Nanos) -> str:
     known = state.live.devices.get(device)
     if known is None:
         return ""
-    if known.fault is not None:
+    over = known.fault is not None and known.fault.kind is FaultKind.REFUSED and now >= known.fault_at + REFUSED_FOR
+    if known.fault is not None and not over:
         return f"{known.fault.kind}: {known.fault.detail}"
     return known.why

@@ -95,8 +95,9 @@ class Case:
 
     syringe_from_ml, syringe_before_mg: volume delivered, and dose given, when the syringe in use came. proposed: waits
     for a second person. overridden: gates, and who passed them. values_from: what was measured at this bed before is
-    not this patient's. came_from: the bed it moved here from. heard_at: when a person was last
-    heard before T0. protocol_digest: of the protocol that it was ordered under; "" where that was not recorded.
+    not this patient's. came_from: the bed it moved here from. heard_at: when a person was last heard before T0.
+    protocol_digest: of the protocol that it was ordered under; "" where that was not recorded. purged: how long purges
+    were announced for it.
     """
 
     id: str
@@ -123,6 +124,7 @@ class Case:
     came_from: str = ""
     heard_at: Nanos | None = None
     protocol_digest: str = ""
+    purged: Nanos = 0
 
     def dose_mg(self, delivered_ml: float) -> float:
         """Give the dose in so much volume: each syringe by the concentration that is known of it."""
