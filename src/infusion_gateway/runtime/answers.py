@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from infusion_gateway.model.events import InstructionAccepted, InstructionRefused
 from infusion_gateway.runtime.broker import Publisher
@@ -10,7 +10,10 @@ from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.wire.asking import Answer
 
 OWED = 256
-"""Answers owed at once; above this the oldest asker gets none (it has long given up)."""
+"""Answers owed at once, and answers remembered; above this the oldest asker gets none (it has long given up)."""
+
+
+_Outcome: TypeAlias = Literal["accepted", "refused", "not-recorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Answers:
         self._publisher = publisher
         self._clock = clock
         self._owed: OrderedDict[tuple[str, str], Asker] = OrderedDict()
+        self._given: OrderedDict[tuple[str, str, str], tuple[_Outcome, str]] = OrderedDict()
 
     def owe(self, identity: str, asker: Asker) -> None:
         """Remember who asked."""
@@ -36,26 +40,35 @@ class Answers:
         while len(self._owed) > OWED:
             self._owed.popitem(last=False)
 
+    def repeat(self, asker: Asker, name: str, identity: str) -> bool:
+        """Answer as before what was answered before: a message that came twice is one instruction. False: it wasn't."""
+        known = self._given.get((asker.bed, name, identity)) if identity else None
+        if known is None:
+            return False
+        self._publish(asker, name, identity, known)
+        return True
+
     def give(self, bed: str, event: InstructionAccepted | InstructionRefused, *, kept: bool) -> None:
         """Answer what became of an instruction. kept: it is on record."""
         asker = self._owed.pop((bed, event.id), None)
         if asker is None:
             return
-        outcome: Literal["accepted", "refused", "not-recorded"]
+        outcome: _Outcome
         match event:
             case InstructionRefused():
                 outcome = "refused"
             case InstructionAccepted(recorded=recorded):
                 outcome = "accepted" if kept and recorded else "not-recorded"
-        self._send(asker, event.instruction, event.id, outcome, event.reason)
+        self._given[asker.bed, event.instruction, event.id] = (outcome, event.reason)
+        while len(self._given) > OWED:
+            self._given.popitem(last=False)
+        self._publish(asker, event.instruction, event.id, (outcome, event.reason))
 
     def refuse(self, asker: Asker, name: str, identity: str, reason: str) -> None:
         """Answer at once what could not even be put to the bed."""
-        self._send(asker, name, identity, "refused", reason)
+        self._publish(asker, name, identity, ("refused", reason))
 
-    def _send(
-        self, asker: Asker, name: str, identity: str, outcome: Literal["accepted", "refused", "not-recorded"], why: str
-    ) -> None:
+    def _publish(self, asker: Asker, name: str, identity: str, answer: tuple[_Outcome, str]) -> None:
         if asker.topic is not None:
-            payload = Answer.of((asker.bed, name, identity), outcome, why, self._clock.utc_ns()).to_bytes()
+            payload = Answer.of((asker.bed, name, identity), *answer, self._clock.utc_ns()).to_bytes()
             self._publisher.answer(asker.topic, payload, asker.correlation)

@@ -216,7 +216,7 @@ class Gateway:
         elif self.beds[bed].broken is not None:
             self.beds[bed].inbox.put(DeadlineReached())  # which asks the pump to stop
             self._answers.refuse(asker, name, parsed.id, "this bed is quarantined: stop the pump by hand")
-        else:
+        elif not self._answers.repeat(asker, name, parsed.id):
             self._answers.owe(parsed.id, asker)
             if not self.beds[bed].inbox.put(Instructed(parsed.instruction, parsed.by, parsed.id, parsed.case)):
                 self._answers.refuse(asker, name, parsed.id, "too many instructions wait at this bed; try again")

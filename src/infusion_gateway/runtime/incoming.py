@@ -11,6 +11,7 @@ from infusion_gateway.runtime.audience import Allowance, Audience
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.journal import SEEN, Journal
 from infusion_gateway.runtime.mqtt import Arrived
+from infusion_gateway.wire.asking import Refusal, parse_instruction
 from infusion_gateway.wire.stations import Nonsense, parse_availability, parse_seen
 from infusion_gateway.wire.topics import Do, OwnAvailability, StationSaw, StationState, Topics
 
@@ -21,8 +22,12 @@ LONGEST = 64 * 1024
 BEDS = 64
 """Beds with an allowance of their own; names beyond share one."""
 SEEN_CURSORS = 2_000
+KINDS = 3
 PER_S, RESERVE = 10, 20
-"""Instructions a bed takes; stops and holds are counted by themselves, so that no flood stands in their way."""
+"""Instructions a bed takes. Stops and holds are counted by themselves, and those that can be read by themselves again:
+
+neither a flood of other things nor one of nonsense under their name stands in their way.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Incoming:
         self._own = own
         self._audience = audience
         self._clock = clock
-        self._allowed: dict[str, tuple[Allowance, Allowance]] = {}
+        self._allowed: dict[tuple[str, str], Allowance] = {}
         self._sayings = Allowance(1, 5)
         self.ignored = 0
 
@@ -79,11 +84,11 @@ class Incoming:
 
     def _instructed(self, bed: str, name: str, message: Arrived, now: Nanos) -> None:
         """Pass an instruction on, unless it is one that the broker kept (of unknown age), or one of a flood."""
-        shared = bed not in self._allowed and len(self._allowed) >= BEDS  # strangers share what is left
-        stops, others = self._allowed.setdefault(
-            "" if shared else bed, (Allowance(PER_S, RESERVE), Allowance(PER_S, RESERVE))
-        )
-        allowance = stops if name in ("stop", "hold") else others
+        kind = "other"
+        if name in ("stop", "hold"):
+            kind = "nonsense" if isinstance(parse_instruction(name, message.payload), Refusal) else "stop"
+        shared = (bed, kind) not in self._allowed and len(self._allowed) >= KINDS * BEDS  # strangers share what is left
+        allowance = self._allowed.setdefault(("" if shared else bed, kind), Allowance(PER_S, RESERVE))
         if message.retained or len(message.payload) > LONGEST or not allowance.take(now):
             self.ignored += 1
             if self._sayings.take(now):

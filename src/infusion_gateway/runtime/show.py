@@ -12,7 +12,7 @@ from infusion_gateway.core.state import State
 from infusion_gateway.model.alarm import AlarmKind, AlarmStatus, Priority, Response, Signal
 from infusion_gateway.model.events import InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import Observed
-from infusion_gateway.model.metric import Nanos
+from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.answers import Answers
 from infusion_gateway.runtime.broker import Publisher
 from infusion_gateway.runtime.clock import Clock
@@ -24,6 +24,8 @@ from infusion_gateway.wire.topics import Topics
 
 QUARANTINED = "bed-quarantined"
 VITALS_EXPIRE_S = 10
+DRIFT: Nanos = SECOND // 2
+"""A wall clock that moved by less against the monotone timeline only drifts."""
 
 
 class Show:
@@ -48,6 +50,7 @@ class Show:
         self._answers = answers
         self._clock = clock
         self._shown: tuple[AlarmStatus, ...] | None = None
+        self._offset: int | None = None
         self._state: dict[str, object] = {}
         self.revision = 0
         self._put(topics.descriptor(bed.id), Descriptor.of(bed.setup, version, clock.utc_ns()).to_bytes())
@@ -56,8 +59,16 @@ class Show:
         self._publisher.set_state(topic, payload)
         self._feed.say(topic, payload, retain=True)
 
-    def _offset(self, now: Nanos) -> int:
-        return self._clock.utc_ns() - now
+    def _times(self) -> tuple[int, Nanos]:
+        """Give the offset that moments are shown with, and the moment that reads as the present with it.
+
+        The offset is held while the wall clock only drifts, so that what happened once is shown at one time.
+        """
+        utc_ns = self._clock.utc_ns()
+        measured = utc_ns - self._clock.now()
+        if self._offset is None or abs(measured - self._offset) >= DRIFT:
+            self._offset = measured
+        return self._offset, utc_ns - self._offset
 
     def alarms(self, state: State, now: Nanos, *, quarantined: str | None, values_too: bool = False) -> None:
         """Publish the alarm state where it changed. values_too: also where only a value in it moved."""
@@ -69,7 +80,7 @@ class Show:
             return
         self._shown = found
         self.revision += 1
-        payload = Alarms.of(found, self.revision, self._mode, self._offset(now), now)
+        payload = Alarms.of(found, self.revision, self._mode, *self._times())
         self._put(self._topics.alarms(self._setup.bed), payload.to_bytes())
 
     def session(self, state: State, now: Nanos) -> None:
@@ -78,7 +89,7 @@ class Show:
         topic = self._topics.session(self._setup.bed)
         if self._state.get(topic) != status:
             self._state[topic] = status
-            self._put(topic, Session.of(status, self._mode, self._offset(now), now).to_bytes())
+            self._put(topic, Session.of(status, self._mode, *self._times()).to_bytes())
 
     def every_second(self, state: State, now: Nanos, *, quarantined: str | None) -> None:
         """Publish what may go out with the second: values, devices, and whatever moved."""
