@@ -101,6 +101,7 @@ class Line:
         self._answer_due: Nanos = 0
         self._quiet_until: Nanos = 0
         self._noise_from: Nanos = 0
+        self._heard_at: Nanos = 0
         self._heard = False
         self._flood_from: Nanos = 0
         self._flood_bytes = 0
@@ -249,8 +250,9 @@ class Line:
         if self._fleeting and now - self._since >= STEADY:
             _log.info("line-open", line=self.spec.name, note="it stands again")
             self._fleeting, self._logged = 0, ""
-        if now >= self._quiet_until:
+        if now - self._heard_at >= self.spec.gap:
             self._noise_from = now
+        self._heard_at = now
         self._quiet_until = min(now + self.spec.gap, self._noise_from + BABBLE)
         self._bus.heard(now)
         if self.spec.modbus:
