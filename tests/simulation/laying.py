@@ -40,7 +40,14 @@ def lay(plan: Plan) -> World:
             traits = build(name, address, {}).traits
             cables[device] = laid
             setups.append(DeviceSetup(device, traits.kind is Kind.PUMP, traits.stoppable, traits.dead_man))
-    setup = BedSetup("chair-1", tuple(setups), shipped(), GenerationMode.TEST, annunciator=plan.annunciator)
+    setup = BedSetup(
+        "chair-1",
+        tuple(setups),
+        shipped(),
+        GenerationMode.TEST,
+        annunciator=plan.annunciator,
+        cuff_on_spo2_arm=plan.scenario == "ordinary",
+    )
     world = World(setup, cables, BOOT, seed=plan.seed)
     world.disk.latency = plan.disk_latency_ms * 1_000_000
     world.broker.slowest_ms = plan.broker_ms

@@ -90,6 +90,7 @@ def _ordinary(r: Random) -> list[Act]:
     at = r.uniform(60, 2200)
     acts += [(at, ("sensor", "cannula", "off")), (at + r.uniform(10, 90), ("sensor", "cannula", "on"))]
     acts += [act for _ in range(6) for act in _movement(r)]
+    acts += [(at, ("say", "sedation")) for at in (120, 840, 1440, 2160)]
     acts.append((r.uniform(300, 1100), ("toilet", r.uniform(120, 280))))
     acts.append((r.uniform(1500, 2100), ("syringe", 60.0)))
     acts.append((r.uniform(60, 2300), ("fault", r.choice(("pump", "monitor")), "disconnect:for_s=3")))
@@ -111,7 +112,7 @@ def _movement(r: Random) -> list[Act]:
 
 
 def _true(r: Random, event: str, rate: float) -> list[Act]:
-    at = r.uniform(1150, 1400)  # between the toilet pause and the syringe
+    at = r.uniform(1388, 1408)  # between the toilet pause and the syringe
     match event:
         case "desaturation":
             return [(at, ("vital", "spo2", 84)), (at + 90, ("vital", "spo2", 97))]

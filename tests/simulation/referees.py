@@ -52,6 +52,8 @@ BLIND = (
 MISSING = "-missing"
 UNDER_CASE = ("infusing", "paused", "completed", "stopped")
 LOOKED_BACK_S = 260.0
+HOLDS_S = 5.5
+"""A value that was inside and is then gone may count for so long."""
 
 
 class Court:
@@ -63,7 +65,7 @@ class Court:
         self.over: dict[str, float] = {}
         self.exposed: dict[tuple[str, int], float] = {}
         self.inside_since: dict[str, float | None] = {w.code: 0.0 for w in terms.watches}
-        self.outside_since: dict[str, float | None] = dict.fromkeys(self.inside_since)
+        self.held_until: dict[str, tuple[float, float]] = {}
         self.past_at: dict[str, float] = {}
         self.latched: dict[str, float] = {}
         self.acknowledged_at: dict[str, float] = {}
@@ -98,6 +100,10 @@ class Court:
             value = vitals[key] if key is not None else None
             inside = value is not None and key not in doubted and watch.inside(value)
             if not inside:
+                gone = self.inside_since[watch.code]
+                out = value is not None and key not in doubted
+                if out or gone is not None:
+                    self.held_until[watch.code] = (-1e9, 0.0) if out or gone is None else (now + HOLDS_S, gone)
                 self.inside_since[watch.code] = None
             elif self.inside_since[watch.code] is None:
                 self.inside_since[watch.code] = now
@@ -150,12 +156,15 @@ class Court:
 
     def _judge_cleared(self, now: float, code: str, phase: str, shown: dict[str, Any]) -> None:
         last = self.history[-1] if self.history else None
-        if last is None or now - last.phase_since < 2.5 or last.started_s is None:
+        away = phase == "paused" and len(last.off) > 2 if last is not None else False
+        if last is None or away or now - last.phase_since < 2.5 or last.started_s is None:
             return
         watch = next((w for w in self.terms.watches if w.code == code), None)
         quiet = last.settled("monitor") > 15.0
         if watch is not None and phase in watch.phases and quiet:
             since = self.inside_since[code]
+            until, before = self.held_until.get(code, (-1e9, 0.0))
+            since = before if since is None and now <= until else since
             if since is None:
                 self.find("S3", now, f"{code} was cleared while it was true, or nobody could know")
             elif now - since < watch.clear_after_s - 0.05:

@@ -12,13 +12,25 @@ from contextlib import nullcontext
 from multiprocessing import Pool
 
 from simulation import corpus, nuisance
-from simulation.looks import Verdict
+from simulation.looks import Finding, Verdict
+from simulation.plan import draw
 from simulation.planted import BUGS, planted
-from simulation.story import play
+from simulation.story import Story
 
 WITHIN = 200
 """Seeds within which each planted bug must be noticed."""
 NUISANCE_FROM = 1000
+
+
+def play(seed: int, scenario: str | None = None) -> Verdict:
+    """Play one seed."""
+    plan = draw(seed, scenario)
+    story = Story(plan)
+    try:
+        return story.play()
+    except Exception as error:  # noqa: BLE001 -- whatever broke is the finding: the core never raises on what comes
+        finding = Finding("S0", story.now, f"{type(error).__name__}: {error}")
+        return Verdict(seed, [finding], story.now, story.counts, story.last_events(), plan)
 
 
 def line(verdict: Verdict) -> str:

@@ -1,4 +1,4 @@
-"""A seed's story: its world, its people, its troubles, and the referees who look on. `play(seed)` tells it."""
+"""A seed's story: its world, its people, its troubles, and the referees who look on."""
 
 from collections.abc import Callable
 from random import Random
@@ -30,8 +30,8 @@ from infusion_gateway.model.instructions import (
 from infusion_gateway.model.metric import FACTS, SECOND
 from infusion_gateway.wire.records import Unreadable
 from simulation.laying import BOOT, MONITOR, PINS, lay
-from simulation.looks import LOST, MEEK, Case, Fact, Finding, Hearing, Look, Verdict
-from simulation.plan import Plan, draw
+from simulation.looks import LOST, MEEK, Case, Fact, Hearing, Look, Verdict
+from simulation.plan import Plan
 from simulation.referees import Court
 from simulation.terms import terms
 
@@ -98,11 +98,12 @@ class Story:
         self._facts_so_far()
         self._check_fold()
         self.court.end(self._look(), self)
-        for name, count in (("sessions", 1 - self.gave_up), ("stops", len(self.world.last.commands))):
-            self.counts[name] = self.counts.get(name, 0) + count
-        return Verdict(self.plan.seed, self.court.findings, self.now, self.counts, self._last_events(), self.plan)
+        self.counts |= {"sessions": 1 - self.gave_up, "commands": len(self.world.commands)}
+        self.counts |= {k: n for k, n in self.court.counts.items() if k in ("StopAsked", "ConditionRaised")}
+        return Verdict(self.plan.seed, self.court.findings, self.now, self.counts, self.last_events(), self.plan)
 
-    def _last_events(self) -> list[str]:
+    def last_events(self) -> list[str]:
+        """Give the last twenty events, in words."""
         found = []
         for process in self.world.processes:
             base = process.base - BOOT
@@ -197,12 +198,13 @@ class Story:
         """Do what people at a bed do: get it started, acknowledge, hold off, release."""
         if self.case.started is None and not self.healed and self.now > 6 and self.now >= self._acting:
             self._acting = self.now + 3
-            if look.phase in ("idle", "closed", "aborted"):
-                self._order()
-            elif look.phase == "ordered":
-                self.say(Confirm(self.plan.weight_kg, 1.0), "nurse-2")
-            elif look.phase == "armed" and look.now - look.phase_since > self.plan.starts_after_s:
-                self.world.press("pump", "start")
+            match look.phase:
+                case "idle" | "closed" | "aborted":
+                    self._order()
+                case "ordered":
+                    self.say(Confirm(self.plan.weight_kg, 1.0), "nurse-2")
+                case "armed" if look.now - look.phase_since > self.plan.starts_after_s:
+                    self.world.press("pump", "start")
         for alarm in look.told:
             self._react(alarm)
         if (
@@ -236,9 +238,20 @@ class Story:
         if alarm["signal"] != "acknowledged" and self.now >= self._known[key]:
             self._known[key] = self.now + 15
             code = alarm["code"]
-            self.say(Acknowledge(code), "nurse-1", lambda no: None if no else self.court.acknowledged(code))
+            if self.plan.scenario == "ordinary" and code.startswith("nibp-"):
+                self._repeat_the_cuff()
+            self._acknowledge(code)
         if self.plan.holds_off and alarm["countdown_ends"] and not self.case.held_off:
             self.say(HoldOff(alarm["code"], "looking"), "nurse-1", self._held_off)
+
+    def _acknowledge(self, code: str) -> None:
+        self.say(Acknowledge(code), "nurse-1", lambda no: None if no else self.court.acknowledged(code))
+
+    def _repeat_the_cuff(self) -> None:
+        """Measure again, as the alarm asks for: not quite the same comes out."""
+        found = {k: round(v + self.chance.gauss(-1, 4)) for k, v in self.court.pressures[-1][1].items()}
+        self._do(("pressure", found["nibp_sys"], found["nibp_dia"]))
+        self.world.press("monitor", "cuff")
 
     def _held_off(self, refusal: str) -> None:
         self.case.held_off = self.case.held_off or not refusal
@@ -258,6 +271,8 @@ class Story:
                 self.say(Prime(20 * SECOND), "nurse-1", self._primed)
             case "pause-audio":
                 self.say(PauseAudio(60 * SECOND), "nurse-1")
+            case "sedation":
+                self.say(Assess(((Score.MOAA_S, 5.0),), (), 0), "nurse-1")
             case "symptom":
                 self.say(Assess(((Score.NAUSEA, 3.0),), (), 0), "nurse-1")
             case "disarm":
@@ -267,8 +282,7 @@ class Story:
             case "close":
                 self.say(Close(""), "nurse-1")
             case "acknowledge":
-                code = "stop-not-confirmed"
-                self.say(Acknowledge(code), "nurse-1", lambda no: None if no else self.court.acknowledged(code))
+                self._acknowledge("stop-not-confirmed")
 
     def _stop_was_asked(self, refusal: str) -> None:
         if not refusal:
@@ -583,14 +597,3 @@ class Story:
             if row.sequence in wanted and durable != wanted[row.sequence]:
                 self.court.find("S5", self.now, f"the fold of {row.sequence} rows is not the state that was held there")
                 return
-
-
-def play(seed: int, scenario: str | None = None) -> Verdict:
-    """Play one seed."""
-    plan = draw(seed, scenario)
-    story = Story(plan)
-    try:
-        return story.play()
-    except Exception as error:  # noqa: BLE001 -- whatever broke is the finding: the core never raises on what comes
-        finding = Finding("S0", story.now, f"{type(error).__name__}: {error}")
-        return Verdict(seed, [finding], story.now, story.counts, story._last_events(), plan)

@@ -4,8 +4,7 @@ import pytest
 
 from simulation import corpus, nuisance
 from simulation.planted import BUGS, planted
-from simulation.run import line
-from simulation.story import play
+from simulation.run import line, play
 
 SEEDS = range(100)
 CHUNK = 5
