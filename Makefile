@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 STAMP := $(VENV)/.ready
 
-.PHONY: hazards study demo test check lint setup debian docs bench lock clean
+.PHONY: hazards study demo test check lint setup debian docs bench simulate planted nuisance lock clean
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)

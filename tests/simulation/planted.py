@@ -76,7 +76,7 @@ def stop_is_not_asked_again(put: Any) -> None:
 @bug
 def stop_confirmed_by_one_reading(put: Any) -> None:
     """The first report of no delivery is taken as proof."""
-    put(stopping, "_still", lambda turn, stop: turn.live.pump.stills >= 1)
+    put(stopping, "_still", lambda turn, _: turn.live.pump.stills >= 1)
 
 
 @bug
