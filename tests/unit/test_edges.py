@@ -70,7 +70,7 @@ def incoming(clock: Clock) -> tuple[Incoming, list[tuple[str, bytes]]]:
     def take(_bed: str, name: str, payload: bytes, _reply: ReplyTo) -> None:
         asked.append((name, payload))
 
-    made = Incoming(TOPICS, cast("Any", None), take, lambda _: None, Audience(), cast("Any", clock))
+    made = Incoming(TOPICS, cast("Any", None), take, lambda _: None, lambda _: None, Audience(), cast("Any", clock))
     return made, asked
 
 

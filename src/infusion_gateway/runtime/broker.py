@@ -96,12 +96,15 @@ class Publisher:
         self._answering: set[asyncio.Future[int]] = set()
         self._outbox = Outbox(0)
         self._outbox_of = ""
+        self._late: set[str] = set()
         self._more = True
         self._refused_at: Nanos = 0
         self._presence = Presence(clock)
         self.name = Name(settings, topics, journal, clock, self._presence.ours, in_session)
         self._audience = Audience()
-        self._incoming = Incoming(topics, journal, on_instruction, self._came_back, self._audience, clock)
+        self._incoming = Incoming(
+            topics, journal, on_instruction, self._came_back, self._catch_up, self._audience, clock
+        )
         self._scanned = 0
         self.dropped = 0
 
@@ -278,24 +281,27 @@ class Publisher:
         """Begin where the broker got to; further back, where it forgot and a station had not seen it yet."""
         self._same_journal()
         if not self._presence.remembered:
-            try:
-                await self._rewind()
-            except JournalError as error:
-                log.warning("journal not readable", error=str(error))
+            await self._rewind(SEEN)
         self._more = True
 
-    async def _rewind(self) -> None:
-        """Go back to the first event that a station has not shown to have."""
+    def _catch_up(self, station: str) -> None:
+        """Take note of a station that came after us: what the broker took while it was away it has not got."""
+        self._late.add(station)
+        self._wake.set()
+
+    async def _rewind(self, whose: str) -> None:
+        """Go back to the first event that a station has not shown to have. whose: how its cursors' names begin."""
         wanted = self._outbox.cursor + 1
-        for name, seen in self._journal.cursors(SEEN).items():
-            bed = name.rpartition("/")[2]
-            missing = await self._journal.sequence_of(bed, seen + 1)
-            wanted = min(wanted, missing) if missing is not None else wanted
+        try:
+            for name, seen in self._journal.cursors(whose).items():
+                wanted = min(wanted, await self._journal.sequence_of(name.rpartition("/")[2], seen + 1) or wanted)
+        except JournalError as error:
+            log.warning("journal not readable", error=str(error))
         back = max(wanted - 1, self._outbox.cursor - REWIND)
         if back < self._outbox.cursor:
-            log.warning("broker forgot what it had", again_from=back + 1, told_up_to=self._outbox.cursor)
+            log.warning("told again", whose=whose, again_from=back + 1, told_up_to=self._outbox.cursor)
             self._outbox.rewind(back)
-            self._scanned = 0
+            self._scanned, self._more = 0, True
 
     def _same_journal(self) -> None:
         """Begin a new outbox where a new journal began."""
@@ -305,6 +311,8 @@ class Publisher:
 
     async def _send_events(self, connection: Connection) -> None:
         self._same_journal()
+        while self._late:
+            await self._rewind(f"{SEEN}{self._late.pop()}/")
         while True:
             if self._more and self._outbox.room:
                 await self._fetch()
@@ -403,6 +411,7 @@ class Publisher:
             log.warning("broker lost", why=self._why)
         self._connected = False
         self._audience.forget()
+        self._incoming.forget()
         self._say_change()
         return ANOTHER_GATEWAY_S if self._why.startswith(ANOTHER_GATEWAY) and not self.name.in_session() else 0.0
 

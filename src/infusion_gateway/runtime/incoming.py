@@ -22,6 +22,8 @@ LONGEST = 64 * 1024
 BEDS = 64
 """Beds with an allowance of their own; names beyond share one."""
 SEEN_CURSORS = 2_000
+STATIONS = 64
+"""Stations at once; a clinic has a handful."""
 KINDS = 3
 PER_S, RESERVE = 10, 20
 """Instructions a bed takes. Stops and holds are counted by themselves, and those that can be read by themselves again:
@@ -43,7 +45,7 @@ OnInstruction: TypeAlias = Callable[[str, str, bytes, ReplyTo], None]
 
 
 class Incoming:
-    """Sorts what arrives. own: told of our own availability coming back."""
+    """Sorts what arrives. own: told of our own availability coming back; arrived: of a station's first word."""
 
     def __init__(  # noqa: PLR0917 - who is told of what
         self,
@@ -51,6 +53,7 @@ class Incoming:
         journal: Journal,
         on_instruction: OnInstruction,
         own: Callable[[Arrived], None],
+        arrived: Callable[[str], None],
         audience: Audience,
         clock: Clock,
     ) -> None:
@@ -58,11 +61,17 @@ class Incoming:
         self._journal = journal
         self._on_instruction = on_instruction
         self._own = own
+        self._arrived = arrived
+        self._here: set[str] = set()
         self._audience = audience
         self._clock = clock
         self._allowed: dict[tuple[str, str], Allowance] = {}
         self._sayings = Allowance(1, 5)
         self.ignored = 0
+
+    def forget(self) -> None:
+        """Take note that the connection is gone: nobody is known to be here any more."""
+        self._here.clear()
 
     def take(self, message: Arrived) -> None:
         """Take a message from the broker: bounded, and nothing in it may raise."""
@@ -77,6 +86,8 @@ class Incoming:
                 said = parse_availability(message.payload)
                 if not isinstance(said, Nonsense):
                     self._audience.heard(station, now, online=said.status == "online")
+                    if said.status == "offline":
+                        self._here.discard(station)
             case StationSaw(station=station) if not message.retained:
                 self._seen(station, message.payload, now)
             case _:
@@ -111,3 +122,6 @@ class Incoming:
             name = f"{SEEN}{station}/{bed}"
             if self._journal.cursor(name) or len(self._journal.cursors(SEEN)) < SEEN_CURSORS:
                 self._journal.set_cursor(name, sequence)
+        if station not in self._here and len(self._here) < STATIONS:
+            self._here.add(station)
+            self._arrived(station)
