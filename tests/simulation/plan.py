@@ -192,7 +192,12 @@ def _scenario(r: Random, plan: Plan, length: float) -> list[Act]:
         case "hold":
             return [(at, ("say", "hold")), (at + 20, ("say", "permit-resume")), (at + 24, ("press", "start"))]
         case "pump-alarm":
-            return [(at, ("set", "pump", "alarm", r.choice(("occlusion", "air", "empty", "door", "stall"))))]
+            known = (
+                ("occlusion", "empty", "stall")
+                if plan.pump == "ne1000"
+                else ("occlusion", "air", "empty", "door", "stall")
+            )
+            return [(at, ("set", "pump", "alarm", r.choice(known)))]
         case "pump-reset":
             off = r.choice(("reset", "reset:off_s=1", "reset:off_s=5"))
             return [(at, ("fault", "pump", off)), (at + 8, ("press", "start"))]

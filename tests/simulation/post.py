@@ -157,10 +157,10 @@ class Teller:
         """Look into the journal: there is more to tell."""
         self._awake = True
 
-    @property
-    def empty(self) -> bool:
-        """Whether the broker has acknowledged all that is to be told."""
-        return self.outbox.cursor >= max((r.sequence for r in self._disk.rows if r.bed_sequence is not None), default=0)
+    def told_all(self, before: Nanos) -> bool:
+        """Say whether the broker has acknowledged all that was recorded before that time of the wall clock."""
+        rows = self._disk.rows[self.outbox.cursor :]
+        return all(row.bed_sequence is None or row.utc_ns > before for row in rows)
 
     def due(self, now: Nanos) -> Nanos:
         """Say when it next has something to do."""

@@ -63,6 +63,11 @@ class Process:
         """The gateway's own time."""
         return self.now - self.base
 
+    @property
+    def utc_ns(self) -> int:
+        """The wall clock."""
+        return EPOCH + self.now
+
     def _stamp(self) -> tuple[Nanos, int, str]:
         return self.at, EPOCH + self.now, self.boot_id
 

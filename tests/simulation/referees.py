@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from infusion_gateway.model.commands import SetDeadMan, StopInfusion
 from infusion_gateway.model.events import (
     CaseOrdered,
+    ConditionAcknowledged,
     ConditionRaised,
     InfusionStarted,
     ResumePermitted,
@@ -68,7 +69,7 @@ class Court:
         self.held_until: dict[str, tuple[float, float]] = {}
         self.past_at: dict[str, float] = {}
         self.latched: dict[str, float] = {}
-        self.acknowledged_at: dict[str, float] = {}
+        self.asked_for: set[str] = set()
         self.was_shown: dict[str, dict[str, Any]] = {}
         self.shown_by = 0.0
         self.history: deque[Look] = deque(maxlen=300)
@@ -89,9 +90,9 @@ class Court:
 
     # --- told by the story
 
-    def acknowledged(self, code: str) -> None:
-        """Take note that a person's acknowledgement was taken."""
-        self.latched.pop(code, None)
+    def acknowledges(self, code: str) -> None:
+        """Take note that a person acknowledges this code."""
+        self.asked_for.add(code)
 
     def vitals_changed(self, now: float, vitals: dict[str, float | None], doubted: frozenset[str]) -> None:
         """Take note that the patient, or a sensor, changed just now."""
@@ -130,6 +131,8 @@ class Court:
             self.latched.clear()  # a new case begins: what was of the one before is told of no more, on record
         elif isinstance(event, StopConfirmed):
             self.case.owed = True
+        elif isinstance(event, ConditionAcknowledged) and event.code in self.asked_for:
+            self.latched.pop(event.code, None)
         elif isinstance(event, ResumePermitted):
             self.case.released, self.case.stop_asked, self.case.owed = fact.now, None, False
         elif isinstance(event, StopAsked):
@@ -157,7 +160,7 @@ class Court:
     def _judge_cleared(self, now: float, code: str, phase: str, shown: dict[str, Any]) -> None:
         last = self.history[-1] if self.history else None
         away = phase == "paused" and len(last.off) > 2 if last is not None else False
-        if last is None or away or now - last.phase_since < 2.5 or last.started_s is None:
+        if last is None or away or phase != last.phase or now - last.phase_since < 2.5 or last.started_s is None:
             return
         watch = next((w for w in self.terms.watches if w.code == code), None)
         quiet = last.settled("monitor") > 15.0
@@ -482,7 +485,7 @@ class Court:
         if process is None:
             self.find("L1", look.now, "the process is not there")
             return
-        if not process.teller.empty:
+        if not process.teller.told_all(process.utc_ns - 5 * SECOND):
             self.find("L1", look.now, f"the outbox is not empty: {process.teller.outbox.cursor}")
         if look.session.get("stopping") in {"asked", "not-confirmed"}:
             self.find("L1", look.now, f"a stop is still {look.session['stopping']}")

@@ -245,7 +245,8 @@ class Story:
             self.say(HoldOff(alarm["code"], "looking"), "nurse-1", self._held_off)
 
     def _acknowledge(self, code: str) -> None:
-        self.say(Acknowledge(code), "nurse-1", lambda no: None if no else self.court.acknowledged(code))
+        self.court.acknowledges(code)
+        self.say(Acknowledge(code), "nurse-1")
 
     def _repeat_the_cuff(self) -> None:
         """Measure again, as the alarm asks for: not quite the same comes out."""
@@ -483,7 +484,7 @@ class Story:
         process = self.world.process
         if process is not None:
             self._hear(self.now)
-            self.court.shown(self.now, process.shown, self._phase[0])
+            self.court.shown(self.now, process.shown, process.state.durable.phase.value)
 
     def _tick(self) -> None:
         if self.world.on_shown is not None and self.world.process is not None:
