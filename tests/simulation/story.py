@@ -119,8 +119,7 @@ class Story:
         return found[-20:]
 
     def _heal(self) -> None:
-        world, now = self.world, self.now
-        self.healed = True
+        world, self.healed = self.world, True
         for device in world.cables:
             world.clear(device)
             if world.cables[device].unplugged:
@@ -144,8 +143,9 @@ class Story:
         if world.process is None:
             world.restart()
         self._resume_thinking()
-        self.case.stop_asked = None if self.case.stop_asked is None else now
+        self.case.stop_asked = None if self.case.stop_asked is None else self.now
         world.at(15, self._end)
+        world.at(45, self._end)
         if self.plan.pump == "ne1000" and any("lie" in act for _, act in self.plan.acts):
             world.at(20, lambda: world.press("pump", "stop"))  # it takes no STP once it says that it has stopped
 
@@ -195,7 +195,7 @@ class Story:
         self.say(placed, "nurse-1")
 
     def _people(self, look: Look) -> None:
-        """Do what people at a bed do: get it started, acknowledge, hold off, release."""
+        """Do what people at a bed do."""
         if self.case.started is None and not self.healed and self.now > 6 and self.now >= self._acting:
             self._acting = self.now + 3
             match look.phase:
