@@ -207,12 +207,8 @@ class Story:
                     self.world.press("pump", "start")
         for alarm in look.told:
             self._react(alarm)
-        if (
-            self.plan.resumes
-            and look.phase == "paused"
-            and look.now - look.phase_since > 20
-            and self.now >= self._acting
-        ):
+        waited = look.phase == "paused" and look.now - look.phase_since > 20 and self.now >= self._acting
+        if waited and self.plan.resumes and not self.healed:
             self._acting = self.now + 10
             self.say(PermitResume("looked at the patient"), "nurse-1", self._permitted)
 
