@@ -178,6 +178,58 @@ def test_questionable_values_come_to_medium_at_most_and_clear_nothing() -> None:
     assert "spo2-low" not in bed.alarms
 
 
+def test_a_gap_begins_with_the_first_reading_that_is_no_value() -> None:
+    """Pins 4 valid seconds at 84 and then invalid readings: the last value runs on no delay, though it is young."""
+    bed = desaturated(84, 4)
+    bed.monitor.values[Metric.SPO2] = None
+    bed.run(10)
+    assert not bed.stops()
+    bed.monitor.values[Metric.SPO2] = 84
+    bed.run(1)
+    assert not bed.stops()
+    bed.run(1)
+    assert len(bed.stops()) == 1
+
+
+def test_questionable_values_wait_as_long_as_medium_does() -> None:
+    """Pins that a doubted 80 percent is told after the 15 s of SpO2 below 94, not the 5 s of a stop below 85."""
+    bed = infusing()
+    bed.monitor.validity[Metric.SPO2] = Validity.QUESTIONABLE
+    bed.monitor.values[Metric.SPO2] = 80
+    bed.run(15.999)
+    assert not bed.alarms
+    bed.run(0.001)
+    assert (bed.alarms["spo2-low"].priority, bed.alarms["spo2-low"].limit) == (MEDIUM, 94)
+
+
+def test_seconds_that_were_doubted_do_not_hasten_what_valid_ones_raise() -> None:
+    """Pins 10 s at a doubted 80, then valid ones: the stop below 85 comes by its own 5 valid seconds."""
+    bed = infusing()
+    bed.monitor.validity[Metric.SPO2] = Validity.QUESTIONABLE
+    bed.monitor.values[Metric.SPO2] = 80
+    bed.run(10)
+    bed.monitor.validity.clear()
+    bed.run(5.999)
+    assert not bed.stops()
+    bed.run(0.001)
+    assert len(bed.stops()) == 1
+
+
+def test_questionable_values_without_a_medium_row_wait_as_the_high_one() -> None:
+    """Pins a condition of one high row of 5 s: a doubted value past it is medium after those 5 s."""
+    protocol = depression_40()
+    only = limit("spo2-low", (Metric.SPO2,), Side.LOW, row(85, HIGH, 5, STOP))
+    bed = Bed(bed_setup(replace(protocol, conditions=(only,))))
+    bed.infuse()
+    bed.monitor.validity[Metric.SPO2] = Validity.QUESTIONABLE
+    bed.monitor.values[Metric.SPO2] = 80
+    bed.run(5.999)
+    assert not bed.alarms
+    bed.run(0.001)
+    assert bed.alarms["spo2-low"].priority is MEDIUM
+    assert not bed.stops()
+
+
 def test_questionable_values_do_not_run_the_delay_of_a_stop() -> None:
     """Pins that valid seconds alone are counted towards the stop below 85."""
     bed = desaturated(84, 3)

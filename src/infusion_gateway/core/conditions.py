@@ -1,7 +1,7 @@
 """Limit conditions: limit, delay, hysteresis, and the worst row whose delay is over.
 
 A gap pauses a delay; only a valid value inside the limit resets it. Only valid values run the delay of a high row or
-clear anything; with questionable ones a row comes to medium at most.
+clear anything; with questionable ones a row comes to medium at most, and by the delay that medium has.
 """
 
 from collections.abc import Iterator, Mapping
@@ -81,7 +81,9 @@ def _judge(
     timer = _run(timer, condition, limits, turn.now)
     timer = replace(timer, rows=_settled(turn, condition, limits, timer))
     picked = _pick(turn, condition, timer)
-    if picked is not None and (picked[1] != timer.reading or picked[0] != timer.source):
+    if picked is None:
+        timer = replace(timer, until=min(timer.until, turn.now))  # a gap begins: what came before it runs nothing on
+    elif picked != (timer.source, timer.reading) or timer.until <= turn.now:
         timer = _taken(timer, condition, limits, picked, turn.now)
         timer = replace(timer, rows=_settled(turn, condition, limits, timer))
     return replace(
@@ -253,7 +255,7 @@ def _settled(
     """Say of each row whether its delay is over, or it is over itself."""
     rows = []
     for index, (row, limit, was) in enumerate(zip(condition.rows, limits, timer.rows, strict=True)):
-        truth = _truth(turn, condition, index, limit, timer)
+        truth = _truth(turn, condition, index, limits, timer)
         if truth > was.active:
             rows.append(replace(was, active=truth, inside=0))
         elif was.active and _is_over(condition, row, limit, timer, was):
@@ -263,16 +265,30 @@ def _settled(
     return tuple(rows)
 
 
-def _truth(turn: Turn, condition: LimitCondition, index: int, limit: float | None, timer: LimitTimer) -> Truth:
+def _doubted_delay(condition: LimitCondition, limits: tuple[float | None, ...], row: Row, value: float) -> Nanos:
+    """Give the delay that doubted values run: what they raise is medium at most, so a high row's waits as medium's."""
+    if row.priority < Priority.HIGH:
+        return row.delay
+    milder = (
+        other.delay
+        for other, limit in zip(condition.rows, limits, strict=True)
+        if other.priority is Priority.MEDIUM and _past(condition, other, limit, value)
+    )
+    return min(milder, default=row.delay)
+
+
+def _truth(
+    turn: Turn, condition: LimitCondition, index: int, limits: tuple[float | None, ...], timer: LimitTimer
+) -> Truth:
     """Say how far one row is true now, by how long and how often its limit was passed."""
-    reading, row, was = timer.reading, condition.rows[index], timer.rows[index]
+    reading, row, was, limit = timer.reading, condition.rows[index], timer.rows[index], limits[index]
     if reading is None or reading.value is None or limit is None:
         return Truth.NOT
     if _lost(turn, row, timer, was):
         return Truth.TRUE
     if not _past(condition, row, limit, reading.value):
         return Truth.NOT
-    perhaps = Truth.PERHAPS if was.ran_any >= row.delay else Truth.NOT
+    perhaps = Truth.PERHAPS if was.ran_any >= _doubted_delay(condition, limits, row, reading.value) else Truth.NOT
     if was.readings == 0:
         return perhaps
     if row.confirm_within:
@@ -315,9 +331,10 @@ def _wake(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...
         if _past(condition, row, limit, reading.value):
             if was.active < Truth.TRUE and row.confirm_within and was.readings:
                 times.append(was.first_at + row.confirm_within)
-            running = [was.ran] if valid and was.active < Truth.TRUE else []
-            running += [was.ran_any] if was.active < Truth.PERHAPS else []
-            times += [t for ran in running if (t := timer.upto + row.delay - ran) <= timer.until]
+            waits = [row.delay - was.ran] if valid and was.active < Truth.TRUE else []
+            if was.active < Truth.PERHAPS:
+                waits.append(_doubted_delay(condition, limits, row, reading.value) - was.ran_any)
+            times += [time for wait in waits if (time := timer.upto + wait) <= timer.until]
         elif was.active and valid and _well_inside(condition, row, limit, reading.value):
             over = timer.upto + condition.clear_after - was.inside
             times += [over] if over <= timer.until else []
