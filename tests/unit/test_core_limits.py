@@ -191,6 +191,17 @@ def test_a_gap_begins_with_the_first_reading_that_is_no_value() -> None:
     assert len(bed.stops()) == 1
 
 
+@pytest.mark.parametrize("validity", [Validity.VALID, Validity.QUESTIONABLE])
+def test_a_value_that_is_back_at_the_deadline_raises_nothing(validity: Validity) -> None:
+    """Pins that a reading inside, in the same instant as the end of a delay, comes before what the delay would raise."""
+    bed = desaturated(93, 15)
+    bed.now += SECOND
+    bed.give(Observed("monitor", (Reading(Metric.SPO2, 97, validity, bed.now),)))
+    assert not bed.alarms
+    bed.give(Observed("monitor", (Reading(Metric.SPO2, 93, Validity.VALID, bed.now),)))
+    assert ("spo2-low" in bed.alarms) is (validity is Validity.QUESTIONABLE)  # doubted, it reset nothing
+
+
 def test_questionable_values_wait_as_long_as_medium_does() -> None:
     """Pins that a doubted 80 percent is told after the 15 s of SpO2 below 94, not the 5 s of a stop below 85."""
     bed = infusing()

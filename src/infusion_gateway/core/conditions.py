@@ -79,12 +79,15 @@ def _judge(
     if timer is None or timer.index != index or len(timer.rows) != len(condition.rows):
         timer = _begun(turn, index, condition)
     timer = _run(timer, condition, limits, turn.now)
-    timer = replace(timer, rows=_settled(turn, condition, limits, timer))
+    unsettled = _overtaken(turn, timer)
+    if not unsettled:
+        timer = replace(timer, rows=_settled(turn, condition, limits, timer))
     picked = _pick(turn, condition, timer)
     if picked is None:
         timer = replace(timer, until=min(timer.until, turn.now))  # a gap begins: what came before it runs nothing on
     elif picked != (timer.source, timer.reading) or timer.until <= turn.now:
-        timer = _taken(timer, condition, limits, picked, turn.now)
+        timer, unsettled = _taken(timer, condition, limits, picked, turn.now), True
+    if unsettled:
         timer = replace(timer, rows=_settled(turn, condition, limits, timer))
     return replace(
         timer,
@@ -92,6 +95,15 @@ def _judge(
         claim=_claim(turn, condition, limits, timer),
         calm=all(row == QUIET for row in timer.rows),
     )
+
+
+def _overtaken(turn: Turn, timer: LimitTimer) -> bool:
+    """Say whether the source's next reading is here in the very instant in which a delay ends: it is looked at first.
+
+    Where a device is read once a second that is every delay of whole seconds, and the value may be back by then.
+    """
+    newest = turn.live.values.get(timer.source) if timer.source is not None else None
+    return newest is not None and newest.heard_at == turn.now == timer.wake and newest.reading is not timer.reading
 
 
 def _calm(
