@@ -193,7 +193,7 @@ def test_a_gap_begins_with_the_first_reading_that_is_no_value() -> None:
 
 @pytest.mark.parametrize("validity", [Validity.VALID, Validity.QUESTIONABLE])
 def test_a_value_that_is_back_at_the_deadline_raises_nothing(validity: Validity) -> None:
-    """Pins that a reading inside, in the same instant as the end of a delay, comes before what the delay would raise."""
+    """Pins that a reading inside, in the very instant in which a delay ends, comes before what that would raise."""
     bed = desaturated(93, 15)
     bed.now += SECOND
     bed.give(Observed("monitor", (Reading(Metric.SPO2, 97, validity, bed.now),)))
