@@ -117,8 +117,8 @@ def test_arbitrary_json_never_raises(name: str, body: object) -> None:
 
 
 def test_readings_are_recorded_and_never_published() -> None:
-    """Pins that every event but Sampled is published."""
-    assert set(TYPES) - PUBLISHED == {"sampled", "subjects-remembered"}
+    """Pins what is never published: readings, what is remembered of subjects, a first person's entries as signed."""
+    assert set(TYPES) - PUBLISHED == {"sampled", "subjects-remembered", "instruction-signed"}
     assert "stop-asked" in PUBLISHED
 
 

@@ -38,6 +38,7 @@ from infusion_gateway.model.events import (
     InfusionStarted,
     InstructionAccepted,
     InstructionRefused,
+    InstructionSigned,
     PhaseChanged,
     PrimeAnnounced,
     PumpAlarmed,
@@ -79,6 +80,8 @@ def evolve(durable: Durable, event: Event, at: Nanos) -> Durable:
             return _of_case(durable, event, at)
         case InstructionAccepted() | InstructionRefused():
             return _of_instructions(durable, event, at)
+        case InstructionSigned():
+            return replace(durable, at=at)
         case GatewayStarted(same_boot=same_boot):
             return replace(durable, at=at) if same_boot else _on_another_timeline(durable, at)
         case PrimeAnnounced(until=until):

@@ -18,10 +18,11 @@ from infusion_gateway.model.events import (
     HoldOffGranted,
     InstructionAccepted,
     InstructionRefused,
+    InstructionSigned,
     PhaseChanged,
     PrimeAnnounced,
 )
-from infusion_gateway.model.inputs import Instructed
+from infusion_gateway.model.inputs import Instructed, TurnedAway
 from infusion_gateway.model.instructions import (
     NAMES,
     Abort,
@@ -67,6 +68,7 @@ NEEDS_RECORD = (PlaceOrder, Confirm, PermitResume, Amend, Extend, Move, Limits, 
 WHILE_MOVING = (Stop, Acknowledge, PauseAudio)
 ORDERABLE = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED, Phase.ABORTED})
 GIVEN_UP_FROM = frozenset({Phase.ORDERED, Phase.ARMED, Phase.INFUSING, Phase.PAUSED, Phase.COMPLETED, Phase.STOPPED})
+_ANEW = "{} has risen, or come anew, since: look again"
 SYMPTOMS = (Score.NAUSEA, Score.DIZZINESS, Score.DISTRESS, Score.PAIN)
 
 _Done = Callable[[str], None]
@@ -76,6 +78,9 @@ def instructed(turn: Turn, asked: Instructed) -> None:
     """Take or refuse a person's instruction; a refusal changes nothing else."""
     name = WORDS[type(asked.instruction)]
     by, ident = asked.by[:LONGEST_TEXT], asked.id[:LONGEST_TEXT]
+    key = asked.signed.kid if asked.signed is not None else ""
+    if asked.signed is not None:
+        turn.emit(InstructionSigned(name, ident, asked.signed, f"signed by {key}"))
     refusal = _out_of_hand(turn, asked, ident)
     accepted = False
 
@@ -84,12 +89,19 @@ def instructed(turn: Turn, asked: Instructed) -> None:
         accepted = True
         kept = turn.live.journal_kept is not False
         words = reason if kept else f"{reason} ({WITHOUT_RECORD})"
-        turn.emit(InstructionAccepted(name, ident, by, words[: 2 * LONGEST_TEXT], recorded=kept))
+        turn.emit(InstructionAccepted(name, ident, by, words[: 2 * LONGEST_TEXT], recorded=kept, key=key))
 
     if not refusal:
         refusal = _carry_out(turn, asked.instruction, by, accept)
     if refusal and not accepted:
-        turn.emit(InstructionRefused(name, ident, by, refusal[: 5 * LONGEST_TEXT]))
+        turn.emit(InstructionRefused(name, ident, by, refusal[: 5 * LONGEST_TEXT], key=key))
+
+
+def turned_away(turn: Turn, what: TurnedAway) -> None:
+    """Put on record what was not taken as anybody's instruction; its id is not remembered as one."""
+    more = f"; {what.others} more like it since the last on record" if what.others else ""
+    reason = f"{what.reason[: 5 * LONGEST_TEXT]}{more}"
+    turn.emit(InstructionRefused(what.instruction[:LONGEST_TEXT], "", "", reason, key=what.key))
 
 
 def _out_of_hand(turn: Turn, asked: Instructed, ident: str) -> str:
@@ -100,6 +112,13 @@ def _out_of_hand(turn: Turn, asked: Instructed, ident: str) -> str:
         return "nobody is named as asking"
     if asked.case and not isinstance(asked.instruction, PlaceOrder) and (case is None or case.id != asked.case):
         return "this bed has another case"
+    if (
+        asked.signed is not None
+        and not asked.case
+        and case is not None
+        and not isinstance(asked.instruction, PlaceOrder)
+    ):
+        return "this bed has a case, and what is signed is for one case: name it"
     if turn.durable.moving_to and not isinstance(asked.instruction, WHILE_MOVING):
         return f"the case is on its way to {turn.durable.moving_to}: ask there once it has come"
     if turn.live.journal_kept is False and isinstance(asked.instruction, NEEDS_RECORD):
@@ -282,6 +301,8 @@ def _hold_off(turn: Turn, asked: HoldOff, by: str, accept: _Done) -> str:
     raised, protocol = turn.durable.conditions.get(asked.code), turn.protocol
     if raised is None or not raised.present or raised.countdown_ends is None or protocol is None:
         return f"no stop is being counted down for {asked.code[:60]}"
+    if asked.since is not None and asked.since != raised.since:
+        return _ANEW.format(asked.code[:60])
     if raised.held_until is not None:
         return "it was held off once: that is all"
     if turn.phase is not Phase.INFUSING:
@@ -297,7 +318,7 @@ def _acknowledge(turn: Turn, asked: Acknowledge, by: str, accept: _Done) -> str:
     if raised is None:
         return f"there is no alarm {asked.code[:60]}"
     if asked.since is not None and asked.since != raised.since:
-        return f"{asked.code[:60]} has risen, or come anew, since: look again"
+        return _ANEW.format(asked.code[:60])
     accept("acknowledged")
     turn.emit(ConditionAcknowledged(asked.code, by, "a named person has it"))
     return ""

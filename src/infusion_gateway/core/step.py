@@ -41,6 +41,7 @@ from infusion_gateway.model.inputs import (
     MoveAnswered,
     Observed,
     Restarted,
+    TurnedAway,
 )
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.model.session import Phase
@@ -121,6 +122,8 @@ def _take(turn: Turn, taken: Input) -> None:
             observing.link_lost(turn, taken)
         case Instructed():
             instructing.instructed(turn, taken)
+        case TurnedAway():
+            instructing.turned_away(turn, taken)
         case Restarted():
             session.restarted(turn, taken)
         case BrokerChanged(connected=connected, listeners=listeners, another=another):

@@ -1,7 +1,7 @@
 """Event: a fact we record, in the past tense, with a reason in words that a clinician can read.
 
 Durable state is the fold of these. The list and each event's fields change only by adding, with a default, so that an
-old journal replays the same under newer code. Sampled is recorded and never published.
+old journal replays the same under newer code. Sampled and InstructionSigned are recorded and never published.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import TypeAlias
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.case import Carried, Given, Known
 from infusion_gateway.model.instructions import Score
+from infusion_gateway.model.keys import Signed
 from infusion_gateway.model.metric import Metric, Nanos
 from infusion_gateway.model.observation import Delivery, PumpAlarm, Validity
 from infusion_gateway.model.session import Order, Phase, Supervision
@@ -288,6 +289,7 @@ class InstructionAccepted:
     """A person's instruction took effect. id: of the instruction; its answer goes out once this is durable.
 
     recorded: False while the journal can't be written: the answer says `not-recorded` and doesn't wait for it.
+    key: what the key is called that signed it, "" where nothing is signed.
     """
 
     instruction: str
@@ -295,15 +297,34 @@ class InstructionAccepted:
     by: str
     reason: str
     recorded: bool = True
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class InstructionRefused:
-    """A person's instruction was refused; reason says why in words. State unchanged."""
+    """A person's instruction was refused; reason says why in words. State unchanged.
+
+    key: what the key is called that signed it; "" where nobody did. What was turned away at the border has no id and no
+    by: nothing in it is known to be anybody's.
+    """
 
     instruction: str
     id: str
     by: str
+    reason: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionSigned:
+    """What was asked, as it came, so that its signature can be verified from the record.
+
+    Not published: what a first person entered is in it.
+    """
+
+    instruction: str
+    id: str
+    signed: Signed
     reason: str
 
 
@@ -514,6 +535,7 @@ Event: TypeAlias = (
     | SupervisionChanged
     | InstructionAccepted
     | InstructionRefused
+    | InstructionSigned
     | ChangeProposed
     | OrderAmended
     | ConcentrationCorrected

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from infusion_gateway.model.case import Carried
 from infusion_gateway.model.instructions import Instruction
+from infusion_gateway.model.keys import Signed
 from infusion_gateway.model.observation import Fault, Observation
 
 
@@ -41,12 +42,29 @@ class LinkLost:
 
 @dataclass(frozen=True, slots=True)
 class Instructed:
-    """A person asks for something. id: unique, for dropping repeats; case: the case meant, "" for none named."""
+    """A person asks for something. id: unique, for dropping repeats; case: the case meant, "" for none named.
+
+    signed: the message that it came in, where its signature was verified; None where signatures are not asked for.
+    """
 
     instruction: Instruction
     by: str
     id: str
     case: str
+    signed: Signed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Something came as an instruction and was turned away at the border. key: whose it was shown to be, "" nobody's.
+
+    others: how many more were turned away, unrecorded, since the last that was put on record.
+    """
+
+    instruction: str
+    reason: str
+    key: str = ""
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,7 @@ Input: TypeAlias = (
     | LinkOpened
     | LinkLost
     | Instructed
+    | TurnedAway
     | Restarted
     | BrokerChanged
     | JournalChanged

@@ -55,10 +55,11 @@ class PermitResume:
 
 @dataclass(frozen=True, slots=True)
 class HoldOff:
-    """hold-off: hold off the counted-down stop of this condition, once."""
+    """hold-off: hold off the counted-down stop of this condition, once. since: of the alarm meant."""
 
     code: str
     reason: str
+    since: Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True)

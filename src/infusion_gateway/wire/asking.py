@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_type_hints
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
 from pydantic import Field as PydanticField
 
-from infusion_gateway.model.instructions import NAMES, Acknowledge, Hold, Instruction, Score, Stop
+from infusion_gateway.model.instructions import NAMES, Acknowledge, Hold, HoldOff, Instruction, Score, Stop
+from infusion_gateway.model.keys import Signed
 from infusion_gateway.model.metric import FACTS, SECOND
 from infusion_gateway.wire.messages import Payload
 from infusion_gateway.wire.stamps import rfc3339, seconds, words
@@ -58,26 +59,38 @@ class Asked(_Closed):
     """Where to answer when the message itself has no response topic (MQTT 3.1.1)."""
     time: Annotated[str, StringConstraints(max_length=40)] = ""
     arguments: dict[str, Any] = PydanticField(default_factory=dict)
+    challenge: Annotated[str, StringConstraints(max_length=64)] = ""
+    """Of one of the gateway's last two heartbeats, where it takes only what is signed; a stop needs none."""
+    kid: Name | None = None
+    """What the key is called that signed this."""
+    sig: Annotated[str, StringConstraints(max_length=100)] = ""
+    """The signature of all bytes before it; `kid` and `sig` stand last (docs/security.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An instruction as a person asked for it."""
+    """An instruction as a person asked for it. signed: None where nobody verified it."""
 
     instruction: Instruction
     by: str
     id: str
     case: str
     station: str | None
+    challenge: str = ""
+    signed: Signed | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an instruction can't be put to the bed: what is wrong, and the way out. id, station: as far as known."""
+    """Why an instruction can't be put to the bed: what is wrong, and the way out. id, station: as far as known.
+
+    key: what the key is called that signed it, where one did.
+    """
 
     reason: str
     id: str = ""
     station: str | None = None
+    key: str = ""
 
 
 class Answer(Payload):
@@ -124,11 +137,18 @@ def parse_instruction(name: str, payload: bytes) -> Parsed | Refusal:
         if cls is not Stop:
             return Refusal(_in_words(name, error), identity, station)
         instruction = Stop(reason="")  # towards stopping: a named person asks for it, whatever else is wrong
-    return Parsed(instruction, asked.by, asked.id, asked.case, asked.station)
+    return Parsed(instruction, asked.by, asked.id, asked.case, asked.station, asked.challenge)
 
 
 def write_instruction(
-    instruction: Instruction, *, by: str, identity: str, case: str, station: str | None, utc_ns: int
+    instruction: Instruction,
+    *,
+    by: str,
+    identity: str,
+    case: str,
+    station: str | None,
+    utc_ns: int,
+    challenge: str = "",
 ) -> bytes:
     """Write an instruction as `parse_instruction` reads it: for those who ask, on this side of the wire too."""
     arguments: dict[str, Any] = {}
@@ -143,8 +163,10 @@ def write_instruction(
             arguments |= {} if value is None else {key: str(value)}
         else:
             arguments[key] = seconds(value) if key != f.name else value
-    asked = Asked(id=identity, by=by, case=case, station=station, time=rfc3339(utc_ns), arguments=arguments)
-    return asked.model_dump_json().encode()
+    asked = Asked(
+        id=identity, by=by, case=case, station=station, time=rfc3339(utc_ns), arguments=arguments, challenge=challenge
+    )
+    return asked.model_dump_json(exclude={"kid", "sig"}).encode()
 
 
 @cache
@@ -160,7 +182,7 @@ def arguments_of(name: str) -> type[BaseModel]:
 
 def _key(cls: type[Instruction], f: "Field[Any]") -> str:
     """Name a field on the wire: lengths of time in seconds; an alarm's beginning as the instance it stands for."""
-    if cls is Acknowledge and f.name == "since":
+    if cls in (Acknowledge, HoldOff) and f.name == "since":
         return "instance"
     return f"{f.name}_s" if get_type_hints(cls)[f.name] is int else f.name
 

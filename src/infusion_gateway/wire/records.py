@@ -14,7 +14,7 @@ from enum import Enum, IntEnum
 from functools import cache
 from typing import Any, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
 
-from infusion_gateway.model.events import Event, Sampled, SubjectsRemembered
+from infusion_gateway.model.events import Event, InstructionSigned, Sampled, SubjectsRemembered
 from infusion_gateway.model.metric import Nanos
 
 Body: TypeAlias = dict[str, Any]
@@ -58,8 +58,13 @@ def kebab(name: str) -> str:
 TYPES: dict[str, type] = {kebab(cls.__name__): cls for cls in get_args(Event)}
 """Every event by its name on the wire."""
 
-PUBLISHED: frozenset[str] = frozenset(TYPES) - {kebab(Sampled.__name__), kebab(SubjectsRemembered.__name__)}
-"""The names of the events that people are sent: all but the readings, and what is remembered of earlier patients."""
+PUBLISHED: frozenset[str] = frozenset(TYPES) - {
+    kebab(kept.__name__) for kept in (Sampled, SubjectsRemembered, InstructionSigned)
+}
+"""The names of the events that people are sent.
+
+All but the readings, what is remembered of earlier patients, and instructions as they came.
+"""
 
 
 def type_name(event: Event | Unreadable) -> str:
@@ -83,23 +88,26 @@ def decode(name: str, body: object) -> Event | Unreadable:
         return Unreadable(name, repr(body)[:2000], str(why)[:200])
 
 
-def plain(value: object) -> Any:
-    """Turn a value of our words into what JSON can hold: enums by value (priorities by name), tuples as lists."""
+def plain(value: object, *, finite: bool = False) -> Any:
+    """Turn a value of our words into what JSON can hold: enums by value (priorities by name), tuples as lists.
+
+    finite: numbers that JSON hasn't become null, as others read it; else their names, so that nothing is lost.
+    """
     match value:
         case IntEnum():
             return value.name.lower()
         case Enum():
             return value.value
         case float() if not math.isfinite(value):
-            return next(name for name, number in _NON_FINITE.items() if str(number) == str(value))
+            return None if finite else next(name for name, number in _NON_FINITE.items() if str(number) == str(value))
         case None | bool() | int() | float() | str():
             return value
         case tuple():
-            return [plain(item) for item in value]
+            return [plain(item, finite=finite) for item in value]
         case frozenset():
-            return sorted((plain(item) for item in value), key=str)
+            return sorted((plain(item, finite=finite) for item in value), key=str)
         case _ if is_dataclass(value):
-            return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+            return {f.name: plain(getattr(value, f.name), finite=finite) for f in fields(value)}
         case _:
             raise TypeError(f"{type(value).__name__} has no form in the journal")
 
