@@ -161,7 +161,7 @@ inputs: st.SearchStrategy[Input] = st.one_of(
     st.builds(BrokerChanged, st.booleans(), st.sampled_from([None, True, False])),
     st.builds(JournalChanged, st.booleans(), st.text(max_size=5)),
     st.builds(ClockJumped, st.floats()),
-    st.builds(GateChanged, st.sampled_from(["clock", "disk"]), st.booleans(), st.text(max_size=5)),
+    st.builds(GateChanged, st.sampled_from(["clock", "disk", "bedside-alarm"]), st.booleans(), st.text(max_size=5)),
     st.builds(CaseArrived, st.sampled_from(["chair-1", "chair-2"]), coming),
     st.builds(
         MoveAnswered, st.sampled_from(["c", "m"]), st.sampled_from(["chair-2", "chair-3"]), st.booleans(), st.just("x")

@@ -13,7 +13,15 @@ from infusion_gateway.core.step import next_deadline, step
 from infusion_gateway.model.alarm import AlarmStatus
 from infusion_gateway.model.commands import Command, SetDeadMan, StopInfusion
 from infusion_gateway.model.events import Event, InstructionAccepted, InstructionRefused
-from infusion_gateway.model.inputs import BrokerChanged, DeadlineReached, Input, Instructed, JournalChanged, Restarted
+from infusion_gateway.model.inputs import (
+    BrokerChanged,
+    DeadlineReached,
+    GateChanged,
+    Input,
+    Instructed,
+    JournalChanged,
+    Restarted,
+)
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.wire.messages import Alarms, Session
 from infusion_gateway.wire.records import Record
@@ -57,6 +65,8 @@ class Process:
         disk.changed = self._journal_changed
         self.teller = Teller(broker, disk, chance, self._broker_changed, self._stamp)
         self.give(Restarted(same_boot=same_boot, version="simulated"))
+        if state.setup.annunciator:  # a process of its own, which no fault here touches
+            self.give(GateChanged("bedside-alarm", open=True, why=""))
 
     @property
     def at(self) -> Nanos:

@@ -229,6 +229,7 @@ def test_a_lost_broker_is_soft_where_an_annunciator_tells() -> None:
     """Pins the broker as a soft gate beside the hard one: somebody must be told, by whatever means."""
     given = protocol(Gate("broker", required=True), baseline=())
     bed = Bed(replace(bed_setup(given), generation_mode=GenerationMode.REAL, annunciator=True))
+    bed.give(GateChanged("bedside-alarm", open=True, why=""))
     bed.give(BrokerChanged(False, None))
     bed.run(3)
     bed.order()

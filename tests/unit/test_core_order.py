@@ -7,7 +7,7 @@ import pytest
 from core_bed import Bed, Monitor, bed_setup, depression_40
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import CaseOrdered, InstructionAccepted, InstructionRefused
-from infusion_gateway.model.inputs import BrokerChanged, JournalChanged, LinkLost
+from infusion_gateway.model.inputs import BrokerChanged, GateChanged, JournalChanged, LinkLost
 from infusion_gateway.model.instructions import Confirm
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.session import DeviceSetup, GenerationMode, Phase
@@ -187,7 +187,7 @@ def test_a_lost_line_shuts_the_gate_at_once() -> None:
 
 
 def test_somebody_must_be_known_to_listen() -> None:
-    """Pins that listeners not known count as nobody, with a broker too, and that an annunciator stands in for one."""
+    """Pins that listeners not known count as nobody, with a broker too; a bedside alarm that works stands in."""
     bed = ready()
     bed.give(BrokerChanged(True, None))
     bed.order()
@@ -195,6 +195,7 @@ def test_somebody_must_be_known_to_listen() -> None:
     bed.give(BrokerChanged(True, True))
     assert not refusal(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))
     other = Bed(replace(bed_setup(depression_40()), annunciator=True))
+    other.give(GateChanged("bedside-alarm", open=True, why=""))
     other.give(BrokerChanged(False, None))
     other.arm()
 

@@ -39,7 +39,7 @@ def test_what_is_seen_before_arming() -> None:
         BaselineGate((Metric.RR,), required=True, low=10, high=25),
     )
     assert p.gates == (
-        *(Gate(name, required=True) for name in ("broker", "monitor", "clock", "disk")),
+        *(Gate(name, required=True) for name in ("broker", "monitor", "clock", "disk", "bedside-alarm")),
         Gate("alarm-heard", required=False, max_age=24 * 60 * MINUTE),
     )
     assert dict(p.outer_limits) == {"hr-low": 40, "spo2-low": 90, "nibp-sys-high": 180, "nibp-dia-high": 110}

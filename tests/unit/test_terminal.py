@@ -88,3 +88,13 @@ def test_text_from_outside_stays_text_and_bounded() -> None:
     text = shown(*events)
     assert "[bold]x49[/]" in text
     assert f"x{49 - SHOWN}[/]" not in text
+
+
+@pytest.mark.parametrize(
+    ("said", "words"), [("none", "no bedside alarm"), ("lost", "BEDSIDE ALARM DOES NOT WORK"), ("working", "")]
+)
+def test_how_the_bed_s_own_alarm_stands(said: str, words: str) -> None:
+    """Pins that a bed without a sound or light of its own says so, and that a dead one can't be missed."""
+    text = shown(("session", session(bedside_alarm=said)))
+    assert words in text
+    assert ("edside alarm" in text.lower()) == bool(words)

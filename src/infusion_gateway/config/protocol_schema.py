@@ -311,8 +311,10 @@ class BaselineTable(Table):
 class GateTable(Table):
     """`[[gate]]`: a means of the gateway that must be as it should be for arming; a named person may pass it."""
 
-    name: Annotated[Literal["broker", "monitor", "clock", "disk", "alarm-heard"], Field(examples=["broker"])]
-    """What: the broker, a monitor, the clock, the disk, or an alarm that a person heard."""
+    name: Annotated[
+        Literal["broker", "monitor", "clock", "disk", "alarm-heard", "bedside-alarm"], Field(examples=["broker"])
+    ]
+    """What: the broker, a monitor, the clock, the disk, an alarm that a person heard, or the bed's own alarm."""
     required: Annotated[bool, Field(examples=[True])]
     """Shut also where nothing is known of it; else it is judged only where something is."""
     max_age: Annotated[Duration | None, Field(examples=["24 h"])] = None

@@ -172,6 +172,8 @@ CODES: tuple[Code, ...] = (
              _RULES + "hard gates: a way to tell somebody"),
     _gateway("nobody-supervising", Cause.TELLING, "medium under a case, after 10 s", "Stay with the patient",
              _RULES + "hard gates: a way to tell somebody"),
+    _gateway("bedside-alarm-lost", Cause.TELLING, "low, medium under a case, after 10 s",
+             "Stay with the patient; look at the bedside alarm", _RULES + "hard gates: a way to tell somebody"),
     _gateway("another-gateway", Cause.TELLING, "high under a case, else medium, while met", "Look at the pump; end one",
              "the house: one gateway a name"),
     _gateway("record-not-kept", Cause.GATEWAY, "medium, at once", "Write down what happens", _RULES + "broken journal"),

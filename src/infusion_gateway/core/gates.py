@@ -7,15 +7,18 @@ was seen and is out of range shuts a gate in a test too.
 from dataclasses import dataclass
 
 from infusion_gateway.core.durable import CaseLimit
+from infusion_gateway.core.live import Live
 from infusion_gateway.core.sources import believed, current, preferred
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Delivery, Validity
-from infusion_gateway.model.session import BaselineGate, Gate, GenerationMode, SessionProtocol, Side
-from infusion_gateway.model.status import LinkState
+from infusion_gateway.model.session import BaselineGate, BedSetup, Gate, GenerationMode, SessionProtocol, Side
+from infusion_gateway.model.status import BedsideAlarm, LinkState
 
 MONITOR_SEEN_WITHIN: Nanos = 10 * SECOND
 UNSTOPPABLE = "pump-unstoppable"
+BEDSIDE = "bedside-alarm"
+"""The gate of the bed's own sound and light."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ def _hard(turn: Turn) -> list[str]:
         if current(turn.sources, live, metric, turn.now) is None:
             wrong.append(f"no valid {FACTS[metric].word} is seen: look at the sensor")
     somebody = live.broker is True and live.listeners is True
-    if not somebody and not turn.setup.annunciator:
-        wrong.append("there is no way to tell somebody: no broker or no station that is heard, and no annunciator")
+    if not somebody and bedside_alarm(turn.setup, live) is not BedsideAlarm.WORKING:
+        wrong.append("there is no way to tell somebody: no station that is heard, and no bedside alarm that works")
     if turn.durable.quarantined:
         wrong.append(f"the bed is in quarantine: {turn.durable.quarantined}")
     return wrong
@@ -105,7 +108,7 @@ def _mean(turn: Turn, gate: Gate) -> list[Shut]:
     """Judge one of the gateway's own means: broker, monitors, whether the alarm was heard, or what it is told of."""
     is_open, at, why = _seen(turn, gate.name)
     if is_open is None:
-        words = f"nothing is known of {gate.name}"
+        words = why or f"nothing is known of {gate.name}"
         return [Shut(gate.name, words, soft=True, unseen=True)] if gate.required else []
     if not is_open:
         return [Shut(gate.name, why, soft=True)]
@@ -124,8 +127,18 @@ def _seen(turn: Turn, name: str) -> tuple[bool | None, Nanos, str]:
     if name == "alarm-heard":
         at = turn.durable.alarm_heard_at
         return None if at is None else True, at or 0, ""
+    if name == BEDSIDE and not turn.setup.annunciator:
+        return None, 0, "no bedside alarm: nothing sounds at the bed itself"
     known = live.gates.get(name)
     return (None, 0, "") if known is None else known
+
+
+def bedside_alarm(setup: BedSetup, live: Live) -> BedsideAlarm:
+    """Say how the bed's own sound and light stand; one that nothing is known of is lost."""
+    if not setup.annunciator:
+        return BedsideAlarm.NONE
+    known = live.gates.get(BEDSIDE)
+    return BedsideAlarm.WORKING if known is not None and known[0] else BedsideAlarm.LOST
 
 
 def _heard(turn: Turn, name: str) -> bool:

@@ -6,6 +6,7 @@ from infusion_gateway.core.changes import TEST_ALARM
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case
+from infusion_gateway.core.gates import BEDSIDE, bedside_alarm
 from infusion_gateway.core.live import DeviceNow
 from infusion_gateway.core.sources import BY_HAND, CURRENT_FOR, DISAGREE, SUPPRESSED, choose, disagree, preferred
 from infusion_gateway.core.turn import Turn
@@ -15,7 +16,7 @@ from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Delivery, FaultKind, Sensor
 from infusion_gateway.model.session import Phase, Scheduled, Stages, Step, Supervision
-from infusion_gateway.model.status import LinkState
+from infusion_gateway.model.status import BedsideAlarm, LinkState
 
 UNTOLD_AFTER: Nanos = 10 * SECOND
 REFUSED_FOR: Nanos = 30 * SECOND
@@ -294,6 +295,12 @@ def _telling(turn: Turn) -> None:
     if alone is not None and turn.has_come(alone + UNTOLD_AFTER):
         text = "No station is heard: nobody away from the bed is told. Stay with the patient"
         turn.claim(technical("nobody-supervising", priority, text))
+    silent = bedside_alarm(turn.setup, live) is BedsideAlarm.LOST
+    since = turn.holds_since("bedside-alarm-lost", silent)
+    if since is not None and turn.has_come(since + UNTOLD_AFTER):
+        why = live.gates.get(BEDSIDE, (False, 0, "nothing is known of it"))[2]
+        text = f"The bedside alarm does not work ({why}): nothing may sound at the bed. Stay with the patient"
+        turn.claim(technical("bedside-alarm-lost", priority, text))
     if live.journal_kept is False:
         text = f"The record can't be kept ({live.journal_why}). Supervision goes on; write down what happens"
         turn.claim(technical("record-not-kept", Priority.MEDIUM, text))

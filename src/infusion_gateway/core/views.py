@@ -6,6 +6,7 @@ from infusion_gateway.core.amending import proposed_counts
 from infusion_gateway.core.codes import cause_of
 from infusion_gateway.core.dose import hard_dose_mg
 from infusion_gateway.core.durable import FLOOD
+from infusion_gateway.core.gates import bedside_alarm
 from infusion_gateway.core.sources import BY_HAND, SHOWN_FOR, preferred, suppressed, usable_until
 from infusion_gateway.core.state import State
 from infusion_gateway.core.technical import REFUSED_FOR
@@ -111,6 +112,7 @@ def session(state: State, now: Nanos) -> SessionStatus:
         away_until=away if away is not None and away > now else None,
         moving_to=durable.moving_to or None,
         waits_for_second=proposed.instruction if proposed is not None and proposed_counts(proposed, now) else None,
+        bedside_alarm=bedside_alarm(state.setup, state.live),
     )
 
 

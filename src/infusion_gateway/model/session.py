@@ -6,6 +6,7 @@ from enum import StrEnum
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
+from infusion_gateway.model.status import BedsideAlarm
 
 
 class Phase(StrEnum):
@@ -174,8 +175,8 @@ class BaselineGate:
 class Gate:
     """A means of the gateway that must be as it should be for arming; a named person may pass it with a reason.
 
-    name: broker, monitor, alarm-heard, or what the process looks at by itself (clock, disk). required: False leaves
-    it open where nothing is known of it. max_age: how long ago it may have been seen so; None: at any time.
+    name: broker, monitor, alarm-heard, or what the process looks at by itself (clock, disk, bedside-alarm). required:
+    False leaves it open where nothing is known of it. max_age: how long ago it may have been seen so; None: ever.
     """
 
     name: str
@@ -349,3 +350,4 @@ class SessionStatus:
     away_until: Nanos | None = None
     moving_to: str | None = None
     waits_for_second: str | None = None
+    bedside_alarm: BedsideAlarm = BedsideAlarm.NONE

@@ -15,6 +15,14 @@ class LinkState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class BedsideAlarm(StrEnum):
+    """The bed's own sound and light, that need no broker. lost: configured, and not seen to work."""
+
+    NONE = "none"
+    WORKING = "working"
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class VitalStatus:
     """The newest value of a metric, in the metric's unit. age: from measurement; at_least: it may be older.

@@ -96,7 +96,9 @@ def _session(session: Payload, utc: datetime) -> Text:
         line.append(f"stop {session['stopping']}", "bold red")
     if session.get("phase") == "ordered":
         line.append("ordered: waits for a second person's own weight and concentration")
-    return line if line.plain else Text("no session", "dim")
+    line = line if line.plain else Text("no session", "dim")
+    bedside = {"none": ("  no bedside alarm", "yellow"), "lost": ("  BEDSIDE ALARM DOES NOT WORK", "bold red")}
+    return line.append(*bedside.get(str(session.get("bedside_alarm")), ("", "")))
 
 
 def _values(vitals: Payload, *, silent_s: float) -> Table:

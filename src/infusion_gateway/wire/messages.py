@@ -174,6 +174,8 @@ class Session(Payload):
     """The bed that the case is on its way to."""
     waits_for_second: str | None = None
     """The instruction that another person must ask for too."""
+    bedside_alarm: Literal["none", "working", "lost"] = "none"
+    """Sound and light at the bed itself, that need no broker: none configured, seen to work, or not."""
 
     @classmethod
     def of(cls, status: SessionStatus, mode: GenerationMode, offset: int, now: Nanos) -> Self:
@@ -203,6 +205,7 @@ class Session(Payload):
                 "away_until": point(status.away_until, offset),
                 "moving_to": status.moving_to,
                 "waits_for_second": status.waits_for_second,
+                "bedside_alarm": status.bedside_alarm.value,
             }
         )
 
@@ -342,6 +345,8 @@ class Descriptor(Payload):
     devices: list[DescribedDevice]
     metrics: dict[str, DescribedMetric]
     protocols: list[DescribedProtocol]
+    bedside_alarm: bool = False
+    """Whether the bed has a sound or a light of its own; false is shown as "no bedside alarm"."""
 
     @classmethod
     def of(cls, setup: BedSetup, version: str, utc_ns: int) -> Self:
@@ -367,6 +372,7 @@ class Descriptor(Payload):
                 for metric, facts in FACTS.items()
             },
             protocols=[_protocol(protocol) for protocol in setup.protocols],
+            bedside_alarm=setup.annunciator,
         )
 
 
