@@ -1,14 +1,24 @@
-"""Dose: the volume observed since T0, over every epoch of the pump's counter, gaps and crashes included."""
+"""Dose: the volume observed since T0, over every epoch of the pump's counter, gaps and crashes included.
+
+A pump's line may have no checksum (an NE-1000 in basic mode), and one wrong digit of the counter would be volume that
+was never given, or a counter that began anew. So a reading that doesn't follow from the last believed one waits for
+the next to agree with it: one poll, after which all of it counts.
+"""
 
 from dataclasses import replace
 
 from infusion_gateway.core.durable import Account
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.events import CounterRestarted
-from infusion_gateway.model.metric import MINUTE, SECOND, Nanos
+from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Metric, Nanos
 from infusion_gateway.model.session import Order, SessionProtocol
 
 HOUR: Nanos = 60 * MINUTE
+AHEAD = 2.0
+"""So many times the greatest rate known may show in a counter at once: readings come late, rates rise (unsourced)."""
+SOON: Nanos = 3 * SECOND
+"""After a longer silence what can have flowed is no bound any more: a rise then waits for a second reading."""
+ROUNDING_ML = 1e-6
 
 
 def hard_dose_mg(protocol: SessionProtocol, order: Order) -> float:
@@ -89,15 +99,55 @@ def _time(turn: Turn, account: Account, ordered_ml_h: float) -> Account:
     )
 
 
+def follows(turn: Turn, volume_ml: float) -> bool:
+    """Say whether a counter reading follows from the last believed one: it stands, or rose by what can have flowed.
+
+    The first of a process is held against the record. A step back by one is the counter's rounding.
+    """
+    pump, account, case = turn.live.pump, turn.live.account, turn.durable.case
+    last, at = pump.volume_ml, pump.volume_at
+    if last is None:
+        last, at = account.counter_ml, turn.now if account.seen_at is None else account.seen_at
+    if last is None:
+        return True
+    rate = max(pump.rate_ml_h or 0.0, turn.durable.rate_ml_h, 0.0 if case is None else case.order.rate_ml_h)
+    most = AHEAD * rate * min(turn.now - at, SOON) / HOUR
+    step = pump.resolution + ROUNDING_ML
+    return -step <= volume_ml - last <= most + step
+
+
+def agrees(turn: Turn, volume_ml: float) -> bool:
+    """Say whether a counter reading bears out the doubted one before it: it stands there, or rose as a pump can."""
+    pump = turn.live.pump
+    if pump.doubted_ml is None:
+        return False
+    most = FACTS[Metric.RATE].high * (turn.now - pump.doubted_at) / HOUR
+    step = pump.resolution + ROUNDING_ML
+    return -step <= volume_ml - pump.doubted_ml <= most + step
+
+
+def began_anew(turn: Turn, volume_ml: float) -> bool:
+    """Say whether a believed reading shows that the counter began anew.
+
+    One that fell back to where the counter stood just before a reading a little too high shows no more than that.
+    """
+    pump = turn.live.pump
+    last = pump.volume_ml if pump.volume_ml is not None else turn.live.account.counter_ml
+    step = pump.resolution + ROUNDING_ML
+    if last is None or volume_ml >= last - step:
+        return False
+    return pump.before_ml is None or volume_ml < pump.before_ml - step
+
+
 def _volume(turn: Turn, account: Account, volume_ml: float) -> Account:
-    """Book a counter reading. A counter that fell began anew: all that it shows now came since."""
+    """Book a believed counter reading. Of a counter that began anew all that it shows now came since."""
     if account.counter_ml is None:
         return replace(account, counter_ml=volume_ml)
     step = volume_ml - account.counter_ml
-    if -1e-6 - turn.live.pump.resolution <= step <= 0:  # a step back by one is the counter's rounding
-        return account
     if step > 0:
         return replace(account, counter_ml=volume_ml, delivered_ml=account.delivered_ml + step)
+    if turn.live.pump.restarted_at != turn.now or step >= -ROUNDING_ML - turn.live.pump.resolution:
+        return account  # rounding, or a reading before this one was a little too high
     delivered = account.delivered_ml + volume_ml
     restarted = CounterRestarted(
         device=turn.pump_setup.device if turn.pump_setup is not None else "",

@@ -50,7 +50,9 @@ class PumpNow:
     when it was last seen at rest, where T0 counts from. settled_ml, settled, settled_at: the counter since it is
     still, how many readings agreed, and when the first came. resolution: the counter's step, 0 not known. told_at: of
     the last word on delivery. moved_at: when the counter last read another number. risen, risen_at: consecutive
-    readings of it above rest_ml while armed, and when the first came.
+    readings of it above rest_ml while armed, and when the first came. doubted_ml, doubted_at: a reading that waits for
+    another to agree with it. before_ml: the believed one before volume_ml, None where that was long before.
+    restarted_at: when the counter was last seen to have begun anew.
     """
 
     delivery: Delivery | None = None
@@ -61,6 +63,10 @@ class PumpNow:
     told_at: Nanos | None = None
     volume_ml: float | None = None
     volume_at: Nanos = 0
+    doubted_ml: float | None = None
+    doubted_at: Nanos = 0
+    before_ml: float | None = None
+    restarted_at: Nanos | None = None
     moved_at: Nanos = 0
     risen: int = 0
     risen_at: Nanos = 0

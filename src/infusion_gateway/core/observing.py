@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from infusion_gateway.core import suppressing
+from infusion_gateway.core import dose, suppressing
 from infusion_gateway.core.live import DeviceNow, Newest, PumpNow
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.inputs import Faulted, LinkLost, LinkOpened, Observed
@@ -115,6 +115,7 @@ def _reading(turn: Turn, device: str, reading: Reading, *, is_pump: bool) -> Non
     case = turn.durable.case
     if facts.intermittent and case is not None and reading.measured_at < case.values_from:
         return  # the device still shows the patient's before
+    doubting = is_pump and turn.live.pump.doubted_ml is not None
     if is_pump:
         reading = _of_the_pump(turn, reading)
     source = (reading.metric, device)
@@ -122,8 +123,9 @@ def _reading(turn: Turn, device: str, reading: Reading, *, is_pump: bool) -> Non
     valid_at = before.valid_at if before is not None else None
     if reading.validity is Validity.VALID:
         valid_at = reading.measured_at
-    newest = Newest(reading, turn.now, valid_at)
-    turn.live.values[source] = newest
+    unheard = doubting and reading.metric is Metric.VOLUME and reading.validity is Validity.QUESTIONABLE
+    heard_at = before.heard_at if unheard and before is not None else turn.now  # doubt that lasts is no hearing
+    turn.live.values[source] = Newest(reading, heard_at, valid_at)
     turn.touched.add(reading.metric)
 
 
@@ -137,12 +139,27 @@ def _of_the_pump(turn: Turn, reading: Reading) -> Reading:
     if reading.metric is Metric.RATE:
         pump.rate_ml_h = reading.value
     elif reading.metric is Metric.VOLUME:
-        _volume(turn, pump, reading, reading.value)
+        pump.resolution = reading.resolution or pump.resolution
+        if not _believed_volume(turn, pump, reading.value):
+            return replace(reading, validity=Validity.QUESTIONABLE)
     return reading
 
 
-def _volume(turn: Turn, pump: PumpNow, reading: Reading, value: float) -> None:
-    pump.resolution = reading.resolution or pump.resolution
+def _believed_volume(turn: Turn, pump: PumpNow, value: float) -> bool:
+    """Take up a counter reading that follows from the last, or that bears out the doubted one; else doubt it."""
+    if dose.follows(turn, value):
+        pump.doubted_ml = None
+    elif not dose.agrees(turn, value):
+        pump.doubted_ml, pump.doubted_at = value, turn.now
+        return False
+    if dose.began_anew(turn, value):
+        pump.restarted_at = turn.now
+    _volume(turn, pump, value)
+    pump.doubted_ml = None
+    return True
+
+
+def _volume(turn: Turn, pump: PumpNow, value: float) -> None:
     if pump.stills:
         same = pump.settled_ml is not None and abs(value - pump.settled_ml) < pump.resolution / 2 + 1e-9
         if same:
@@ -153,8 +170,11 @@ def _volume(turn: Turn, pump: PumpNow, reading: Reading, value: float) -> None:
         pump.moved_at = turn.now
     risen = pump.rest_ml is not None and value > pump.rest_ml + pump.resolution / 2 + 1e-9
     if risen and not pump.risen:
-        pump.risen_at = turn.now
+        first = pump.doubted_ml is not None  # of the two that agree it was the first
+        pump.risen, pump.risen_at = (1, pump.doubted_at) if first else (0, turn.now)
     pump.risen = pump.risen + 1 if risen else 0
+    if pump.volume_ml is None or value >= pump.volume_ml:
+        pump.before_ml = pump.volume_ml if turn.now - pump.volume_at <= dose.SOON else None
     pump.volume_ml, pump.volume_at = value, turn.now
 
 
