@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "configuration.md").read_text()
 TABLES: dict[str, type[Table]] = {
     "[gateway]": schema.GatewayTable,
+    "[[key]]": schema.KeyTable,
     "[broker]": schema.BrokerTable,
     "[[line]]": schema.LineTable,
     "[[bed]]": schema.BedTable,

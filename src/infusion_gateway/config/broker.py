@@ -2,11 +2,13 @@
 
 import ipaddress
 import os
+import ssl
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from infusion_gateway.config.document import Document, Report, absolute
+from infusion_gateway.config.document import Document, Report
 from infusion_gateway.config.schema import BrokerTable, is_host
+from infusion_gateway.config.secrets import exposed, place
 from infusion_gateway.config.settings import BrokerSettings
 
 LONGEST_SECRET = 1024
@@ -61,6 +63,20 @@ def resolve(table: BrokerTable | None, report: Report) -> BrokerSettings | None:
     )  # fmt: skip
 
 
+def tls_context(broker: BrokerSettings) -> ssl.SSLContext | None:
+    """Make the context of a connection: TLS 1.3, the broker's name and authority checked, our own certificate shown.
+
+    None where the broker is on the loopback and spoken to without. OSError, ValueError: the files can't be used.
+    """
+    if not broker.tls:
+        return None
+    context = ssl.create_default_context(cafile=None if broker.ca is None else str(broker.ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if broker.certificate is not None:
+        context.load_cert_chain(broker.certificate, broker.key)
+    return context
+
+
 def _url(text: str, report: Report) -> tuple[SplitResult | None, int]:
     at = ("broker", "url")
     form = "Write mqtts://HOST:PORT, or mqtt://127.0.0.1:PORT"
@@ -100,10 +116,14 @@ def _file(table: BrokerTable, key: str, report: Report) -> Path | None:
     text: str | None = getattr(table, key)
     if text is None:
         return None
-    path = absolute(report.document.path, text)
+    try:
+        path = place(report.document.path, text)
+    except ValueError as error:
+        report.add(("broker", key), str(error), "Correct it")
+        return None
     if not path.is_file() or not os.access(path, os.R_OK):
         report.add(("broker", key), f"{path} can't be read", "Give the path of a file that this user may read")
-    elif key in ("key_file", "password_file") and path.stat().st_mode & 0o077:
+    elif key in ("key_file", "password_file") and exposed(path):
         report.add(("broker", key), f"others may read {path}", f"Run: chmod 600 {path}")
     else:
         return path

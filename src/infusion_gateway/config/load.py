@@ -8,15 +8,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from infusion_gateway.config import protocols, signing
+from infusion_gateway.config import keys, protocols
 from infusion_gateway.config.broker import resolve
 from infusion_gateway.config.document import Document, Key, Report, absolute, read
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.explain import part, unknown
 from infusion_gateway.config.references import BedRead, Known, Read, beds, lines
-from infusion_gateway.config.schema import BedTable, BrokerTable, DeviceTable, File, GatewayTable, LineTable
+from infusion_gateway.config.schema import BedTable, BrokerTable, DeviceTable, File, GatewayTable, KeyTable, LineTable
 from infusion_gateway.config.settings import GatewaySettings, Settings
-from infusion_gateway.config.signing import PublicKey, SigningError
 from infusion_gateway.errors import ConfigError
 
 LONGEST_SOCKET = 107
@@ -30,7 +29,10 @@ def load(path: Path) -> Settings:
     for key in document.values:
         if key not in File.model_fields:
             report.add((key,), *unknown(key, File.model_fields))
-    gateway = _gateway(part(GatewayTable, _table(document, "gateway", report), ("gateway",), report), report)
+    gateway_table = part(GatewayTable, _table(document, "gateway", report), ("gateway",), report)
+    gateway = _gateway(gateway_table, report)
+    key_tables = _many(document.values, KeyTable, ("key",), report) if "key" in document.values else []
+    enrolled = keys.enrolled(key_tables, gateway_table, report)
     broker = resolve(part(BrokerTable, _table(document, "broker", report), ("broker",), report), report)
     line_tables = _many(document.values, LineTable, ("line",), report)
     known_lines = lines(line_tables, report)
@@ -42,7 +44,7 @@ def load(path: Path) -> Settings:
     assert broker is not None, "a broker that could not be read is a problem"
     used = {p.name: p for bed in found for p in bed.setup.protocols}
     return Settings(
-        path.absolute(), document.digest, gateway, broker, tuple(known_lines.values()), found, used, drivers
+        path.absolute(), document.digest, gateway, broker, tuple(known_lines.values()), found, used, drivers, enrolled
     )
 
 
@@ -96,32 +98,14 @@ def _gateway(table: GatewayTable | None, report: Report) -> GatewaySettings | No
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         remedy = "Choose a directory that this user may write, or make it and give it to this user"
         report.add(("gateway", "state_directory"), f"nothing can be written in {nearest}", remedy)
-    if len(os.fsencode(socket)) > LONGEST_SOCKET:
+    if max(len(os.fsencode(p)) for p in (socket, socket.with_name("annunciator.sock"))) > LONGEST_SOCKET:
         remedy = 'Set a shorter one, like socket = "/run/infusion-gateway/watch.sock"'
         report.add(("gateway", "socket"), f"a socket's path has at most {LONGEST_SOCKET} bytes", remedy)
     for key, place in (("protocol_directory", directory), ("extra_profiles", extra)):
         if place is not None and not place.is_dir():
             report.add(("gateway", key), f"there is no directory {place}", "Make it, or take this key out")
-    keys = _keys(table, report)
-    return GatewaySettings(table.site, table.name, table.mode, state, socket, directory, extra, keys)
-
-
-def _keys(table: GatewayTable, report: Report) -> tuple[PublicKey, ...]:
-    """Give the keys that may sign protocols, each once."""
-    found: list[PublicKey] = []
-    for index, written in enumerate(table.protocol_keys):
-        try:
-            inline = signing.is_inline(written)
-            key = (
-                signing.public_key(written) if inline else signing.read_public(absolute(report.document.path, written))
-            )
-        except SigningError as error:
-            report.add(("gateway", "protocol_keys", index), error.problem, error.remedy)
-            continue
-        if key in found:
-            report.add(("gateway", "protocol_keys", index), "this key stands twice", "Name each key once")
-        found.append(key)
-    return tuple(found)
+    signers, own = keys.protocol_keys(table, report), keys.own_key(table, report)
+    return GatewaySettings(table.site, table.name, table.mode, state, socket, directory, extra, signers, own)
 
 
 def _drivers(gateway: GatewaySettings | None, report: Report) -> Drivers:

@@ -5,17 +5,19 @@ What one key alone can get wrong is refused here; what keys say of each other is
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from infusion_gateway.model.keys import ROLES
 from infusion_gateway.model.metric import FACTS
 from infusion_gateway.model.session import GenerationMode
 
 RESERVED = ("stations", "availability", "heartbeat", "do")
 """Names that the topics use for themselves (docs/mqtt.md)."""
 LAST_PORT = 65535
+LAST_COIL = 65535
 LONGEST_PATH = 1024
 LONGEST_HOST = 253
 LABEL = re.compile("[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -99,6 +101,7 @@ def _path(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME})]
 MetricWord = Annotated[str, AfterValidator(_metric), Field(json_schema_extra={"enum": list(METRICS)})]
 PathText = Annotated[str, AfterValidator(_path)]
+Role: TypeAlias = Literal[tuple(ROLES)]  # type: ignore[valid-type]  # made from the table of roles
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -127,6 +130,19 @@ class GatewayTable(Table):
     """A directory of Modbus register profiles beside the built-in ones; none by default."""
     protocol_keys: Annotated[list[PathText], Field(max_length=16, examples=[["keys/medical-lead.pub"]])] = []
     """Public keys whose signature makes a protocol a signed one: files, or keys as `ed25519:…`; none by default."""
+    key_file: Annotated[PathText | None, Field(examples=["keys/gateway-1.key"])] = None
+    """The private key that signs what the gateway says, readable by this user alone; needed in mode `real`."""
+
+
+class KeyTable(Table):
+    """`[[key]]`: a key whose signature makes an instruction count. With none (mode `test`, `demo`) nobody signs."""
+
+    kid: Annotated[Name, Field(examples=["station-1"])]
+    """What the key is called, in messages and on record."""
+    public: Annotated[PathText, Field(examples=["keys/station-1.key.pub"])]
+    """The public key: its file, or the key as `ed25519:…`."""
+    roles: Annotated[list[Role], Field(min_length=1, max_length=4, examples=[["clinician"]])]
+    """May ask for: `viewer` nothing, `tester` test-alarm, stop, hold, `clinician` all but limits, `supervisor` all."""
 
 
 class BrokerTable(Table):
@@ -143,11 +159,11 @@ class BrokerTable(Table):
     certificate_file: Annotated[PathText | None, Field(examples=["tls/gateway.pem"])] = None
     """This gateway's own certificate, together with `key_file`; none by default."""
     key_file: Annotated[PathText | None, Field(examples=["tls/gateway.key"])] = None
-    """The key of that certificate, readable by this user alone."""
+    """The key of that certificate, readable by this user alone; `credential:NAME` is one that systemd hands over."""
     username: Annotated[Word | None, Field(examples=["gateway-1"])] = None
     """The name to log in with, together with `password_file`; none by default."""
     password_file: Annotated[PathText | None, Field(examples=["secrets/broker-password"])] = None
-    """A file that holds the password in its first line, readable by this user alone."""
+    """A file, or a credential, that holds the password in its first line, readable by this user alone."""
 
 
 class LineTable(Table):
@@ -188,6 +204,59 @@ class DeviceTable(Table):
     """What the device must say of itself, as serial-number, model or address; else no value of it counts."""
 
 
+class SoundTable(Table):
+    """`[bed.annunciator.sound]`: what plays a file of sound; never through a shell."""
+
+    command: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=LONGEST_PATH, pattern=r"^[^\x00]*$")]],
+        Field(min_length=2, max_length=16, examples=[["aplay", "--quiet", "--device=plughw:0", "{file}"]]),
+    ]
+    """The command and its words; `{file}` becomes the file, and `{priority}` high, medium, low or silence."""
+
+
+class LightTable(Table):
+    """`[bed.annunciator.light]`: a lamp of three colours. One of `gpio`, `tcp` and `port`."""
+
+    gpio: Annotated[PathText | None, Field(examples=["/dev/gpiochip0"])] = None
+    """The GPIO chip that the lamp is on; needs `infusion-gateway[gpio]`."""
+    tcp: Annotated[
+        str | None, AfterValidator(lambda v: v and _host_port(v)), Field(max_length=300, examples=["10.0.0.9:502"])
+    ] = None
+    """`HOST:PORT` of a relay box that speaks Modbus TCP."""
+    port: Annotated[
+        PathText | None, AfterValidator(lambda v: v and _serial(v)), Field(examples=["/dev/serial/by-id/usb-relay"])
+    ] = None
+    """The serial line of a relay box that speaks Modbus RTU; no device of a bed is on it."""
+    baud: Annotated[int | None, Field(ge=300, le=1_000_000, examples=[9600])] = None
+    """Bits a second, as the relay box is set. Needed with `port`."""
+    framing: Annotated[str | None, AfterValidator(lambda v: v and _framing(v)), Field(examples=["8N1"])] = None
+    """Data bits, parity and stop bits, as the relay box is set. Needed with `port`."""
+    address: Annotated[int | None, Field(ge=1, le=247, examples=[1])] = None
+    """The relay box's Modbus unit. Needed with `tcp` and `port`."""
+    red: Annotated[int, Field(ge=0, le=LAST_COIL, examples=[0])]
+    """The coil, or GPIO line, of the red lamp: high priority."""
+    yellow: Annotated[int, Field(ge=0, le=LAST_COIL, examples=[1])]
+    """The coil, or GPIO line, of the yellow lamp: medium priority."""
+    cyan: Annotated[int, Field(ge=0, le=LAST_COIL, examples=[2])]
+    """The coil, or GPIO line, of the cyan lamp: low priority."""
+    active_low: Annotated[bool, Field(examples=[True])] = False
+    """The lamp is lit by a low level; false by default."""
+    flashes_itself: Annotated[bool, Field(examples=[True])] = False
+    """The lamp flashes by itself, or may not be switched so often: it is kept on; false by default."""
+
+
+class AnnunciatorTable(Table):
+    """`[bed.annunciator]`: sound and light at the bed itself, from a process of its own. Empty: a console line alone.
+
+    A bed without it has no bedside alarm, which is shown and is a gate.
+    """
+
+    sound: SoundTable | None = None
+    """What is heard; needed in mode `real`."""
+    light: LightTable | None = None
+    """What is seen."""
+
+
 class BedTable(Table):
     """`[[bed]]`: a place with devices."""
 
@@ -201,6 +270,8 @@ class BedTable(Table):
     """For a metric, the devices that may report it, preferred first; a metric not listed takes any device."""
     cuff_on_spo2_arm: Annotated[bool, Field(examples=[True])] = False
     """The cuff is on the arm of the preferred SpO2 probe, which then loses its signal; false by default."""
+    annunciator: AnnunciatorTable | None = None
+    """The bed's own alarm; without it there is none."""
 
 
 class File(Table):
@@ -214,6 +285,8 @@ class File(Table):
     """The lines that devices are on."""
     bed: Annotated[list[BedTable], Field(min_length=1, max_length=64)]
     """The beds."""
+    key: Annotated[list[KeyTable], Field(max_length=128)] = []
+    """The keys whose instructions count."""
 
 
 def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:

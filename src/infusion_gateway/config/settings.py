@@ -6,12 +6,17 @@ from pathlib import Path
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.signing import PublicKey
 from infusion_gateway.devices.driver import Driver, Traits
+from infusion_gateway.model.alarm import Priority
+from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.session import BedSetup, GenerationMode, SessionProtocol
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Who this gateway is. Paths are absolute; state_directory may not exist yet. protocol_keys: who may sign."""
+    """Who this gateway is. Paths are absolute; state_directory may not exist yet. protocol_keys: who may sign.
+
+    key_file: of the key that signs what the gateway says; None: it signs nothing, which mode real does not allow.
+    """
 
     site: str
     name: str
@@ -21,6 +26,12 @@ class GatewaySettings:
     protocol_directory: Path
     extra_profiles: Path | None
     protocol_keys: tuple[PublicKey, ...] = ()
+    key_file: Path | None = None
+
+    @property
+    def annunciator_socket(self) -> Path:
+        """Where the annunciator is fed: beside the socket that `watch` reads."""
+        return self.socket.with_name("annunciator.sock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +83,35 @@ class DeviceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LightSettings:
+    """A lamp. line: of the relay box, None where it is on the GPIO chip. address: the relay box's Modbus unit.
+
+    colours: the coil or GPIO line that each priority lights.
+    """
+
+    line: LineSettings | None
+    gpio: Path | None
+    address: int
+    colours: tuple[tuple[Priority, int], ...]
+    active_low: bool
+    flashes_itself: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnnunciatorSettings:
+    """A bed's own alarm. sound: the command that plays a file, () none. With neither it is a console line alone."""
+
+    sound: tuple[str, ...]
+    light: LightSettings | None
+
+
+@dataclass(frozen=True, slots=True)
 class BedSettings:
     """One bed: what deciding needs of it (setup), and its devices in the order of the file."""
 
     setup: BedSetup
     devices: tuple[DeviceSettings, ...]
+    annunciator: AnnunciatorSettings | None = None
 
     @property
     def id(self) -> str:
@@ -86,7 +121,10 @@ class BedSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A gateway's whole configuration. path: the file, absolute. protocols: each one that a bed names, by name."""
+    """A gateway's whole configuration. path: the file, absolute. protocols: each one that a bed names, by name.
+
+    keys: whose instructions count; (): nobody signs, which mode real does not allow.
+    """
 
     path: Path
     digest: str
@@ -96,6 +134,7 @@ class Settings:
     beds: tuple[BedSettings, ...]
     protocols: dict[str, SessionProtocol]
     drivers: Drivers
+    keys: tuple[EnrolledKey, ...] = ()
 
     def on_line(self, line: str) -> tuple[tuple[BedSettings, DeviceSettings], ...]:
         """Give the devices of a line, each with its bed."""

@@ -13,8 +13,13 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infusion_gateway.config.extending import Source, listing
+from infusion_gateway.config.secrets import exposed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ABOUT = "infusion-gateway session protocol, signed as a whole\n"
 SUFFIX = ".sig"
@@ -60,7 +65,7 @@ def public_key(text: str) -> PublicKey:
     """Read a key as written; SigningError where it is none."""
     found = _PUBLIC.fullmatch(text.strip())
     if found is None:
-        remedy = 'Write "ed25519:" and the 44 characters that `infusion-gateway protocol keygen` printed'
+        remedy = 'Write "ed25519:" and the 44 characters that `infusion-gateway keys new` printed'
         raise SigningError("this is no public key", remedy)
     return PublicKey(base64.b64decode(found[1]))
 
@@ -92,20 +97,26 @@ def generate(path: Path) -> PublicKey:
     return public
 
 
-def sign(key: Path, sources: tuple[Source, ...]) -> tuple[PublicKey, str]:
-    """Sign a protocol with the private key in a file; give the public key and the line for the signature's file."""
+def read_private(path: Path) -> "Ed25519PrivateKey":
+    """Read a private key's file; SigningError where it can't be read, others may read it too, or it holds none."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    text = _text(key, "a private key")
-    if key.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SigningError(f"others may read {key}", f"Make a new key: this one may be known. Then chmod 600 {key}")
+    text = _text(path, "a private key")
+    if exposed(path):
+        raise SigningError(f"others may read {path}", f"Make a new key: this one may be known. Then chmod 600 {path}")
     try:
         private = load_pem_private_key(text.encode(), password=None)
     except (ValueError, TypeError):
         private = None
     if not isinstance(private, Ed25519PrivateKey):
-        raise SigningError(f"{key} holds no Ed25519 private key", "Make one: infusion-gateway protocol keygen FILE")
+        raise SigningError(f"{path} holds no Ed25519 private key", "Make one: infusion-gateway keys new FILE")
+    return private
+
+
+def sign(key: Path, sources: tuple[Source, ...]) -> tuple[PublicKey, str]:
+    """Sign a protocol with the private key in a file; give the public key and the line for the signature's file."""
+    private = read_private(key)
     public = PublicKey(private.public_key().public_bytes_raw())
     signature = base64.b64encode(private.sign(statement(sources))).decode()
     return public, f"ed25519 {public.fingerprint} {signature}"
