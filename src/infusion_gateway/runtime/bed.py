@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from infusion_gateway.core.instructing import NEEDS_RECORD
 from infusion_gateway.core.state import State
 from infusion_gateway.core.step import next_deadline, step
 from infusion_gateway.errors import JournalError
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 STOP_AGAIN: Nanos = 2 * SECOND
 """How often a quarantined bed, which can't decide any more, asks its pump to stop."""
+UNRECORDED_AFTER_S = 1.0
+"""A person who may act without a record (stop, hold, acknowledge) is not left waiting for a disk that hangs."""
 BATCH = 64
 """Inputs stepped before the loop is given back to the others."""
 
@@ -126,11 +129,11 @@ class Bed:
         pump = self._state.setup.pump
         if pump is not None:
             self._reach.decided(pump.device, now)
-        by_person = isinstance(given, Instructed)
-        if not by_person:
+        asked = given if isinstance(given, Instructed) else None
+        if asked is None:
             self._show.alarms(self._state, now, quarantined=None)
         if done.events:
-            self._record(done.events, now, show_after=by_person)
+            self._record(done.events, now, asked)
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -140,11 +143,14 @@ class Bed:
             case SetDeadMan(device=device, seconds=seconds):
                 self._reach.set_dead_man(device, seconds)
 
-    def _record(self, events: tuple[Event, ...], now: Nanos, *, show_after: bool) -> None:
+    def _record(self, events: tuple[Event, ...], now: Nanos, asked: Instructed | None) -> None:
         state = self._state
         future = self._journal.append(self.name, events, now, self._clock.utc_ns())
+        late = self._answer_unrecorded(events, asked)
 
         def durable(done: "asyncio.Future[tuple[Record, ...]]") -> None:
+            if late is not None:
+                late.cancel()
             if done.cancelled():
                 return
             kept = done.exception() is None
@@ -153,17 +159,29 @@ class Bed:
             for record in done.result() if kept else ():
                 if record.bed_sequence is not None:
                     self._show.happened(record)
+            self._answer(events, kept=kept)
             for event in events:
-                if isinstance(event, InstructionAccepted | InstructionRefused):
-                    self._show.answer(event, kept=kept)
-                elif kept and isinstance(event, Moving):
+                if kept and isinstance(event, Moving):
                     self._moving(self.name, event)
-            if show_after:
+            if asked is not None:
                 self._show.alarms(self._state, self._clock.now(), quarantined=self.broken)
             self._show.session(state, now)
             self._recorded()
 
         future.add_done_callback(durable)
+
+    def _answer(self, events: tuple[Event, ...], *, kept: bool) -> None:
+        for event in events:
+            if isinstance(event, InstructionAccepted | InstructionRefused):
+                self._show.answer(event, kept=kept)
+
+    def _answer_unrecorded(self, events: tuple[Event, ...], asked: Instructed | None) -> asyncio.TimerHandle | None:
+        """Answer what needs no record though the disk has said nothing yet; what was answered is answered once."""
+        if asked is None or isinstance(asked.instruction, NEEDS_RECORD):
+            return None
+        known = any(isinstance(event, InstructionAccepted) and not event.recorded for event in events)
+        after = 0.0 if known else UNRECORDED_AFTER_S
+        return asyncio.get_running_loop().call_later(after, lambda: self._answer(events, kept=False))
 
     def _quarantine(self, why: str, now: Nanos) -> None:
         self.broken = why
