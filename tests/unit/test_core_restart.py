@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core_bed import HIGH, MEDIUM, Bed, Pump, bed_setup, depression_40
+from core_bed import HIGH, LOW, MEDIUM, Bed, Pump, bed_setup, depression_40
 from infusion_gateway.core.evolve import fold
 from infusion_gateway.core.state import restored
 from infusion_gateway.errors import Broken
@@ -18,7 +18,7 @@ from infusion_gateway.model.events import (
     InstructionRefused,
     PhaseChanged,
 )
-from infusion_gateway.model.instructions import Acknowledge, Hold, HoldOff, PermitResume, Stop
+from infusion_gateway.model.instructions import Acknowledge, Confirm, Hold, HoldOff, PermitResume, Prime, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.session import Phase
 from infusion_gateway.model.status import LinkState
@@ -259,6 +259,96 @@ def test_another_boot_while_armed_wants_a_new_confirmation() -> None:
     idle.run(10)
     assert not idle.stops()
     assert not idle.events(PhaseChanged)
+
+
+@pytest.mark.requirement("S32", "S54")
+@pytest.mark.parametrize("stoppable", [True, False])
+def test_another_boot_finds_an_armed_pump_delivering_and_stops_it(stoppable: bool) -> None:
+    """Pins that an order whose confirmation lapsed with the machine is no leave: T0, a stop, and high, at once.
+
+    The volume counts from where the counter stood while armed; to go on wants a person's leave and a new baseline.
+    """
+    bed = Bed(bed_setup(depression_40(), stoppable=stoppable), pump=Pump(counter=2.0))
+    bed.arm()
+    bed.run(5)
+    bed.pump.running = True
+    bed.pump.flow(20 * SECOND)
+    bed.now = bed.moved = 5 * SECOND
+    bed.crash(same_boot=False)
+    assert not bed.stops()
+    bed.run(2)
+    at = bed.now / SECOND
+    assert bed.raised("confirmation-lapsed") == [(at, HIGH)]
+    assert bed.session.t0 == bed.now - SECOND
+    assert bed.session.volume_ml == pytest.approx(52.5 * 22 / 3600, abs=0.002)
+    assert bed.stops() == ([at] if stoppable else [])
+    assert ("stop-by-hand" in bed.alarms) is not stoppable
+    bed.pump.running = False
+    bed.run(3)
+    assert bed.phase is Phase.PAUSED
+    assert bed.alarms["confirmation-lapsed"].signal is Signal.LATCHED
+    assert bed.state.durable.case is not None
+    assert bed.state.durable.case.baseline == ()
+    bed.ask(Acknowledge("confirmation-lapsed"))
+    bed.ask(PermitResume("seen, well"))
+    bed.pump.running = True
+    bed.run(5)
+    assert bed.phase is Phase.INFUSING
+    assert bed.state.durable.case.baseline
+    assert not bed.alarms
+    bed.check()
+
+
+@pytest.mark.requirement("S32")
+def test_another_boot_finds_the_volume_of_an_armed_pump_risen() -> None:
+    """Pins that a pump whose volume rises, whatever it says, is stopped after another boot as a delivering one is."""
+    bed = Bed(pump=Pump(lies=True, said_stopped=True))
+    bed.arm()
+    bed.run(5)
+    bed.pump.running = True
+    bed.now = bed.moved = 5 * SECOND
+    bed.crash(same_boot=False)
+    bed.run(4)
+    assert bed.raised("confirmation-lapsed")
+    assert bed.stops()
+
+
+@pytest.mark.parametrize("anew", ["order", "confirm", "prime"])
+def test_a_lapsed_order_is_over_with_a_new_one(anew: str) -> None:
+    """Pins that what a person orders, confirms or announces after another boot is held by its own rules."""
+    bed = Bed()
+    bed.arm()
+    bed.now = bed.moved = 5 * SECOND
+    bed.crash(same_boot=False)
+    bed.run(3)
+    match anew:
+        case "order":
+            bed.order()
+        case "confirm":
+            bed.ask(Confirm(70.0, 1.0), by="nurse-2")
+        case _:
+            bed.ask(Prime(30 * SECOND))
+    bed.pump.running = True
+    bed.run(5)
+    assert not bed.stops()
+    assert bed.phase is (Phase.INFUSING if anew == "confirm" else Phase.ORDERED)
+    assert ("delivering-without-order" in bed.alarms) is (anew == "order")
+    bed.run(30)
+    assert bool(bed.stops()) is (anew == "prime")
+
+
+def test_an_order_that_is_not_confirmed_is_no_lapsed_one() -> None:
+    """Pins that after another boot a pump that runs under a mere order is told of, low, and left alone."""
+    bed = Bed()
+    bed.run(3)
+    bed.order()
+    bed.now = bed.moved = 5 * SECOND
+    bed.crash(same_boot=False)
+    bed.pump.running = True
+    bed.run(10)
+    assert bed.phase is Phase.ORDERED
+    assert bed.alarms["delivering-without-order"].priority is LOW
+    assert not bed.stops()
 
 
 def test_a_case_without_its_protocol_is_broken() -> None:

@@ -125,6 +125,8 @@ CODES: tuple[Code, ...] = (
          "Resume, or end the session", "clinical reference E18, S47"),
     _stop("stop-not-confirmed", "high after the protocol's `confirm_within`", "Clamp the line"),
     _stop("delivering-after-stop", "high, at once", "Clamp the line, then stop the pump by hand"),
+    Code("confirmation-lapsed", Cause.STOP, "high, at once", "stop", True, "ordered, infusing",
+         "Look at pump and patient", "the house: another boot id during a session; unsourced for an armed one"),
     _stop("stop-by-hand", "high, at once", "Stop the pump by hand, it can't be stopped from here", latching=False),
     *(_pump(f"pump-{alarm}") for alarm in ROWS),
     Code("supervision-lost", Cause.PUMP, "medium and high by age, as the protocol's `pump_age`; low in recovery",

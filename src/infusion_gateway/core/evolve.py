@@ -262,7 +262,7 @@ def _of_case(
             given = windows.remembered(durable, at)
             return replace(durable, at=at, given=given, case=new, account=fresh, stop=None, unreleased_since=None)
         case CaseConfirmed(by=by):
-            return replace(durable, at=at, case=case and replace(case, confirmed_by=by))
+            return replace(durable, at=at, case=case and replace(case, confirmed_by=by, lapsed=False))
         case PhaseChanged():
             return _phase_changed(durable, event, at)
         case EndApproaching(remaining=remaining):
@@ -348,6 +348,7 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
         t0=moved(durable.case.t0),
         ends_at=moved(durable.case.ends_at),
         baseline=(),
+        lapsed=durable.case.lapsed or durable.phase is Phase.ARMED,
         by_hand=(),
         scores=tuple(replace(known, measured_at=known.measured_at + by) for known in durable.case.scores),
     )

@@ -25,11 +25,14 @@ VITAL_SIGNS = (Metric.SPO2, Metric.PULSE, Metric.HR, Metric.RR, Metric.ETCO2, Me
 def progress(turn: Turn) -> None:
     """Take the case on by what the pump is seen to do, and by time."""
     _purge(turn)
-    if turn.phase is not Phase.ARMED:
+    lapsed = _lapsed(turn)
+    if turn.phase is not Phase.ARMED and not lapsed:
         turn.live.pump.rest_ml, turn.live.pump.risen = None, 0
     match turn.phase:
         case Phase.ARMED:
             _armed(turn)
+        case Phase.ORDERED if lapsed:
+            _unconfirmed(turn)
         case Phase.INFUSING:
             _infusing(turn)
         case Phase.PAUSED:
@@ -60,22 +63,50 @@ def _purge(turn: Turn) -> None:
         turn.emit(PrimeAnnounced(turn.now, "", "the purge is over: the pump ran and stopped"))
 
 
+def _lapsed(turn: Turn) -> bool:
+    """Say whether what two people confirmed stands no more: the machine was restarted while the case was armed."""
+    case = turn.durable.case
+    return turn.phase is Phase.ORDERED and case is not None and case.lapsed
+
+
 def _armed(turn: Turn) -> None:
-    protocol, case, pump = turn.protocol, turn.durable.case, turn.live.pump
-    if protocol is None or case is None:
+    protocol, pump = turn.protocol, turn.live.pump
+    if protocol is None:
         return
+    begun = _begun(turn)
+    if begun is not None:
+        _start(turn, *begun)
+        take_baseline(turn)
+    elif not _primed(turn) and not pump.runs and turn.has_come(turn.durable.phase_since + protocol.armed_for):
+        reason = f"armed for {dose.seconds(protocol.armed_for)} and not started: confirm again"
+        turn.emit(PhaseChanged(Phase.ORDERED, Phase.ARMED, reason))
+
+
+def _unconfirmed(turn: Turn) -> None:
+    """Stop a pump that delivers under an order whose confirmation lapsed: it is a case's drug, and nobody's leave.
+
+    To go on wants a person's leave and a new baseline.
+    """
+    begun = _begun(turn)
+    if begun is not None:
+        _start(turn, *begun)
+        why = "The pump delivers under an order whose confirmation stands no more. A new baseline is needed"
+        stopping.ask(turn, Phase.PAUSED, (stopping.LAPSED,), "", why)
+
+
+def _begun(turn: Turn) -> tuple[Nanos, str] | None:
+    """Say when delivery began, and what shows it; None while nothing does, or it is an announced purge."""
+    pump = turn.live.pump
     if _primed(turn):
         pump.runs, pump.risen, pump.rest_ml = 0, 0, pump.volume_ml
-        return
+        return None
     if pump.volume_ml is not None and (pump.rest_ml is None or pump.volume_ml < pump.rest_ml):
         pump.rest_ml = pump.volume_ml
     if pump.runs >= TWO:
-        _start(turn, pump.runs_since, "two consecutive readings show delivery: the infusion runs since the first")
-    elif pump.risen >= TWO:
-        _start(turn, pump.risen_at, "the volume rises, whatever the pump says that it does: that is delivery")
-    elif not pump.runs and turn.has_come(turn.durable.phase_since + protocol.armed_for):
-        reason = f"armed for {dose.seconds(protocol.armed_for)} and not started: confirm again"
-        turn.emit(PhaseChanged(Phase.ORDERED, Phase.ARMED, reason))
+        return pump.runs_since, "two consecutive readings show delivery: the infusion runs since the first"
+    if pump.risen >= TWO:
+        return pump.risen_at, "the volume rises, whatever the pump says that it does: that is delivery"
+    return None
 
 
 def _start(turn: Turn, t0: Nanos, reason: str) -> None:
@@ -87,8 +118,7 @@ def _start(turn: Turn, t0: Nanos, reason: str) -> None:
     if base is None or (pump.volume_ml is not None and base > pump.volume_ml):
         base = pump.volume_ml
     turn.emit(InfusionStarted(t0, t0 + case.order.duration, base, reason))
-    take_baseline(turn)
-    turn.emit(PhaseChanged(Phase.INFUSING, Phase.ARMED, reason))
+    turn.emit(PhaseChanged(Phase.INFUSING, turn.phase, reason))
     dose.begin(turn)
     dose.book(turn)
 

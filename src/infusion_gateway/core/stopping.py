@@ -21,6 +21,8 @@ UNCOUNTED_PROVISIONAL: Nanos = MINUTE
 RANK = {Phase.PAUSED: 1, Phase.COMPLETED: 2, Phase.STOPPED: 3, Phase.ABORTED: 4}
 ENDS = {"dose-limit": Phase.STOPPED, "wall-time-over": Phase.STOPPED, "duration-over": Phase.STOPPED}
 """Spent limits end the session; every other stop of ours pauses it."""
+LAPSED = "confirmation-lapsed"
+"""Delivery under an order whose confirmation stands no more: told at once, not only when the stop fails."""
 RETRY_EVERY: Nanos = 2 * SECOND
 """How often to ask where no protocol says so: a stop that a person asks for without a case."""
 CONFIRM_WITHIN: Nanos = 10 * SECOND
@@ -64,6 +66,8 @@ def claim_stopping(turn: Turn) -> None:
     if stop.doubted and (pending or stop.provisional):
         text = "The pump went on delivering after it said that it had stopped. Clamp the line, then stop it by hand"
         turn.claim(technical("delivering-after-stop", Priority.HIGH, text, latching=True))
+    if pending and LAPSED in stop.codes:
+        turn.claim(technical(LAPSED, Priority.HIGH, f"{stop.reason}. Look at pump and patient", latching=True))
     if pending and not pump.stoppable:
         text = f"Stop the pump by hand, it can't be stopped from here. {stop.reason}"
         turn.claim(technical("stop-by-hand", Priority.HIGH, text))

@@ -97,7 +97,7 @@ class Case:
     for a second person. overridden: gates, and who passed them. values_from: what was measured at this bed before is
     not this patient's. came_from: the bed it moved here from. heard_at: when a person was last heard before T0.
     protocol_digest: of the protocol that it was ordered under; "" where that was not recorded. purged: how long purges
-    were announced for it.
+    were announced for it. lapsed: it was armed when the machine was restarted, and is not confirmed again.
     """
 
     id: str
@@ -125,6 +125,7 @@ class Case:
     heard_at: Nanos | None = None
     protocol_digest: str = ""
     purged: Nanos = 0
+    lapsed: bool = False
 
     def dose_mg(self, delivered_ml: float) -> float:
         """Give the dose in so much volume: each syringe by the concentration that is known of it."""
