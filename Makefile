@@ -43,7 +43,7 @@ debian:
 
 # Pages and schemas that are written from the code; tests keep them fresh.
 docs: setup
-	$(BIN)/python -c 'from infusion_gateway.wire.contract import page; print(page(), end="")' > docs/mqtt.md
+	$(BIN)/infusion-gateway schema --of mqtt --out docs >/dev/null
 	$(BIN)/python -c 'from infusion_gateway.config.alarm_page import page; print(page(), end="")' > docs/alarms.md
 	$(BIN)/infusion-gateway schema --out config
 

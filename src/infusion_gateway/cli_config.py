@@ -19,6 +19,7 @@ from infusion_gateway.config.protocol_schema import ProtocolFile
 from infusion_gateway.devices.driver import Traits, Wire
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.metric import SECOND
+from infusion_gateway.wire import asyncapi, contract, page
 
 SQLITE_SOUND = (3, 51, 3)
 """Since this version a WAL reset can't corrupt a database that two connections use at once (SQLite release notes)."""
@@ -112,24 +113,62 @@ def _plain(traits: Traits) -> dict[str, Any]:
 
 @click.command()
 @click.option(
+    "--of",
+    "what",
+    type=click.Choice(["config", "mqtt"]),
+    default="config",
+    show_default=True,
+    help="config: of the configuration and of session protocols. mqtt: of all that goes over MQTT, and its page.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Write one file each into this directory instead of printing.",
 )
-def schema(out: Path | None) -> None:
-    """Write the JSON Schemas of the configuration and of session protocols, for editors and other programs."""
-    for name, text in schemas().items():
-        if out is None:
+def schema(what: str, out: Path | None) -> None:
+    """Write JSON Schemas, for editors and other programs; with --of mqtt the AsyncAPI document and the page too.
+
+    Published schemas in the directory are held against the new ones: where a receiver built on them would break,
+    nothing is written, and each break is said (exit 1).
+    """
+    texts = schemas() if what == "config" else contract_files()
+    if out is None:
+        for text in texts.values():
             click.echo(text, nl=False)
-            continue
-        out.mkdir(parents=True, exist_ok=True)
-        (out / name).write_text(text)
-        click.echo(str(out / name))
+        return
+    if broken := contract_breaks(out) if what == "mqtt" else []:
+        click.echo("\n".join(broken))
+        click.echo(
+            "Nothing was written. Keep what is published, or give what replaces it a root of its own (igw/v2). A file "
+            "that was in no release may be removed first"
+        )
+        sys.exit(1)
+    for name, text in texts.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        click.echo(str(path))
 
 
 def schemas() -> dict[str, str]:
     """Give every schema file's name and text."""
-    return {
-        name: json.dumps(file_schema.json_schema(model, title), indent=2, ensure_ascii=False) + "\n"
-        for name, (model, title) in SCHEMAS.items()
-    }
+    return {name: _json(file_schema.json_schema(model, title)) for name, (model, title) in SCHEMAS.items()}
+
+
+def contract_files() -> dict[str, str]:
+    """Give the files of the MQTT contract: the page, the AsyncAPI document, the schema of each payload."""
+    texts = {"mqtt.md": page.page(), "asyncapi.json": _json(asyncapi.document())}
+    return texts | {f"schemas/{name}.json": _json(one) for name, one in contract.schemas().items()}
+
+
+def contract_breaks(published: Path) -> list[str]:
+    """Say what in the schemas published in this directory the present ones would break, one line each."""
+    found = []
+    for path in sorted((published / "schemas").glob("*.json")):
+        before = json.loads(path.read_text())
+        found += [f"{path.stem}: {one}" for one in contract.breaks_of(path.stem, before)]
+    return found
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -22,6 +22,8 @@ from infusion_gateway.wire.stamps import age, finite, rfc3339, seconds, words
 
 LONGEST = 16 * 1024
 """Bytes of one event: a longer one is told of, not sent (a broker that cuts us off for it would do so for ever)."""
+CONTENT_TYPE = "application/cloudevents+json"
+"""An event in structured mode (CloudEvents' MQTT binding 1.0, 3.2); every other payload is application/json."""
 LATE: Nanos = 3 * SECOND
 """An event that goes out so long after it happened is marked late."""
 WITHHELD = "event-withheld"
@@ -61,7 +63,9 @@ class EventMessage(Payload):
         """Write a published record. withheld: why its content must stay behind; "" for all of it."""
         name = type_name(record.event)
         late = record.boot_id != boot_id or now - record.at > LATE
-        data = {"type": name, "reason": words(withheld)} if withheld else event_data(record)
+        if isinstance(record.event, Unreadable):
+            withheld = withheld or f"this gateway can't read the event: {record.event.why}"
+        data = {"type": words(name, 64), "reason": words(withheld)} if withheld else event_data(record)
         return cls(
             time=rfc3339(record.utc_ns),
             id=record.id,
@@ -74,25 +78,34 @@ class EventMessage(Payload):
             data=data,
         )
 
+    @classmethod
+    def bounded(cls, record: Record, source: str, *, now: Nanos, utc_ns: int, boot_id: str, withheld: str = "") -> Self:
+        """Write a published record, or, where that would be too long, a small one that says so."""
+        message = cls.of(record, source, now=now, utc_ns=utc_ns, boot_id=boot_id, withheld=withheld)
+        size = len(message.to_bytes())
+        if size <= LONGEST:
+            return message
+        why = f"it has {size} bytes, more than the {LONGEST} that may be sent; the journal holds it"
+        return cls.of(record, source, now=now, utc_ns=utc_ns, boot_id=boot_id, withheld=why)
+
 
 def event_payload(
     record: Record, source: str, *, now: Nanos, utc_ns: int, boot_id: str, withheld: str = ""
 ) -> tuple[str, bytes]:
     """Give the type that an event goes out under, and its payload; one that is too long goes out withheld."""
-    message = EventMessage.of(record, source, now=now, utc_ns=utc_ns, boot_id=boot_id, withheld=withheld)
-    payload = message.to_bytes()
-    if len(payload) <= LONGEST:
-        return message.type, payload
-    why = f"it has {len(payload)} bytes, more than the {LONGEST} that may be sent; the journal holds it"
-    return event_payload(record, source, now=now, utc_ns=utc_ns, boot_id=boot_id, withheld=why)
+    message = EventMessage.bounded(record, source, now=now, utc_ns=utc_ns, boot_id=boot_id, withheld=withheld)
+    return message.type, message.to_bytes()
 
 
 def event_data(record: Record) -> dict[str, Any]:
-    """Give an event's fields as people and stations read them: times as times, lengths in seconds, no subject."""
+    """Give an event's fields as people and stations read them: times as times, lengths in seconds, no subject.
+
+    An event that can't be read has none: `EventMessage.of` withholds it. TypeError here.
+    """
     event = record.event
     if isinstance(event, Unreadable):
-        return {"reason": words(f"this gateway can't read the event: {event.why}")}
-    body = plain(event)
+        raise TypeError(f"what can't be read has no fields: {event.why}")
+    body = plain(event, finite=True)
     if isinstance(event, CaseOrdered):
         body = {key: value for key, value in body.items() if key not in UNSEEN}
         body["order"] = {key: value for key, value in body["order"].items() if key not in UNSEEN}

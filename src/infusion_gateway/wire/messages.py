@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infusion_gateway.model.alarm import AlarmStatus
 from infusion_gateway.model.metric import FACTS, Metric, Nanos
-from infusion_gateway.model.session import BedSetup, GenerationMode, Order, SessionProtocol, SessionStatus
+from infusion_gateway.model.session import BedSetup, GenerationMode, Order, Phase, SessionProtocol, SessionStatus
 from infusion_gateway.model.status import DeviceStatus, VitalStatus
 from infusion_gateway.wire.stamps import age, finite, point, rfc3339, seconds, words
 
@@ -25,10 +25,18 @@ PriorityName = Literal["low", "medium", "high"]
 ValidityName = Literal["valid", "questionable", "invalid"]
 
 
+_SAID = ConfigDict(
+    frozen=True,
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+    json_schema_serialization_defaults_required=True,  # every key is written
+)
+
+
 class Payload(BaseModel):
     """A JSON object with the time it was written at."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = _SAID
 
     time: Time
 
@@ -40,7 +48,7 @@ class Payload(BaseModel):
 class Part(BaseModel):
     """A JSON object inside a payload."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = _SAID
 
 
 class Availability(Payload):
@@ -85,6 +93,8 @@ class Heartbeat(Payload):
     """A fresh random word, for instructions to repeat."""
     alarm_revisions: dict[str, int]
     """Each bed's revision of its alarms: a receiver with another one has missed something."""
+    event_sequences: dict[str, int] = {}
+    """Each bed's newest event on record, by its sequence: what has not come by the next heartbeat is missing."""
 
 
 def beat(payload: bytes) -> Heartbeat | None:
@@ -151,7 +161,7 @@ class Session(Payload):
     """`…/{bed}/session`, retained."""
 
     case: str | None
-    phase: str
+    phase: Phase
     supervision: Literal["ok", "degraded", "lost"]
     generation_mode: Literal["real", "test", "demo"]
     order: OrderPart | None
@@ -319,7 +329,7 @@ class DescribedCondition(Part):
 
     code: str
     priority: PriorityName
-    response: str
+    response: Literal["tell", "stop-unless-held", "stop"]
     limit: float
     over_baseline: bool
     delay_s: float

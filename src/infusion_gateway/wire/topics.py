@@ -105,6 +105,10 @@ class Topics:
         """Name where people ask something of a bed."""
         return f"{self._of(bed, 'do')}/{checked(instruction)}"
 
+    def discovery(self, prefix: str, bed: str) -> str:
+        """Name where Home Assistant finds a bed; retained. prefix: Home Assistant's, as configured."""
+        return f"{prefix}/device/igw-{self.site}-{self.gateway}/{checked(bed)}/config"
+
     @property
     def history(self) -> str:
         """Where stations ask for what they missed."""
@@ -129,9 +133,14 @@ class Topics:
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """Give the filters that a gateway subscribes to: its own availability, its own beds, the site's stations."""
+        """Give the filters that a gateway tells people by: its own availability, and the site's stations."""
         stations = f"{ROOT}/{self.site}/stations/+"
-        return (self.availability, f"{self.root}/+/do/+", f"{stations}/availability", f"{stations}/seen")
+        return (self.availability, f"{stations}/availability", f"{stations}/seen")
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Give the filters of what people and stations ask of a gateway, heard on a connection of its own."""
+        return (f"{self.root}/+/do/+", self.history)
 
     def parse(self, topic: str) -> Incoming | None:
         """Say what came in on this topic; None where it is nothing of ours, or a name in it can't be one."""
