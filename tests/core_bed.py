@@ -242,9 +242,10 @@ class Monitor:
 
     def report(self, now: Nanos) -> tuple[Observation, ...]:
         """Say what the monitor says at this moment."""
+        fitted = (Sensor.CANNULA,) if Metric.ETCO2 in self.values or Sensor.CANNULA in self.off else ()
         said: list[Observation] = [
             SensorReported(s, SensorState.OFF if s in self.off else SensorState.ON)
-            for s in (Sensor.PROBE, Sensor.LEADS)
+            for s in (Sensor.PROBE, Sensor.LEADS, *fitted)
         ]
         if self.cuff_is is not None:
             said.insert(0, SensorReported(Sensor.CUFF, self.cuff_is))

@@ -173,15 +173,18 @@ def _duration(turn: Turn, ends_at: Nanos | None) -> None:
 
 
 def _stands_still(turn: Turn) -> None:
-    """Say that the volume does not move while the pump says that it infuses: one of the two is not true."""
+    """Say that the volume does not move while the pump says that it infuses: one of the two is not true.
+
+    It stands as long as it is seen to: a pump that isn't heard is told by that name alone.
+    """
     pump = turn.live.pump
     rate, resolution = pump.rate_ml_h or 0.0, pump.resolution or ASSUMED_RESOLUTION_ML
     if pump.runs < RUNNING or pump.volume_ml is None or rate <= 0:
         return
     wait = max(STILL_FOR, int(STILL_STEPS * resolution / rate * HOUR))
-    since = max(pump.moved_at, pump.runs_since)
-    if turn.has_come(since + wait):
-        priority = Priority.HIGH if turn.has_come(since + 2 * wait) else Priority.MEDIUM
+    stood = pump.volume_at - max(pump.moved_at, pump.runs_since)
+    if stood >= wait:
+        priority = Priority.HIGH if stood >= 2 * wait else Priority.MEDIUM
         text = (
             f"The pump says it infuses, its volume has stood still for {seconds(wait)}. Look at the pump and the line"
         )

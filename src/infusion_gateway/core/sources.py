@@ -25,6 +25,8 @@ unsourced."""
 _USABLE_FOR = {metric: BASELINE_FOR if facts.intermittent else CURRENT_FOR for metric, facts in FACTS.items()}
 
 
+HERE = "on-the-monitors"
+"""Since when the patient is (back) on the monitors: what is then missing is missing since."""
 SUPPRESSED = frozenset({Metric.SPO2, Metric.PULSE})
 """What a probe measures on the arm of an inflating cuff."""
 

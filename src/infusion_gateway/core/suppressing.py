@@ -1,9 +1,12 @@
-"""Suppressing: a cuff that inflates on the SpO2 arm takes the probe's signal away. For a minute at most, visibly."""
+"""Suppressing: a cuff that inflates on the SpO2 arm takes the probe's signal away, for a minute at most, visibly.
+
+And a person's word that the patient is away, which takes everything: what is missing counts from the return.
+"""
 
 from dataclasses import replace
 
 from infusion_gateway.core.live import Suppression
-from infusion_gateway.core.sources import BY_HAND, SUPPRESSED, steady_spo2
+from infusion_gateway.core.sources import BY_HAND, HERE, SUPPRESSED, steady_spo2
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.events import SignalSuppressed
 from infusion_gateway.model.metric import SECOND, Metric, Nanos
@@ -39,6 +42,7 @@ def _begin(turn: Turn, device: str) -> None:
 
 def keep(turn: Turn) -> None:
     """Have everything looked at again when it ends; note the first value after it, which allows another."""
+    _present(turn)
     known = turn.live.suppressed
     if known is None or known.seen or not turn.has_come(known.until):
         return
@@ -48,3 +52,12 @@ def keep(turn: Turn) -> None:
     newest = turn.live.values.get((Metric.SPO2, known.probe))
     seen = newest is not None and newest.valid_at is not None and newest.valid_at >= known.until
     turn.live.suppressed = replace(known, seen=seen)
+
+
+def _present(turn: Turn) -> None:
+    """Keep since when the patient is on the monitors. Time that ran out is no return: missing since they left."""
+    known, durable = turn.live.since.get(HERE), turn.durable
+    until, left_at = durable.away_until, durable.away_since
+    turn.holds_since(HERE, not turn.away)
+    if known is None and HERE in turn.live.since and until is not None and left_at is not None and until <= turn.now:
+        turn.live.since[HERE] = left_at

@@ -1,6 +1,6 @@
 """Technical conditions: what the gateway can't see, can't tell or can't record. One a cause; people are told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infusion_gateway.core.changes import TEST_ALARM
 from infusion_gateway.core.claims import technical
@@ -8,7 +8,16 @@ from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case
 from infusion_gateway.core.gates import BEDSIDE, bedside_alarm
 from infusion_gateway.core.live import DeviceNow
-from infusion_gateway.core.sources import BY_HAND, CURRENT_FOR, DISAGREE, SUPPRESSED, choose, disagree, preferred
+from infusion_gateway.core.sources import (
+    BY_HAND,
+    CURRENT_FOR,
+    DISAGREE,
+    HERE,
+    SUPPRESSED,
+    choose,
+    disagree,
+    preferred,
+)
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.events import SupervisionChanged
@@ -22,15 +31,18 @@ UNTOLD_AFTER: Nanos = 10 * SECOND
 REFUSED_FOR: Nanos = 30 * SECOND
 CLOCK_SHOWN_FOR: Nanos = 60 * SECOND
 DISAGREE_FOR: Nanos = 10 * SECOND
+FOUND_WITHIN: Nanos = 10 * SECOND
+"""A sensor that is put back, or a device that is heard again, has so long to find a value (unsourced)."""
 TWO_DEVICES = 2
 OVERDUE_LOW, OVERDUE_MEDIUM = 1.5, 2.0
 """An NIBP older than so many intervals (clinical reference E15)."""
 SEEING = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
 SENSES = {
-    Sensor.PROBE: ("probe-off", "The SpO2 probe is off", frozenset({Metric.SPO2, Metric.PULSE})),
-    Sensor.LEADS: ("leads-off", "The ECG leads are off", frozenset({Metric.HR, Metric.RR})),
-    Sensor.CANNULA: ("cannula-off", "The CO2 cannula is off", frozenset({Metric.ETCO2, Metric.RR})),
+    Sensor.PROBE: ("probe-off", "The SpO2 probe is off", Metric.SPO2, frozenset({Metric.SPO2, Metric.PULSE})),
+    Sensor.LEADS: ("leads-off", "The ECG leads are off", Metric.HR, frozenset({Metric.HR, Metric.RR})),
+    Sensor.CANNULA: ("cannula-off", "The CO2 cannula is off", Metric.ETCO2, frozenset({Metric.ETCO2, Metric.RR})),
 }
+"""A sensor's code and words, what it is there for, and all that may be missing because it is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,21 @@ def _by_age(turn: Turn, steps: tuple[Step, ...], since: Nanos) -> Priority | Non
         if turn.has_come(since + step.after):
             found = step.priority if found is None else max(found, step.priority)
     return found
+
+
+def _stands(turn: Turn, code: str) -> bool:
+    """Say whether a condition is on record as present."""
+    raised = turn.durable.conditions.get(code)
+    return raised is not None and raised.present
+
+
+def _aged(turn: Turn, code: str, steps: tuple[Step, ...], since: Nanos) -> Priority | None:
+    """Give the priority by age of a cause that holds; one from before the start is not young again for that."""
+    priority = _by_age(turn, steps, since)
+    if code not in turn.live.inherited or not _stands(turn, code):
+        return priority
+    most = max(step.priority for step in steps)
+    return max(priority or Priority.LOW, min(turn.durable.conditions[code].priority, most))
 
 
 def _pump(turn: Turn) -> None:
@@ -149,7 +176,7 @@ def _monitors(turn: Turn) -> None:
         causes = _causes(turn, setup.device, device)
         explained[setup.device] = causes
         for cause in causes if stages is not None else ():
-            priority = _by_age(turn, stages.steps if stages is not None else (), cause.since)
+            priority = _aged(turn, cause.code, stages.steps if stages is not None else (), cause.since)
             if priority is not None and cause.code:
                 turn.claim(technical(cause.code, priority, cause.text))
     if stages is not None and protocol is not None:
@@ -161,44 +188,70 @@ def _monitors(turn: Turn) -> None:
 
 
 def _causes(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
-    """Give the causes of a monitor's missing values: the line, the device, or a sensor off the patient."""
+    """Give the causes of a monitor's missing values: the line or the device, and sensors off the patient.
+
+    A sensor that was off when the device was last heard is off until it is seen put back.
+    """
+    whole = _whole(turn, name, device)
+    sensors = (_off(turn, name, sensor, at) for sensor, at in device.off.items() if sensor in SENSES)
+    found = (*whole, *(cause for cause in sensors if cause is not None))
+    return tuple(replace(cause, since=max(cause.since, turn.live.since.get(HERE, 0))) for cause in found)
+
+
+def _whole(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
+    """Give the one cause of why nothing at all comes from a monitor, if nothing does."""
     since = _last_seen(turn, device)
     if device.fault is not None and device.fault.kind is FaultKind.WRONG_DEVICE:
         return (_Cause("", "", since, None),)  # told at once, by its own name
-    if device.link is LinkState.DOWN:
-        text = f"{name}: the line is gone ({device.why}). Look at the cable; watch the patient"
+    if _line_gone(turn, name, device):
+        why = device.why or "it was, and nothing new came since"
+        text = f"{name}: the line is gone ({why}). Look at the cable; watch the patient"
         return (_Cause("monitor-link-lost", text, since, None),)
     if turn.has_come(since + CURRENT_FOR):
         frozen = device.fault is not None and device.fault.kind is FaultKind.FROZEN
         words = "sends the same moment again and again" if frozen else "says nothing"
         text = f"{name} {words}. Look at it; watch the patient"
         return (_Cause("monitor-frozen" if frozen else "monitor-silent", text, since, None),)
-    return tuple(
-        _Cause(SENSES[sensor][0], _sensor_text(sensor, name), _off_since(turn, name, sensor, at), SENSES[sensor][2])
-        for sensor, at in device.off.items()
-        if sensor in SENSES
-    )
+    return ()
 
 
-def _sensor_text(sensor: Sensor, name: str) -> str:
-    return f"{SENSES[sensor][1]} ({name}). Put it back on; watch the patient"
+def _line_gone(turn: Turn, name: str, device: DeviceNow) -> bool:
+    """Say whether a line is gone, or was and nothing came since: one that is back and brings nothing is no new cause."""
+    key = f"{name}-line"
+    at = turn.live.since.get(key)
+    unheard = at is not None and at < turn.now and (device.seen_at is None or device.seen_at <= at)
+    return turn.holds_since(key, device.link is LinkState.DOWN or unheard) is not None
 
 
-def _off_since(turn: Turn, name: str, sensor: Sensor, at: Nanos) -> Nanos:
-    """Say since when a sensor counts as off: a probe on the arm of an inflating cuff isn't."""
+def _off(turn: Turn, name: str, sensor: Sensor, at: Nanos) -> _Cause | None:
+    """Give a sensor off the patient as a cause; None where nobody expects anything of it.
+
+    Taken off again before it gave a value, it is off since it last gave one. A probe on the arm of an inflating cuff
+    isn't off.
+    """
+    code, text, own, metrics = SENSES[sensor]
+    newest = turn.live.values.get((own, name))
+    valid_at = newest.valid_at if newest is not None else None
+    required = turn.protocol.required_metrics if turn.protocol is not None else ()
+    if valid_at is None and own not in required and not _stands(turn, code):
+        return None
+    since = at if valid_at is None else min(at, valid_at + CURRENT_FOR)
     known = turn.live.suppressed
-    return max(at, known.until) if known is not None and sensor is Sensor.PROBE and name == known.probe else at
+    if known is not None and sensor is Sensor.PROBE and name == known.probe:
+        since = max(since, known.until)
+    return _Cause(code, f"{text} ({name}). Put it back on; watch the patient", since, metrics)
 
 
 def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
-    """Give the continuous metrics that ought to be there: the required ones, and any that was there before."""
+    """Give the continuous metrics that ought to be there: required ones, any that was there, or is told as missing."""
     pump = turn.pump_setup
     seen = {
         metric
         for (metric, device), newest in turn.live.values.items()
         if newest.valid_at is not None and device != BY_HAND and (pump is None or device != pump.device)
     }
-    return [metric for metric in Metric if metric in seen | set(required) and not FACTS[metric].intermittent]
+    missed = {metric for metric in Metric if _stands(turn, f"{FACTS[metric].word}-missing")}
+    return [metric for metric in Metric if metric in seen | missed | set(required) and not FACTS[metric].intermittent]
 
 
 def _with_spo2(turn: Turn) -> bool:
@@ -209,33 +262,35 @@ def _with_spo2(turn: Turn) -> bool:
 
 
 def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]) -> None:
-    """Claim that a metric has no usable value, unless a cause of a device that gave it says so already."""
+    """Claim that a metric has no usable value, unless a cause of a device that gave it says so, or did just now."""
     found = choose(turn.sources, turn.live, (metric,), turn.now)
     if found is not None and found[0][1] == BY_HAND:
         found = None  # a number by hand is no watch
+    sources = [pair for pair in preferred(turn.sources, turn.live, metric) if pair[0] != BY_HAND]
+    names = [name for name, _ in sources if name in explained] or list(explained)
+    causes = (cause for name in names for cause in explained[name])
+    word = FACTS[metric].word
+    alone = turn.holds_since(f"{word}-unexplained", not any(c.metrics is None or metric in c.metrics for c in causes))
     if found is not None and not turn.has_come(found[1].measured_at + steps[0].after):
         return
-    sources = [pair for pair in preferred(turn.sources, turn.live, metric) if pair[0] != BY_HAND]
     since = max(_valid_until(turn, metric), 0 if found is None else found[1].measured_at)
-    names = [name for name, _ in sources if name in explained] or list(explained)
-    for name in names:
-        if any(cause.metrics is None or metric in cause.metrics for cause in explained[name]):
-            return
-    priority = _by_age(turn, steps, since)
+    code = f"{word}-missing"
+    if alone is None or not (turn.has_come(alone + FOUND_WITHIN) or _stands(turn, code)):
+        return
+    priority = _aged(turn, code, steps, since)
     if priority is not None:
-        word = FACTS[metric].word
-        text = f"No usable {word} for more than {seconds(max(s.after for s in steps if turn.now >= since + s.after))}"
-        turn.claim(technical(f"{word}-missing", priority, f"{text}. Look at the sensor; watch the patient"))
+        text = f"No usable {word} for more than {seconds(max(s.after for s in steps if s.priority <= priority))}"
+        turn.claim(technical(code, priority, f"{text}. Look at the sensor; watch the patient"))
 
 
 def _valid_until(turn: Turn, metric: Metric) -> Nanos:
-    """Say when a device last gave a valid value, or could not since a cuff took it away, or the process began."""
+    """Say when a device last gave a valid value, or could not: a cuff took it, nobody was there, the process began."""
     sources = [pair for pair in preferred(turn.sources, turn.live, metric) if pair[0] != BY_HAND]
     since = max((pair[1].valid_at or 0 for pair in sources), default=0)
     known = turn.live.suppressed
     if known is not None and metric in SUPPRESSED and any(name == known.probe for name, _ in sources):
         since = max(since, known.until)
-    return max(since, turn.live.started_at or 0)
+    return max(since, turn.live.started_at or 0, turn.live.since.get(HERE, 0))
 
 
 def _spo2_lost(turn: Turn, stages: Stages, response: Response) -> None:
