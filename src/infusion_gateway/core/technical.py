@@ -216,7 +216,7 @@ def _whole(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
 
 
 def _line_gone(turn: Turn, name: str, device: DeviceNow) -> bool:
-    """Say whether a line is gone, or was and nothing came since: one that is back and brings nothing is no new cause."""
+    """Say whether a line is gone, or was and nothing came since: one that is back with nothing is no new cause."""
     key = f"{name}-line"
     at = turn.live.since.get(key)
     unheard = at is not None and at < turn.now and (device.seen_at is None or device.seen_at <= at)
