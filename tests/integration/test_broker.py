@@ -22,7 +22,7 @@ from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import NameHeld
 from infusion_gateway.model.events import Event, ResumePermitted, Sampled
 from infusion_gateway.model.observation import Delivery
-from infusion_gateway.runtime import broker as broker_module
+from infusion_gateway.runtime import retained
 from infusion_gateway.runtime.broker import Publisher, ReplyTo
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.embedded import start
@@ -479,18 +479,6 @@ async def test_a_retained_instruction_is_ignored(tmp_path: Path, mosquitto: Mosq
             assert [name for _, name, _, _ in side.asked] == ["hold"]
 
 
-async def test_a_flood_of_instructions_leaves_room_for_a_stop(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    """Pins that a thousand acknowledgements in a second are bounded, and that a stop among them gets through."""
-    async with gateway(tmp_path / "j", mosquitto.port) as side:
-        await until(lambda: side.connected)
-        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
-            for number in range(1000):
-                await client.publish(TOPICS.do("bed-1", "acknowledge"), str(number).encode(), qos=0)
-            await client.publish(TOPICS.do("bed-1", "stop"), b"{}", qos=1)
-        await until(lambda: any(name == "stop" for _, name, _, _ in side.asked))
-        assert len(side.asked) < 200
-
-
 async def test_a_newcomer_that_hears_another_live_one_says_nothing_and_ends(
     tmp_path: Path, mosquitto: Mosquitto
 ) -> None:
@@ -582,7 +570,7 @@ async def test_no_broker_at_all_holds_nothing_up(tmp_path: Path) -> None:
         await until(lambda: side.changes)
         assert side.changes[-1][0] is False
         assert "refused" in side.changes[-1][2].lower()
-        for number in range(broker_module.STATES + 5):
+        for number in range(retained.STATES + 5):
             side.publisher.set_state(f"t/{number}", b"1")
         side.publisher.answer(TOPICS.answers("desk"), b"{}", None)
         side.publisher.say("t", b"", 1)

@@ -1,23 +1,18 @@
-"""The gateway's edges from inside: what comes in from the broker, what is answered, what is shown; time passed in."""
+"""The gateway's edges from inside: what is answered, what is shown; time passed in."""
 
 import json
 from typing import Any, cast
-
-import pytest
 
 from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.config.settings import BedSettings
 from infusion_gateway.model.events import InstructionAccepted, InstructionRefused
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime.answers import OWED, Answers, Asker
-from infusion_gateway.runtime.audience import Audience
-from infusion_gateway.runtime.incoming import RESERVE, Incoming, ReplyTo
-from infusion_gateway.runtime.mqtt import Arrived
 from infusion_gateway.runtime.show import Show
+from infusion_gateway.wire.sealing import unsigned
 from infusion_gateway.wire.topics import Topics
 
 TOPICS = Topics("s", "g")
-STOP = b'{"id": "i-1", "by": "nurse-1", "case": "", "arguments": {"reason": "now"}}'
 
 
 class Clock:
@@ -63,50 +58,10 @@ class Broker:
         """Take what is said once."""
 
 
-def incoming(clock: Clock) -> tuple[Incoming, list[tuple[str, bytes]]]:
-    """Give the sorter and what it passed on."""
-    asked: list[tuple[str, bytes]] = []
-
-    def take(_bed: str, name: str, payload: bytes, _reply: ReplyTo) -> None:
-        asked.append((name, payload))
-
-    made = Incoming(TOPICS, cast("Any", None), take, lambda _: None, lambda _: None, Audience(), cast("Any", clock))
-    return made, asked
-
-
-def do(name: str, payload: bytes, *, retained: bool = False) -> Arrived:
-    """Give a message on a bed's do topic."""
-    return Arrived(TOPICS.do("b", name), payload, retained, None, None)
-
-
-@pytest.mark.parametrize("name", ["stop", "hold"])
-def test_a_stop_gets_through_a_flood_of_nonsense_under_its_name(name: str) -> None:
-    """Pins that ten thousand unreadable stops cost the readable one nothing, and are bounded themselves."""
-    made, asked = incoming(Clock())
-    for number in range(10_000):
-        made.take(do(name, b"{" * (number % 50)))
-    assert len(asked) == RESERVE
-    made.take(do(name, STOP))
-    assert asked[-1] == (name, STOP)
-
-
-def test_readable_stops_are_bounded_and_come_back_with_time() -> None:
-    """Pins that readable stops have a bound of their own too, and that one kept by the broker is none."""
-    clock = Clock()
-    made, asked = incoming(clock)
-    for _ in range(1000):
-        made.take(do("stop", STOP))
-    assert len(asked) == RESERVE
-    clock.run(SECOND)
-    made.take(do("stop", STOP, retained=True))
-    made.take(do("stop", STOP))
-    assert len(asked) == RESERVE + 1
-
-
 def test_what_came_twice_is_answered_as_the_first_time() -> None:
     """Pins that a duplicate on the way gets the first answer again, not a refusal; a refusal likewise, bounded."""
     broker, asker = Broker(), Asker("b", TOPICS.answers("desk"), b"c")
-    answers = Answers(cast("Any", broker), cast("Any", Clock()))
+    answers = Answers(cast("Any", broker), unsigned, cast("Any", Clock()))
     assert not answers.repeat(asker, "hold", "i-1")
     answers.owe("i-1", asker)
     answers.give("b", InstructionAccepted("hold", "i-1", "nurse-1", "asked"), kept=True)
@@ -133,7 +88,9 @@ def test_what_happened_once_is_shown_at_one_time() -> None:
         topics=TOPICS,
         publisher=cast("Any", broker),
         feed=cast("Any", Broker()),
+        bedsides=cast("Any", None),
         answers=cast("Any", None),
+        seal=unsigned,
         clock=cast("Any", clock),
         version="1",
     )

@@ -124,10 +124,10 @@ def test_subscriptions_are_the_beds_own_and_the_stations() -> None:
     """Pins what a gateway subscribes to: nothing broader than its own beds and the site's stations."""
     assert TOPICS.subscriptions == (
         "igw/v1/clinic-a/gateway-1/availability",
-        "igw/v1/clinic-a/gateway-1/+/do/+",
         "igw/v1/clinic-a/stations/+/availability",
         "igw/v1/clinic-a/stations/+/seen",
     )
+    assert TOPICS.asked == ("igw/v1/clinic-a/gateway-1/+/do/+", "igw/v1/clinic-a/gateway-1/do/history")
 
 
 @pytest.mark.parametrize("topic", ["", "a/+", "#", "a\x00", "t" * 500])

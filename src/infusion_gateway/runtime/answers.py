@@ -8,6 +8,7 @@ from infusion_gateway.model.events import InstructionAccepted, InstructionRefuse
 from infusion_gateway.runtime.broker import Publisher
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.wire.asking import Answer
+from infusion_gateway.wire.sealing import Seal
 
 OWED = 256
 """Answers owed at once, and answers remembered; above this the oldest asker gets none (it has long given up)."""
@@ -26,10 +27,11 @@ class Asker:
 
 
 class Answers:
-    """The answers owed. Each is given once."""
+    """The answers owed. Each is given once, sealed as the gateway does."""
 
-    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+    def __init__(self, publisher: Publisher, seal: Seal, clock: Clock) -> None:
         self._publisher = publisher
+        self._seal = seal
         self._clock = clock
         self._owed: OrderedDict[tuple[str, str], Asker] = OrderedDict()
         self._given: OrderedDict[tuple[str, str, str], tuple[_Outcome, str]] = OrderedDict()
@@ -71,4 +73,4 @@ class Answers:
     def _publish(self, asker: Asker, name: str, identity: str, answer: tuple[_Outcome, str]) -> None:
         if asker.topic is not None:
             payload = Answer.of((asker.bed, name, identity), *answer, self._clock.utc_ns()).to_bytes()
-            self._publisher.answer(asker.topic, payload, asker.correlation)
+            self._publisher.answer(asker.topic, self._seal(asker.topic, payload), asker.correlation)

@@ -19,24 +19,21 @@ from infusion_gateway.errors import BrokerError, JournalError
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.audience import Audience
 from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.hearing import Hearing
 from infusion_gateway.runtime.incoming import Incoming, OnInstruction, ReplyTo
 from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
 from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection
 from infusion_gateway.runtime.naming import Name
 from infusion_gateway.runtime.presence import Presence
+from infusion_gateway.runtime.retained import Retained
 from infusion_gateway.wire.happenings import event_payload
-from infusion_gateway.wire.outbox import CUTS, Outbox, Outgoing
+from infusion_gateway.wire.outbox import Outbox, Outgoing
 from infusion_gateway.wire.topics import Topics, sendable
 
 __all__ = ["OnChange", "OnInstruction", "Publisher", "ReplyTo"]
 
 log = structlog.get_logger(__name__)
 
-STATES = 2_000
-"""Retained topics; sixteen beds of ten devices have some two hundred."""
-STATES_IN_FLIGHT = 8
-LONGEST_STATE = 60 * 1024
-"""Bytes; below the packet that our embedded broker takes."""
 UNSENT = 256
 """Messages of quality 0 that may wait for the socket; more are dropped."""
 ANSWERS = 64
@@ -89,10 +86,7 @@ class Publisher:
         self._connected = False
         self._why = "not connected yet"
         self._wake = asyncio.Event()
-        self._states: dict[str, bytes] = {}
-        self._dirty: dict[str, None] = {}
-        self._flying: dict[str, None] = {}
-        self._cuts: dict[str, int] = {}
+        self._retained = Retained(self._state_answered)
         self._answering: set[asyncio.Future[int]] = set()
         self._outbox = Outbox(0)
         self._outbox_of = ""
@@ -105,21 +99,14 @@ class Publisher:
         self._incoming = Incoming(
             topics, journal, on_instruction, self._came_back, self._catch_up, self._audience, clock
         )
+        self._hearing = Hearing(settings, topics, self._incoming.take, clock)
         self._scanned = 0
         self.dropped = 0
 
     def set_state(self, topic: str, payload: bytes) -> None:
         """Let this be the retained state of the topic; empty clears it. Only the newest is kept and sent."""
-        if self._states.get(topic) == payload:
-            return
-        full = topic not in self._states and len(self._states) >= STATES
-        if full or not sendable(topic) or len(payload) > LONGEST_STATE:
-            log.error("retained state not sent", topic=topic, size=len(payload), topics=len(self._states))
-            return
-        self._cuts.pop(topic, None)
-        self._states[topic] = payload
-        self._dirty[topic] = None
-        self._wake.set()
+        if self._retained.put(topic, payload):
+            self._wake.set()
 
     def say(self, topic: str, payload: bytes, expires_s: int, *, retain: bool = False) -> None:
         """Publish once, now or never. retain: only where the broker lets it expire (MQTT 5)."""
@@ -147,6 +134,7 @@ class Publisher:
     async def run(self) -> None:
         """Connect, serve, connect again, for ever. Cancelling says good-bye to the broker."""
         failures = 0
+        hearing = asyncio.create_task(self._hearing.run())
         try:
             while True:
                 began = self._clock.now()
@@ -164,6 +152,7 @@ class Publisher:
                 delay = RECONNECT.delay(failures, random.random()) / SECOND  # noqa: S311 - spreads retries, keeps no secret
                 await asyncio.sleep(max(delay, pause_s))
         finally:
+            hearing.cancel()
             await self._farewell()
 
     async def _open(self) -> Connection:
@@ -205,11 +194,12 @@ class Publisher:
             await self._ask(connection, self._topics.availability, self._presence.gave_way())
             await connection.leave()
             raise BrokerError(ANOTHER_GATEWAY)
-        self._all_dirty()
-        while self._dirty or self._flying:
-            self._send_states(connection)
+        self._retained.anew()
+        while self._retained.underway:
+            self._retained.send(connection)
             await self._woken()
         await self._settle_outbox()
+        await self._hearing.begin()
         self._connected = True
         self._why = ""
         log.info("broker connected", mqtt=5 if connection.version_5 else 3, remembered=self._presence.remembered)
@@ -217,7 +207,7 @@ class Publisher:
             self._say_change()
             if self._presence.contradicted:
                 await self._say_online(connection)
-            self._send_states(connection)
+            self._retained.send(connection)
             await self._send_events(connection)
             await self._woken()
 
@@ -248,29 +238,7 @@ class Publisher:
                     self._wake.set()
                 self._say_change()
 
-    def _all_dirty(self) -> None:
-        """Send everything again, but what the broker ended connections over: that waits until it changes."""
-        self._flying.clear()
-        bad = [topic for topic, cuts in self._cuts.items() if cuts >= CUTS]
-        for topic in bad:
-            log.error("retained state not sent: the broker ends the connection over it", topic=topic)
-        self._dirty = dict.fromkeys(topic for topic in self._states if topic not in bad)
-
-    def _send_states(self, connection: Connection) -> None:
-        for topic in sorted(self._dirty, key=_alarms_first):
-            if len(self._flying) >= STATES_IN_FLIGHT:
-                return
-            if topic not in self._flying:
-                del self._dirty[topic]
-                self._flying[topic] = None
-                sent = connection.send(topic, self._states[topic], retain=True)
-                sent.add_done_callback(lambda done, topic=topic: self._state_answered(topic, done))  # type: ignore[misc]  # mypy can't see the default
-
-    def _state_answered(self, topic: str, answered: "asyncio.Future[int]") -> None:
-        self._flying.pop(topic, None)
-        code = answered.result()
-        if code != GONE:
-            self._cuts.pop(topic, None)
+    def _state_answered(self, topic: str, code: int) -> None:
         if code >= FAILED:
             self._complain(f"the broker refuses {topic} (reason {code:#x})")
         elif code != GONE and topic.endswith("/alarms"):
@@ -389,7 +357,8 @@ class Publisher:
 
     def _say_change(self) -> None:
         listeners = self._audience.listeners(self._clock.now()) if self._connected else None
-        new = (self._connected, listeners, self._why, self.name.another)
+        deaf = self._hearing.deaf if self._connected else ""
+        new = (self._connected and not deaf, listeners, deaf or self._why, self.name.another)
         if new != self._told:
             self._told = new
             self._on_change(*new)
@@ -403,17 +372,18 @@ class Publisher:
                 self.name.met()
                 self._why = ANOTHER_GATEWAY
             cut = connection.ended_by_broker
-            if cut and self._flying:  # acknowledgements come in order: the first without one is the likely cause
-                suspect = next(iter(self._flying))
-                self._cuts[suspect] = self._cuts.get(suspect, 0) + 1
-            self._outbox.disconnected(cut=cut and not self._flying)
+            suspected = cut and self._retained.cut()
+            self._outbox.disconnected(cut=cut and not suspected)
             connection.cut()
             log.warning("broker lost", why=self._why)
         self._connected = False
         self._audience.forget()
         self._incoming.forget()
         self._say_change()
-        return ANOTHER_GATEWAY_S if self._why.startswith(ANOTHER_GATEWAY) and not self.name.in_session() else 0.0
+        if not self._why.startswith(ANOTHER_GATEWAY) or self.name.in_session():
+            return 0.0
+        self._hearing.leave()
+        return ANOTHER_GATEWAY_S
 
     async def _farewell(self) -> None:
         """Say that the gateway ends by intention, so that nobody takes it for a failure."""
@@ -424,7 +394,3 @@ class Publisher:
             said = connection.send(self._topics.availability, self._presence.stopped(), retain=True)
             await asyncio.wait((said,), timeout=0.5)
         await connection.leave()
-
-
-def _alarms_first(topic: str) -> bool:
-    return not topic.endswith("/alarms")

@@ -9,16 +9,19 @@ from itertools import count
 import structlog
 
 from infusion_gateway.config.settings import BedSettings, Settings
+from infusion_gateway.config.signing import read_private
 from infusion_gateway.core.evolve import CASELESS
 from infusion_gateway.core.state import State, fold, initial, restored
 from infusion_gateway.devices.bus import Bus, Unit
 from infusion_gateway.errors import JournalError
-from infusion_gateway.model.inputs import BrokerChanged, ClockJumped, DeadlineReached, Input, Instructed, JournalChanged
+from infusion_gateway.model.inputs import BrokerChanged, ClockJumped, Input, JournalChanged
+from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.session import Phase
 from infusion_gateway.runtime import means
-from infusion_gateway.runtime.answers import Answers, Asker
+from infusion_gateway.runtime.answers import Answers
 from infusion_gateway.runtime.bed import Bed, Reach
+from infusion_gateway.runtime.bedside import Bedsides
 from infusion_gateway.runtime.broker import Publisher, ReplyTo
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.feed import Feed
@@ -26,12 +29,14 @@ from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.links import Line, LineSpec
 from infusion_gateway.runtime.moves import Moving, carry
 from infusion_gateway.runtime.naming import HEARTBEAT_S
+from infusion_gateway.runtime.reception import Reception
 from infusion_gateway.runtime.show import Show
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.runtime.wirelog import WireLog
-from infusion_gateway.wire.asking import Refusal, parse_instruction
+from infusion_gateway.wire.admission import Admission
 from infusion_gateway.wire.messages import Heartbeat, JournalHead
 from infusion_gateway.wire.records import Unreadable
+from infusion_gateway.wire.sealing import Keyring, Seal, Signer, unsigned
 from infusion_gateway.wire.stamps import rfc3339
 from infusion_gateway.wire.topics import Topics
 
@@ -57,13 +62,23 @@ class Gateway:
         self._topics = Topics(settings.gateway.site, settings.gateway.name)
         self.journal = Journal(settings.gateway.state_directory, boot_id=clock.boot_id(), on_change=self._kept)
         self._feed = Feed(settings.gateway.socket)
+        self._bedsides = Bedsides(
+            settings.gateway.annunciator_socket,
+            [bed.id for bed in settings.beds if bed.annunciator is not None],
+            clock,
+            lambda bed, gate: self.beds[bed].inbox.put(gate),
+        )
         self._notifier = Notifier()
         self.beds: dict[str, Bed] = {}
         self._lines = {spec.name: self._line(spec.name, wire_log) for spec in settings.lines}
         self._publisher = Publisher(
             settings.broker, self._topics, self.journal, self._instruct, self._reached, clock, self._in_session
         )
-        self._answers = Answers(self._publisher, clock)
+        own = settings.gateway.key_file
+        self._seal: Seal = Signer(settings.gateway.name, read_private(own)).seal if own is not None else unsigned
+        self._answers = Answers(self._publisher, self._seal, clock)
+        admission = Admission(Keyring(settings.keys))
+        self._reception = Reception(self._topics, admission, self._answers, lambda: self.beds, clock)
         self._shows: dict[str, Show] = {}
         self._lost = ""
 
@@ -89,7 +104,9 @@ class Gateway:
             topics=self._topics,
             publisher=self._publisher,
             feed=self._feed,
+            bedsides=self._bedsides,
             answers=self._answers,
+            seal=self._seal,
             clock=self._clock,
             version=self._version,
         )
@@ -156,6 +173,7 @@ class Gateway:
             await self.journal.close()
             raise
         await self._feed.open()
+        await self._bedsides.open()
         tasks: list[asyncio.Task[None]] = []
         try:
             async with asyncio.TaskGroup() as group:
@@ -172,10 +190,12 @@ class Gateway:
         finally:
             self._notifier.stopping()
             await self._feed.close()
+            await self._bedsides.close()
             await self.journal.close()
 
     def _take_leave(self) -> None:
         for bed in self.beds.values():
+            self._shows[bed.name].leave(bed.state, self._clock.now(), quarantined=bed.broken)
             if bed.state.durable.phase is Phase.INFUSING:
                 seconds = bed.state.live.pump.dead_man_s
                 then = f"its dead man stops it in {seconds:g} s" if seconds else "NOTHING stops it but a hand"
@@ -205,21 +225,12 @@ class Gateway:
         self._tell_all(BrokerChanged(connected, listeners, another=another))
 
     def _instruct(self, bed: str, name: str, payload: bytes, reply_to: ReplyTo) -> None:
-        """Put a person's instruction to its bed, or answer at once why it can't be."""
-        parsed = parse_instruction(name, payload)
-        topic = reply_to.topic or (self._topics.answers(parsed.station) if parsed.station else None)
-        asker = Asker(bed, topic, reply_to.correlation)
-        if isinstance(parsed, Refusal):
-            self._answers.refuse(asker, name, parsed.id, parsed.reason)
-        elif bed not in self.beds:
-            self._answers.refuse(asker, name, parsed.id, f"there is no bed {bed!r}; there are {', '.join(self.beds)}")
-        elif self.beds[bed].broken is not None:
-            self.beds[bed].inbox.put(DeadlineReached())  # which asks the pump to stop
-            self._answers.refuse(asker, name, parsed.id, "this bed is quarantined: stop the pump by hand")
-        elif not self._answers.repeat(asker, name, parsed.id):
-            self._answers.owe(parsed.id, asker)
-            if not self.beds[bed].inbox.put(Instructed(parsed.instruction, parsed.by, parsed.id, parsed.case)):
-                self._answers.refuse(asker, name, parsed.id, "too many instructions wait at this bed; try again")
+        self._reception.take(bed, name, payload, reply_to)
+
+    def enrol(self, keys: tuple[EnrolledKey, ...]) -> None:
+        """Take these keys from now on: whose was revoked asks for nothing any more."""
+        self._reception.admission.keys = Keyring(keys)
+        log.info("keys enrolled", keys=", ".join(key.kid for key in keys) or "none: nothing is signed")
 
     async def _watch(self) -> None:
         """Look once a second at the clock and at the beds, and feed the process's watchdog while all decide."""
@@ -232,6 +243,7 @@ class Gateway:
             jumped = self._clock.jumped()
             if jumped is not None:
                 self._tell_all(ClockJumped(jumped))
+            self._bedsides.look()
             now = self._clock.now()
             if all(bed.broken is not None or now - bed.stepped_at < MINDFUL for bed in self.beds.values()):
                 self._notifier.alive()
@@ -248,15 +260,18 @@ class Gateway:
     async def _heartbeat(self) -> None:
         for sequence in count(1):
             head = self.journal.head
-            said = Heartbeat(
+            challenge = secrets.token_hex(16)
+            self._reception.admission.renew(challenge, self._clock.now())
+            beat = Heartbeat(
                 time=rfc3339(self._clock.utc_ns()),
                 sequence=sequence,
                 boot_id=self._clock.boot_id(),
                 journal=self.journal.uuid,
                 head=JournalHead(sequence=head.sequence, hash=head.hash.hex()),
-                challenge=secrets.token_hex(16),
+                challenge=challenge,
                 alarm_revisions={name: show.revision for name, show in self._shows.items()},
-            ).to_bytes()
+            )
+            said = self._seal(self._topics.heartbeat, beat.to_bytes())
             self._publisher.say(self._topics.heartbeat, said, HEARTBEAT_EXPIRES_S)
             self._feed.say(self._topics.heartbeat, said, retain=False)
             await asyncio.sleep(HEARTBEAT_S)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from infusion_gateway.model.inputs import Faulted, Input, Instructed, Observed
+from infusion_gateway.model.inputs import Faulted, Input, Instructed, Observed, TurnedAway
 from infusion_gateway.model.observation import Reading
 
 CAPACITY = 256
@@ -29,7 +29,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._device: deque[Input] = deque()
-        self._instructions: deque[Instructed] = deque()
+        self._instructions: deque[Instructed | TurnedAway] = deque()
         self._arrived = asyncio.Event()
         self.coalesced = 0
 
@@ -37,9 +37,9 @@ class Inbox:
         return len(self._device) + len(self._instructions)
 
     def put(self, given: Input) -> bool:
-        """Add an input. False: it was an instruction and too many wait; it must be answered as refused."""
+        """Add an input. False: it was an instruction (or one turned away) and too many wait; it must be refused."""
         self._arrived.set()
-        if isinstance(given, Instructed):
+        if isinstance(given, Instructed | TurnedAway):
             if len(self._instructions) >= INSTRUCTIONS:
                 return False
             self._instructions.append(given)

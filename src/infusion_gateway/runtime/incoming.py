@@ -11,7 +11,6 @@ from infusion_gateway.runtime.audience import Allowance, Audience
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.journal import SEEN, Journal
 from infusion_gateway.runtime.mqtt import Arrived
-from infusion_gateway.wire.asking import Refusal, parse_instruction
 from infusion_gateway.wire.stations import Nonsense, parse_availability, parse_seen
 from infusion_gateway.wire.topics import Do, OwnAvailability, StationSaw, StationState, Topics
 
@@ -19,17 +18,9 @@ log = structlog.get_logger(__name__)
 
 LONGEST = 64 * 1024
 """Bytes of a message; a longer one is not even looked at."""
-BEDS = 64
-"""Beds with an allowance of their own; names beyond share one."""
 SEEN_CURSORS = 2_000
 STATIONS = 64
 """Stations at once; a clinic has a handful."""
-KINDS = 3
-PER_S, RESERVE = 10, 20
-"""Instructions a bed takes. Stops and holds are counted by themselves, and those that can be read by themselves again:
-
-neither a flood of other things nor one of nonsense under their name stands in their way.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +56,6 @@ class Incoming:
         self._here: set[str] = set()
         self._audience = audience
         self._clock = clock
-        self._allowed: dict[tuple[str, str], Allowance] = {}
         self._sayings = Allowance(1, 5)
         self.ignored = 0
 
@@ -94,13 +84,8 @@ class Incoming:
                 self.ignored += 1
 
     def _instructed(self, bed: str, name: str, message: Arrived, now: Nanos) -> None:
-        """Pass an instruction on, unless it is one that the broker kept (of unknown age), or one of a flood."""
-        kind = "other"
-        if name in ("stop", "hold"):
-            kind = "nonsense" if isinstance(parse_instruction(name, message.payload), Refusal) else "stop"
-        shared = (bed, kind) not in self._allowed and len(self._allowed) >= KINDS * BEDS  # strangers share what is left
-        allowance = self._allowed.setdefault(("" if shared else bed, kind), Allowance(PER_S, RESERVE))
-        if message.retained or len(message.payload) > LONGEST or not allowance.take(now):
+        """Pass an instruction on, unless it is one that the broker kept (of unknown age), or endless."""
+        if message.retained or len(message.payload) > LONGEST:
             self.ignored += 1
             if self._sayings.take(now):
                 log.warning("instruction ignored", bed=bed, instruction=name, kept=message.retained, all=self.ignored)

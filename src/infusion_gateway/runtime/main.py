@@ -7,8 +7,9 @@ from pathlib import Path
 
 import structlog
 
+from infusion_gateway.config.load import load
 from infusion_gateway.config.settings import Settings
-from infusion_gateway.errors import GatewayError, JournalError, NameHeld
+from infusion_gateway.errors import ConfigError, GatewayError, JournalError, NameHeld
 from infusion_gateway.runtime import logs
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.embedded import start as start_broker
@@ -52,7 +53,25 @@ async def _supervise(settings: Settings, wire_log: Path | None) -> None:
             clock=Clock(),
             wire_log=WireLog(wire_log) if wire_log else None,
         )
+        renewing: set[asyncio.Task[None]] = set()
+
+        def renew() -> None:
+            task = asyncio.create_task(_renew_keys(gateway, settings.path))
+            renewing.add(task)
+            task.add_done_callback(renewing.discard)
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)
         await gateway.run(end)
     finally:
         if broker is not None:
             await broker.stop()
+
+
+async def _renew_keys(gateway: Gateway, path: Path) -> None:
+    """Read anew whose instructions count, while beds are supervised; what can't be used changes nothing."""
+    try:
+        settings = await asyncio.to_thread(load, path)
+    except ConfigError as error:
+        log.error("keys not read anew: those of before hold", error=str(error))  # noqa: TRY400 - the sentence says it
+        return
+    gateway.enrol(settings.keys)

@@ -20,6 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from infusion_gateway.config.broker import tls_context
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
 
@@ -156,7 +157,7 @@ class Connection:
         Raises NotSpoken where the broker doesn't speak this version, BrokerError where it can't be reached at all.
         """
         try:
-            tls = await asyncio.to_thread(_tls, settings) if settings.tls else None
+            tls = await asyncio.to_thread(tls_context, settings)
         except (OSError, ValueError) as error:
             raise BrokerError(f"the certificates can't be used: {error}") from error
         client = _client(settings, version_5=version_5, identifier=identifier, will=will, tls=tls, arrived=arrived)
@@ -329,12 +330,3 @@ def _client(
 
 def _properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-
-
-def _tls(settings: BrokerSettings) -> ssl.SSLContext:
-    """Make the TLS context: version 1.3, the broker's name checked, our own certificate where there is one."""
-    context = ssl.create_default_context(cafile=None if settings.ca is None else str(settings.ca))
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if settings.certificate is not None:
-        context.load_cert_chain(settings.certificate, settings.key)
-    return context

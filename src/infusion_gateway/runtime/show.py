@@ -8,18 +8,21 @@ from dataclasses import replace
 
 from infusion_gateway.config.settings import BedSettings
 from infusion_gateway.core import views
+from infusion_gateway.core.bedside import Word, word_of
 from infusion_gateway.core.state import State
 from infusion_gateway.model.alarm import AlarmKind, AlarmStatus, Priority, Response, Signal
 from infusion_gateway.model.events import InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import Observed
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.answers import Answers
+from infusion_gateway.runtime.bedside import Bedsides
 from infusion_gateway.runtime.broker import Publisher
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.feed import Feed
 from infusion_gateway.wire.happenings import Telemetry, event_payload
 from infusion_gateway.wire.messages import Alarms, Descriptor, Device, Session, Vitals
 from infusion_gateway.wire.records import Record
+from infusion_gateway.wire.sealing import Seal
 from infusion_gateway.wire.topics import Topics
 
 QUARANTINED = "bed-quarantined"
@@ -38,7 +41,9 @@ class Show:
         topics: Topics,
         publisher: Publisher,
         feed: Feed,
+        bedsides: Bedsides,
         answers: Answers,
+        seal: Seal,
         clock: Clock,
         version: str,
     ) -> None:
@@ -47,7 +52,10 @@ class Show:
         self._topics = topics
         self._publisher = publisher
         self._feed = feed
+        self._bedsides = bedsides
+        self._word: Word | None = None
         self._answers = answers
+        self._seal = seal
         self._clock = clock
         self._shown: tuple[AlarmStatus, ...] | None = None
         self._offset: int | None = None
@@ -56,6 +64,7 @@ class Show:
         self._put(topics.descriptor(bed.id), Descriptor.of(bed.setup, version, clock.utc_ns()).to_bytes())
 
     def _put(self, topic: str, payload: bytes) -> None:
+        payload = self._seal(topic, payload)
         self._publisher.set_state(topic, payload)
         self._feed.say(topic, payload, retain=True)
 
@@ -71,7 +80,11 @@ class Show:
         return self._offset, utc_ns - self._offset
 
     def alarms(self, state: State, now: Nanos, *, quarantined: str | None, values_too: bool = False) -> None:
-        """Publish the alarm state where it changed. values_too: also where only a value in it moved."""
+        """Tell the bed's own alarm, then publish the alarm state; each where it changed.
+
+        values_too: with the second, so that the bed's own alarm hears of us, and a value that merely moved goes out.
+        """
+        self._annunciate(word_of(state, now, quarantined=quarantined, leaving=False), anew=values_too)
         found = views.alarms(state, now)
         if quarantined is not None:
             found = (_quarantined(quarantined, now), *found)
@@ -82,6 +95,16 @@ class Show:
         self.revision += 1
         payload = Alarms.of(found, self.revision, self._mode, *self._times())
         self._put(self._topics.alarms(self._setup.bed), payload.to_bytes())
+
+    def _annunciate(self, word: Word, *, anew: bool) -> None:
+        """Say the bed's word where it is another one than before, or is due anyway."""
+        if anew or self._word is None or (word.shown, word.attended) != (self._word.shown, self._word.attended):
+            self._word = word
+            self._bedsides.say(self._setup.bed, word)
+
+    def leave(self, state: State, now: Nanos, *, quarantined: str | None) -> None:
+        """Tell the bed's own alarm that the gateway was told to end."""
+        self._annunciate(word_of(state, now, quarantined=quarantined, leaving=True), anew=True)
 
     def session(self, state: State, now: Nanos) -> None:
         """Publish the session where it changed."""

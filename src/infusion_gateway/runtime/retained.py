@@ -1,0 +1,82 @@
+"""The retained state of each topic, and what of it the broker still has to get: the newest alone, alarms first."""
+
+from collections.abc import Callable
+
+import structlog
+
+from infusion_gateway.runtime.mqtt import GONE, Connection
+from infusion_gateway.wire.outbox import CUTS
+from infusion_gateway.wire.topics import sendable
+
+log = structlog.get_logger(__name__)
+
+STATES = 2_000
+"""Retained topics; sixteen beds of ten devices have some two hundred."""
+STATES_IN_FLIGHT = 8
+LONGEST_STATE = 60 * 1024
+"""Bytes; below the packet that our embedded broker takes."""
+
+
+class Retained:
+    """What is to stand on each topic. told: called with a topic and the broker's reason code, or GONE."""
+
+    def __init__(self, told: Callable[[str, int], None]) -> None:
+        self._told = told
+        self._states: dict[str, bytes] = {}
+        self._dirty: dict[str, None] = {}
+        self._flying: dict[str, None] = {}
+        self._cuts: dict[str, int] = {}
+
+    @property
+    def underway(self) -> bool:
+        """Whether the broker has not acknowledged everything yet."""
+        return bool(self._dirty or self._flying)
+
+    def put(self, topic: str, payload: bytes) -> bool:
+        """Let this stand on the topic; empty clears it. False: it does already, or it can't, which is logged."""
+        if self._states.get(topic) == payload:
+            return False
+        full = topic not in self._states and len(self._states) >= STATES
+        if full or not sendable(topic) or len(payload) > LONGEST_STATE:
+            log.error("retained state not sent", topic=topic, size=len(payload), topics=len(self._states))
+            return False
+        self._cuts.pop(topic, None)
+        self._states[topic] = payload
+        self._dirty[topic] = None
+        return True
+
+    def anew(self) -> None:
+        """Send everything again, but what the broker ended connections over: that waits until it changes."""
+        self._flying.clear()
+        bad = [topic for topic, cuts in self._cuts.items() if cuts >= CUTS]
+        for topic in bad:
+            log.error("retained state not sent: the broker ends the connection over it", topic=topic)
+        self._dirty = dict.fromkeys(topic for topic in self._states if topic not in bad)
+
+    def send(self, connection: Connection) -> None:
+        """Send what waits, as far as there is room on the way."""
+        for topic in sorted(self._dirty, key=_alarms_first):
+            if len(self._flying) >= STATES_IN_FLIGHT:
+                return
+            if topic not in self._flying:
+                del self._dirty[topic]
+                self._flying[topic] = None
+                sent = connection.send(topic, self._states[topic], retain=True)
+                sent.add_done_callback(lambda done, topic=topic: self._answered(topic, done.result()))  # type: ignore[misc]  # mypy can't see the default
+
+    def cut(self) -> bool:
+        """Note that the broker ended the connection; say whether it was likely over one of these, on its way."""
+        suspect = next(iter(self._flying), None)  # acknowledgements come in order: the first without one
+        if suspect is not None:
+            self._cuts[suspect] = self._cuts.get(suspect, 0) + 1
+        return suspect is not None
+
+    def _answered(self, topic: str, code: int) -> None:
+        self._flying.pop(topic, None)
+        if code != GONE:
+            self._cuts.pop(topic, None)
+        self._told(topic, code)
+
+
+def _alarms_first(topic: str) -> bool:
+    return not topic.endswith("/alarms")

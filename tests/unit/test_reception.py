@@ -1,0 +1,215 @@
+"""Where instructions come in: judged, bounded by kind, turned away on record; no flood stands in a stop's way."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from infusion_gateway.model.inputs import DeadlineReached, Input, Instructed, TurnedAway
+from infusion_gateway.model.instructions import Hold, Instruction, PauseAudio, Stop
+from infusion_gateway.model.metric import SECOND
+from infusion_gateway.runtime.answers import Answers
+from infusion_gateway.runtime.audience import Audience
+from infusion_gateway.runtime.inbox import INSTRUCTIONS, Inbox
+from infusion_gateway.runtime.incoming import LONGEST, Incoming, ReplyTo
+from infusion_gateway.runtime.mqtt import Arrived
+from infusion_gateway.runtime.reception import BEDS, RECORDS_RESERVE, RESERVE, Reception
+from infusion_gateway.wire.admission import Admission
+from infusion_gateway.wire.asking import write_instruction
+from infusion_gateway.wire.sealing import Keyring
+from infusion_gateway.wire.topics import Topics
+from signing_keys import enrolled, signer
+
+TOPICS = Topics("clinic-a", "gateway-1")
+STATION, WALL, OWN = signer("station-1"), signer("wall-1"), signer("gateway-1")
+KEYS = Keyring([enrolled(STATION, "clinician"), enrolled(WALL, "viewer")])
+DESK = ReplyTo(TOPICS.answers("desk-1"), b"c")
+PAUSE = PauseAudio(60 * SECOND)
+
+
+@dataclass
+class Standing:
+    """A bed as the reception knows it."""
+
+    inbox: Inbox = field(default_factory=Inbox)
+    broken: str | None = None
+
+    def took(self) -> list[Input]:
+        """Take out what waits."""
+        found = []
+        while (one := self.inbox.take()) is not None:
+            found.append(one)
+        return found
+
+
+class Desk:
+    """A reception with its two beds, a clock set by hand, and what it answered."""
+
+    def __init__(self, keys: Keyring) -> None:
+        self.at = 1000 * SECOND
+        self.beds = {"chair-1": Standing(), "chair-2": Standing()}
+        self.answers: list[dict[str, Any]] = []
+        self.seals: list[bytes] = []
+        answers = Answers(cast("Any", self), OWN.seal, cast("Any", self))
+        self.reception = Reception(TOPICS, Admission(keys), answers, lambda: cast("Any", self.beds), cast("Any", self))
+        self.reception.admission.renew("c-1", self.at)
+
+    def now(self) -> int:
+        return self.at
+
+    def utc_ns(self) -> int:
+        return 0
+
+    def answer(self, _topic: str, payload: bytes, _correlation: bytes | None) -> None:
+        self.seals.append(payload)
+        self.answers.append(json.loads(payload))
+
+    def take(self, name: str, payload: bytes, bed: str = "chair-1") -> list[Input]:
+        """Put something in; give what came to the bed."""
+        self.reception.take(bed, name, payload, DESK)
+        return self.beds[bed].took() if bed in self.beds else []
+
+
+def write(asked: Instruction, identity: str = "i-1", by: str = "nurse-7") -> bytes:
+    return write_instruction(
+        asked, by=by, identity=identity, case="case-1", station="desk-1", utc_ns=0, challenge="c-1"
+    )
+
+
+def sealed(name: str, asked: Instruction, identity: str = "i-1", bed: str = "chair-1") -> bytes:
+    return STATION.seal(TOPICS.do(bed, name), write(asked, identity))
+
+
+def test_a_signed_instruction_comes_to_its_bed_with_its_signature() -> None:
+    """Pins what the bed is told: instruction, person, id, case, and the key and bytes for the record."""
+    desk, payload = Desk(KEYS), sealed("pause-audio", PAUSE)
+    (given,) = desk.take("pause-audio", payload)
+    assert isinstance(given, Instructed)
+    assert (given.instruction, given.by, given.id, given.case) == (PAUSE, "nurse-7", "i-1", "case-1")
+    assert given.signed is not None
+    assert (given.signed.kid, given.signed.message.encode()) == ("station-1", payload)
+
+
+@pytest.mark.requirement("S42", "S43")
+def test_what_is_turned_away_is_answered_and_on_record() -> None:
+    """Pins that unsigned, altered, another bed's, a viewer's and replayed ones are answered refused and recorded."""
+    desk = Desk(KEYS)
+    good = sealed("stop", Stop("now"))
+    assert isinstance(desk.take("stop", good)[0], Instructed)
+    hostile = {
+        "not signed": write(Stop("now")),
+        "not one of these bytes": good.replace(b"nurse-7", b"nurse-8"),
+        "wall-1 may not ask for stop": WALL.seal(TOPICS.do("chair-1", "stop"), write(Stop("now"))),
+        "replay": good,
+    }
+    for number, (why, payload) in enumerate(hostile.items()):
+        (given,) = desk.take("stop", payload)
+        assert isinstance(given, TurnedAway)
+        assert why in given.reason
+        assert given.instruction == "stop"
+        assert desk.answers[number]["outcome"] == "refused"
+        assert why in desk.answers[number]["reason"]
+    assert given.key == "station-1", "a replay is of a genuine message, and the record says whose"
+    (given,) = desk.take("stop", sealed("stop", Stop("now"), "i-2"), bed="chair-2")
+    assert isinstance(given, TurnedAway)
+
+
+def test_answers_are_sealed_for_the_station_that_asked() -> None:
+    """Pins that an answer carries the gateway's signature, over the very topic it goes to."""
+    desk = Desk(KEYS)
+    desk.take("stop", write(Stop("")))
+    ours = Keyring([enrolled(OWN, "viewer")])
+    assert ours.verify(TOPICS.answers("desk-1"), desk.seals[0]) == enrolled(OWN, "viewer")
+    assert not isinstance(ours.verify(TOPICS.answers("desk-2"), desk.seals[0]), type(enrolled(OWN, "viewer")))
+
+
+@pytest.mark.parametrize("keys", [KEYS, Keyring([])], ids=["signed", "unsigned"])
+@pytest.mark.parametrize("name", ["stop", "hold"])
+def test_a_stop_gets_through_a_flood_of_nonsense_under_its_name(name: str, keys: Keyring) -> None:
+    """Pins that ten thousand false stops cost the true one nothing, and are answered and recorded within bounds."""
+    desk, asked = Desk(keys), Stop("") if name == "stop" else Hold("")
+    records = [given for number in range(10_000) for given in desk.take(name, b"{" * (number % 50))]
+    assert len(desk.answers) == RESERVE
+    assert Counter(type(one) for one in records) == {TurnedAway: RECORDS_RESERVE}
+    assert isinstance(desk.take(name, sealed(name, asked))[0], Instructed)
+    desk.at += 2 * SECOND
+    (later,) = desk.take(name, b"nonsense")
+    assert isinstance(later, TurnedAway)
+    assert later.others == 10_000 - RECORDS_RESERVE, "nothing that came is left uncounted"
+
+
+def test_forgeries_in_a_stations_name_leave_its_own_allowance_alone() -> None:
+    """Pins that who only claims a key can't use up what that key may ask, nor can one key another's."""
+    desk, lead = Desk(Keyring([*KEYS.keys, enrolled(signer("lead-1"), "supervisor")])), signer("lead-1")
+    forged = signer("station-1", "another").seal(TOPICS.do("chair-1", "pause-audio"), write(PAUSE))
+    for _ in range(1000):
+        desk.take("pause-audio", forged)
+    taken = [desk.take("pause-audio", sealed("pause-audio", PAUSE, f"i-{n}")) for n in range(50)]
+    assert sum(isinstance(one[0], Instructed) for one in taken if one) == RESERVE
+    theirs = lead.seal(TOPICS.do("chair-1", "pause-audio"), write(PAUSE, "l-1"))
+    assert isinstance(desk.take("pause-audio", theirs)[0], Instructed)
+    assert isinstance(desk.take("stop", sealed("stop", Stop("")))[0], Instructed), "a stop counts by itself"
+
+
+def test_stops_are_bounded_and_come_back_with_time() -> None:
+    """Pins that unsigned stops have a bound of their own, where nobody signs, and are taken again after a second."""
+    desk = Desk(Keyring([]))
+    taken = [desk.take("stop", write(Stop(""), f"i-{n}")) for n in range(1000)]
+    assert sum(bool(one) for one in taken) == RESERVE
+    assert desk.reception.ignored == 1000 - RESERVE
+    desk.at += SECOND
+    assert desk.take("stop", write(Stop(""), "later"))
+
+
+def test_an_unknown_bed_a_full_inbox_and_a_broken_bed_are_answered() -> None:
+    """Pins that each is refused in words; a broken bed is looked at, which asks its pump to stop."""
+    desk = Desk(KEYS)
+    desk.take("pause-audio", sealed("pause-audio", PAUSE, bed="chair-9"), bed="chair-9")
+    assert "there is no bed 'chair-9'; there are chair-1, chair-2" in desk.answers[-1]["reason"]
+    for _ in range(INSTRUCTIONS):
+        desk.beds["chair-1"].inbox.put(Instructed(PAUSE, "n", "", ""))
+    desk.reception.take("chair-1", "pause-audio", sealed("pause-audio", PAUSE), DESK)
+    assert "too many instructions wait" in desk.answers[-1]["reason"]
+    desk.beds["chair-2"].broken = "ZeroDivisionError"
+    assert desk.take("stop", sealed("stop", Stop(""), bed="chair-2"), bed="chair-2") == [DeadlineReached()]
+    assert "quarantined" in desk.answers[-1]["reason"]
+
+
+def test_beds_that_strangers_invent_are_bounded() -> None:
+    """Pins that names of beds that there are none of cost no memory without end."""
+    desk = Desk(KEYS)
+    for number in range(10_000):
+        desk.take("stop", b"{}", bed=f"b-{number}")
+    assert len(desk.reception._allowed) <= 4 * BEDS + 4
+    assert not desk.reception._unrecorded
+
+
+def test_a_revoked_key_asks_for_nothing_any_more() -> None:
+    """Pins that the keys can be changed while the gateway runs: what is not enrolled now is turned away."""
+    desk = Desk(KEYS)
+    assert isinstance(desk.take("hold", sealed("hold", Hold("")))[0], Instructed)
+    desk.reception.admission.keys = Keyring([enrolled(WALL, "viewer")])
+    (given,) = desk.take("hold", sealed("hold", Hold(""), "i-2"))
+    assert isinstance(given, TurnedAway)
+    assert "no key called station-1 is enrolled" in given.reason
+
+
+def test_what_the_broker_kept_and_what_is_endless_is_not_even_looked_at() -> None:
+    """Pins that a retained instruction, of unknown age, and one beyond every bound are passed over."""
+    asked: list[str] = []
+    made = Incoming(
+        TOPICS,
+        cast("Any", None),
+        lambda _bed, name, _payload, _reply: asked.append(name),
+        lambda _: None,
+        lambda _: None,
+        Audience(),
+        cast("Any", Desk(KEYS)),
+    )
+    topic = TOPICS.do("chair-1", "stop")
+    for payload, retained in ((b"{}", True), (b"x" * (LONGEST + 1), False), (b"{}", False)):
+        made.take(Arrived(topic, payload, retained, None, None))
+    assert asked == ["stop"]
+    assert made.ignored == 2
