@@ -10,7 +10,7 @@ from enum import IntEnum
 from infusion_gateway.core.claims import of_the_drug
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.live import Breath
-from infusion_gateway.core.sources import choose, steady_spo2, usable_until
+from infusion_gateway.core.sources import steady_spo2, usable_until
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority, Response
 from infusion_gateway.model.metric import SECOND, Metric, Nanos
@@ -140,7 +140,7 @@ def _judge(turn: Turn, rule: Apnoea, breaths: dict[str, Breath]) -> None:
     if max(one.ran_any for one in breaths.values()) < rule.warn:
         return
     spo2 = steady_spo2(turn.sources, turn.live, turn.now)
-    pulse = choose(turn.sources, turn.live, (Metric.PULSE, Metric.HR), turn.now)
+    pulse = turn.chosen((Metric.PULSE, Metric.HR))
     beats = pulse is not None and pulse[1].validity is Validity.VALID
     well = spo2 is not None and spo2 >= rule.spo2_well and (beats or turn.live.suppressed is not None)
     fell = worst.spo2 is not None and spo2 is not None and worst.spo2 - spo2 >= rule.spo2_drop

@@ -100,7 +100,8 @@ def forget(turn: Turn) -> None:
     for code, raised in turn.durable.conditions.items():
         if not raised.present:
             turn.emit(ConditionCleared(code, latched=False, reason="it was of the case before"))
-    turn.live.limits, turn.live.symptom_at = {}, None
+    turn.live.forget_limits()
+    turn.live.symptom_at = None
 
 
 def remember(turn: Turn, phase_before: Phase) -> None:

@@ -4,21 +4,23 @@ A gap pauses a delay; only a valid value inside the limit resets it. Only valid 
 clear anything; with questionable ones a row comes to medium at most, and by the delay that medium has.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from math import inf
 
 from infusion_gateway.core.breathing import NO_BREATH
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.dose import seconds
-from infusion_gateway.core.live import LimitTimer, RowTimer, Source, Truth
+from infusion_gateway.core.durable import Case
+from infusion_gateway.core.live import Group, LimitTimer, Live, Look, RowTimer, Source, Truth, Watched
 from infusion_gateway.core.pumping import rate_condition
-from infusion_gateway.core.sources import BY_HAND, believed, choose, suppressed, usable_until
+from infusion_gateway.core.sources import BY_HAND, believed, suppressed, usable_until
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority, Response
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Reading, Validity
-from infusion_gateway.model.session import LimitCondition, Row, Side
+from infusion_gateway.model.session import LimitCondition, Phase, Row, SessionProtocol, Side
 
 LOST_FOR: Nanos = 30 * SECOND
 """The last valid value outside a high limit, then no usable signal for this long: high, as that limit."""
@@ -28,40 +30,129 @@ URGENCY = {Response.TELL: 0, Response.STOP_UNLESS_HELD: 1, Response.STOP: 2}
 
 
 def claim_limits(turn: Turn) -> None:
-    """Judge every limit condition of this phase, and claim what is true."""
-    kept: dict[str, LimitTimer] = {}
-    case = turn.durable.case
-    baseline = dict(case.baseline) if case is not None else {}
-    picks: dict[tuple[Metric, ...], tuple[Source, Reading] | None] = {}  # one choice for all limits of a metric
-    for index, condition in _watched(turn):
-        timer = turn.live.limits.get(condition.code)
-        idle = timer is not None and timer.index == index and turn.touched.isdisjoint(condition.metrics)
+    """Judge every limit condition of this phase, and claim what is true.
+
+    Conditions of the same metrics are judged on the same reading. While none of them has a row pending or active, a
+    reading that is inside all of their limits changes nothing, so that it is enough to keep it.
+    """
+    watched = _watched(turn)
+    claims: dict[str, Claim] = {}
+    for group in watched.groups:
+        if group.metrics not in turn.live.calm or not _stays_calm(turn, group):
+            _judge_group(turn, group, claims)
+    if claims:
+        for code in watched.codes:
+            if code in claims:
+                turn.claim(claims[code])
+
+
+def _watched(turn: Turn) -> Watched:
+    """Give the limit conditions of this phase of this case; they are drawn anew only when one of the two changes."""
+    protocol, case, live = turn.protocol, turn.durable.case, turn.live
+    key: tuple[object, ...] = ()
+    if protocol is not None and case is not None:
+        key = (protocol, turn.phase, case.limits, case.order.rate_ml_h)
+    if live.watched.key != key:
+        limits = {code: timer_of(live, code) for code in live.limits}
+        live.watched = _drawn(key, protocol, case, turn.phase)
+        live.limits = {code: timer for code in live.watched.codes if (timer := limits.get(code)) is not None}
+        live.calm = {}
+    return live.watched
+
+
+def _drawn(key: tuple[object, ...], protocol: SessionProtocol | None, case: Case | None, phase: Phase) -> Watched:
+    if protocol is None or case is None:
+        return Watched()
+    own = {limit.code: limit.limit for limit in case.limits}
+    members = [
+        (index, condition if condition.code not in own else for_case(condition, own[condition.code]))
+        for index, condition in enumerate(protocol.conditions)
+        if phase in condition.phases
+    ]
+    rate = rate_condition(case.order.rate_ml_h)
+    members += [(-1, rate)] if phase in rate.phases else []
+    groups: dict[tuple[Metric, ...], list[tuple[int, LimitCondition]]] = {}
+    for index, condition in members:
+        groups.setdefault(condition.metrics, []).append((index, condition))
+    codes = tuple(dict.fromkeys(condition.code for _, condition in members))
+    return Watched(key, codes, tuple(_group(metrics, tuple(found)) for metrics, found in groups.items()))
+
+
+def _group(metrics: tuple[Metric, ...], members: tuple[tuple[int, LimitCondition], ...]) -> Group:
+    rows = [(condition, row) for _, condition in members for row in condition.rows]
+    absolute = [(condition.side, row.limit) for condition, row in rows if not row.over_baseline]
+    return Group(
+        metrics,
+        members,
+        low=max((limit for side, limit in absolute if side is Side.LOW), default=-inf),
+        high=min((limit for side, limit in absolute if side is Side.HIGH), default=inf),
+        over_baseline=tuple((condition, row) for condition, row in rows if row.over_baseline),
+    )
+
+
+def _stays_calm(turn: Turn, group: Group) -> bool:
+    """Say whether a group in which nothing is pending or active stays so; take up the reading that shows it."""
+    if turn.touched.isdisjoint(group.metrics):
+        return True
+    picked = _chosen(turn, group.metrics)
+    if picked is None:
+        return True  # nothing to judge, and nothing runs
+    source, reading = picked
+    value = reading.value
+    if value is None or reading.validity is not Validity.VALID or not group.low < value < group.high:
+        return False
+    baseline = _baseline(turn) if group.over_baseline else {}
+    for condition, row in group.over_baseline:
+        if _past(condition, row, _over(condition, row, baseline), value):
+            return False
+    before = turn.live.calm[group.metrics]
+    if before is None or reading is not before.reading or source != before.source:
+        turn.live.calm[group.metrics] = Look(source, reading, turn.now)
+    return True
+
+
+def _judge_group(turn: Turn, group: Group, claims: dict[str, Claim]) -> None:
+    """Judge each condition of a group by itself; collect what is claimed."""
+    live, touched, baseline = turn.live, not turn.touched.isdisjoint(group.metrics), _baseline(turn)
+    look, changed, calm = live.calm.pop(group.metrics, None), {}, True
+    for index, condition in group.members:
+        known = live.limits.get(condition.code)
+        timer = known if known is None or look is None else _caught_up(known, look)
+        idle = timer is not None and timer.index == index and not touched
         if timer is None or not idle or (timer.wake is not None and timer.wake <= turn.now):
-            calm = None
-            if timer is not None and timer.calm and timer.index == index:
-                if condition.metrics not in picks:
-                    picks[condition.metrics] = _chosen(turn, condition)
-                calm = _calm(turn, condition, timer, picks[condition.metrics], baseline)
-            timer = calm or _judge(turn, index, condition, timer, baseline)
-        kept[condition.code] = timer
+            timer = _judge(turn, index, condition, timer, baseline)
+        if timer is not known:
+            changed[condition.code] = timer
         if timer.wake is not None:
             turn.wake_at(timer.wake)
         if timer.claim is not None:
-            turn.claim(timer.claim)
-    turn.live.limits = kept
+            claims[condition.code] = timer.claim
+        ours = timer.index == index and len(timer.rows) == len(condition.rows)
+        calm = calm and timer.calm and timer.wake is None and ours
+    if changed:
+        live.limits = {**live.limits, **changed}
+    if calm:
+        live.calm[group.metrics] = None
 
 
-def _watched(turn: Turn) -> Iterator[tuple[int, LimitCondition]]:
-    protocol, case = turn.protocol, turn.durable.case
-    if protocol is None or case is None:
-        return
-    phase, own = turn.phase, {limit.code: limit.limit for limit in case.limits}
-    for index, condition in enumerate(protocol.conditions):
-        if phase in condition.phases:
-            yield index, condition if condition.code not in own else for_case(condition, own[condition.code])
-    rate = rate_condition(case.order.rate_ml_h)
-    if phase in rate.phases:
-        yield -1, rate
+def _baseline(turn: Turn) -> Mapping[Metric, float]:
+    case = turn.durable.case
+    return dict(case.baseline) if case is not None else {}
+
+
+def timer_of(live: Live, code: str) -> LimitTimer | None:
+    """Give a limit condition's timer, with the reading by which its group was last seen to be calm."""
+    timer = live.limits.get(code)
+    for group in live.watched.groups if timer is not None and timer.calm else ():
+        look = live.calm.get(group.metrics)
+        if timer is not None and look is not None and any(condition.code == code for _, condition in group.members):
+            return _caught_up(timer, look)
+    return timer
+
+
+def _caught_up(timer: LimitTimer, look: Look) -> LimitTimer:
+    until = usable_until(look.reading, look.source[1])
+    return replace(timer, upto=look.at, heard_at=look.at, source=look.source, reading=look.reading, until=until)
 
 
 @lru_cache(maxsize=64)
@@ -104,31 +195,6 @@ def _overtaken(turn: Turn, timer: LimitTimer) -> bool:
     """
     newest = turn.live.values.get(timer.source) if timer.source is not None else None
     return newest is not None and newest.heard_at == turn.now == timer.wake and newest.reading is not timer.reading
-
-
-def _calm(
-    turn: Turn,
-    condition: LimitCondition,
-    timer: LimitTimer,
-    picked: tuple[Source, Reading] | None,
-    baseline: Mapping[Metric, float],
-) -> LimitTimer | None:
-    """Take the short way where nothing was pending and a valid value is inside every limit; None: it isn't so."""
-    if picked is None:
-        return timer if timer.wake is None else None  # nothing to judge, and nothing runs
-    source, reading = picked
-    value = reading.value
-    if value is None or reading.validity is not Validity.VALID or len(timer.rows) != len(condition.rows):
-        return None
-    low = condition.side is Side.LOW
-    for row in condition.rows:
-        limit = row.limit if not row.over_baseline else _over(condition, row, baseline)
-        if limit is not None and (value <= limit if low else value >= limit) and _past(condition, row, limit, value):
-            return None
-    if reading is timer.reading and source == timer.source:
-        return timer  # another source spoke: what counts here is what was looked at before
-    until = usable_until(reading, source[1])
-    return LimitTimer(timer.index, timer.rows, turn.now, turn.now, source, reading, until, None, None, calm=True)
 
 
 QUIET = RowTimer()
@@ -195,10 +261,10 @@ def _pick(turn: Turn, condition: LimitCondition, timer: LimitTimer) -> tuple[Sou
     """Choose a source; while a delay is pending, stay with the one that began it, unless it is lost for good."""
     pending = any(row.active < Truth.TRUE and (row.ran_any or row.readings) for row in timer.rows)
     if not pending or timer.source is None or turn.now >= _gone_since(turn, timer) + LOST_FOR:
-        return _chosen(turn, condition)
+        return _chosen(turn, condition.metrics)
     metric, device = timer.source
     if FACTS[metric].intermittent or device == BY_HAND:
-        return _chosen(turn, condition)
+        return _chosen(turn, condition.metrics)
     newest = turn.live.values.get(timer.source)
     if newest is None or newest.reading.validity is Validity.INVALID or usable_until(newest.reading) <= turn.now:
         return None
@@ -207,8 +273,8 @@ def _pick(turn: Turn, condition: LimitCondition, timer: LimitTimer) -> tuple[Sou
     return timer.source, believed(turn.live, newest.reading)
 
 
-def _chosen(turn: Turn, condition: LimitCondition) -> tuple[Source, Reading] | None:
-    picked = choose(turn.sources, turn.live, condition.metrics, turn.now)
+def _chosen(turn: Turn, metrics: tuple[Metric, ...]) -> tuple[Source, Reading] | None:
+    picked = turn.chosen(metrics)
     return None if picked is None or _breathless(turn, *picked) else picked
 
 

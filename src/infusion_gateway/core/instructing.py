@@ -5,7 +5,7 @@ from math import isfinite
 from typing import assert_never
 
 from infusion_gateway.core import amending, closing, dose, gates, moving, ordering, permitting, stopping, windows
-from infusion_gateway.core.live import Newest
+from infusion_gateway.core.live import Newest, Values
 from infusion_gateway.core.sources import BY_HAND
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.commands import SetDeadMan
@@ -238,11 +238,11 @@ def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:
     turn.emit(CaseOrdered(case, subject, ordering.order_of(asked), by, reason, protocol.digest))
     closing.forget(turn)
     since = turn.durable.case.values_from if turn.durable.case is not None else 0
-    turn.live.values = {
-        source: newest
+    turn.live.values = Values(
+        (source, newest)
         for source, newest in turn.live.values.items()
         if source[1] != BY_HAND and newest.reading.measured_at >= since
-    }
+    )
     dose.begin(turn)
     turn.emit(PhaseChanged(Phase.ORDERED, before, "ordered"))
     return ""

@@ -4,7 +4,7 @@ Live, PumpNow and DeviceNow aren't frozen: a step works on its own copy (datacla
 of its time) and nobody writes to them once the step is done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from operator import attrgetter
@@ -13,6 +13,7 @@ from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.durable import Account
 from infusion_gateway.model.metric import Metric, Nanos
 from infusion_gateway.model.observation import Delivery, Fault, PumpAlarm, Reading, Sensor, SensorState
+from infusion_gateway.model.session import LimitCondition, Row
 from infusion_gateway.model.status import LinkState
 
 Source = tuple[Metric, str]
@@ -92,6 +93,35 @@ class Newest:
     valid_at: Nanos | None
 
 
+class Values(dict[Source, Newest]):
+    """The newest reading of each metric from each device; written to item by item.
+
+    ranked: the sources of a metric in order of preference, as `sources.preferred` last found them, for as long as none
+    of its readings is replaced. heard: every source that ever was valid.
+    """
+
+    __slots__ = ("heard", "ranked")
+
+    def __init__(self, known: Mapping[Source, Newest] | Iterable[tuple[Source, Newest]] = ()) -> None:
+        super().__init__(known)
+        self.ranked: dict[Metric, tuple[tuple[str, Newest], ...]] = {}
+        self.heard = frozenset(source for source, newest in self.items() if newest.valid_at is not None)
+
+    def __setitem__(self, source: Source, newest: Newest) -> None:
+        """Take a reading."""
+        super().__setitem__(source, newest)
+        self.ranked.pop(source[0], None)
+        if newest.valid_at is not None and source not in self.heard:
+            self.heard |= {source}
+
+    def copied(self) -> "Values":
+        """Give a copy to write to."""
+        other = Values.__new__(Values)
+        other.update(self)
+        other.ranked, other.heard = self.ranked.copy(), self.heard
+        return other
+
+
 class Truth(IntEnum):
     """How far a row is true: by valid values, or only by questionable ones or an unconfirmed one (medium at most)."""
 
@@ -138,6 +168,39 @@ class LimitTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Limit conditions that are judged on one reading, each with its index in the protocol.
+
+    A value between low and high is past none of their absolute limits. over_baseline: the rows whose limits depend on
+    the case.
+    """
+
+    metrics: tuple[Metric, ...]
+    members: tuple[tuple[int, LimitCondition], ...]
+    low: float
+    high: float
+    over_baseline: tuple[tuple[LimitCondition, Row], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The limit conditions of one phase of one case. key: what they were drawn from; codes: in the protocol's order."""
+
+    key: tuple[object, ...] = ()
+    codes: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The reading by which a group of conditions was last seen to be calm, and when."""
+
+    source: Source
+    reading: Reading
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class Breath:
     """What one device says of breathing, accounted up to `upto`: 0 nothing, 1 breathing, 2 no breath (breathing.Said).
 
@@ -176,11 +239,12 @@ class Suppression:
 class Live:
     """A bed's volatile state.
 
-    started_at: of the process; inherited: conditions from before it, unconfirmed so far. disputed: metrics whose
-    sources disagree. breaths: of devices that see, or saw, no breath; None: not looked yet. broker, listeners,
-    journal_kept: None, not known. since: when a cause began, by condition code. gates: means that the process looks at:
-    open, when, why not. asked_at: when the pump was last asked to stop. watched_ml: its counter when that was
-    confirmed. deadline: when to step again though nothing comes.
+    started_at: of the process; inherited: conditions from before it, unconfirmed so far. limits: by condition code;
+    calm: the metrics of groups with no row pending or active, whose timers are as of when that began, and the last look
+    since. disputed: metrics whose sources disagree. breaths: of devices that see, or saw, no breath; None: not looked
+    yet. broker, listeners, journal_kept: None, not known. since: when a cause began, by condition code. gates: means
+    that the process looks at: open, when, why not. asked_at: when the pump was last asked to stop. watched_ml: its
+    counter when that was confirmed. deadline: when to step again though nothing comes.
     """
 
     started_at: Nanos | None = None
@@ -188,8 +252,10 @@ class Live:
     devices: dict[str, DeviceNow] = field(default_factory=dict)
     pump: PumpNow = field(default_factory=PumpNow)
     account: Account = field(default_factory=Account)
-    values: dict[Source, Newest] = field(default_factory=dict)
+    values: Values = field(default_factory=Values)
+    watched: Watched = field(default_factory=Watched)
     limits: dict[str, LimitTimer] = field(default_factory=dict)
+    calm: dict[tuple[Metric, ...], Look | None] = field(default_factory=dict)
     since: dict[str, Nanos] = field(default_factory=dict)
     symptom_at: Nanos | None = None
     disputed: frozenset[Metric] = frozenset()
@@ -211,11 +277,16 @@ class Live:
         """Give a copy for a step to write to; limit timers, values and devices in it are replaced, never changed."""
         other = Live(*_LIVE(self))
         other.pump = PumpNow(*_PUMP(self.pump))
-        other.devices = dict(self.devices)
-        other.values = dict(self.values)
-        other.since = dict(self.since)
-        other.gates = dict(self.gates)
+        other.devices = self.devices.copy()
+        other.values = self.values.copied()
+        other.calm = self.calm.copy()
+        other.since = self.since.copy()
+        other.gates = self.gates.copy()
         return other
+
+    def forget_limits(self) -> None:
+        """Begin every limit condition anew."""
+        self.limits, self.calm = {}, {}
 
 
 _LIVE = attrgetter(*(f.name for f in fields(Live)))

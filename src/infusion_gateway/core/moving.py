@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from infusion_gateway.core import changes, dose
 from infusion_gateway.core.durable import Carried, Durable
-from infusion_gateway.core.live import Newest
+from infusion_gateway.core.live import Newest, Values
 from infusion_gateway.core.sources import BY_HAND
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.events import (
@@ -96,11 +96,12 @@ def arrived(turn: Turn, arrival: CaseArrived) -> None:
     stop = given.stop and replace(given.stop, device=pump.device if pump is not None else "", rate_ml_h=0.0)
     coming = replace(given, stop=stop)
     turn.emit(CaseReceived(arrival.origin, coming, f"{given.case.id} came from {arrival.origin}, in {given.phase}"))
-    turn.live.values = {}
+    turn.live.values = Values()
     for known in given.case.by_hand:
         reading = Reading(known.metric, known.value, Validity.VALID, known.measured_at)
         turn.live.values[known.metric, BY_HAND] = Newest(reading, turn.now, known.measured_at)
-    turn.live.limits, turn.live.watched_ml = {}, turn.live.pump.volume_ml
+    turn.live.forget_limits()
+    turn.live.watched_ml = turn.live.pump.volume_ml
     dose.begin(turn)
     turn.touched.update(Metric)
 

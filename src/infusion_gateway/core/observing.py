@@ -22,6 +22,7 @@ from infusion_gateway.model.observation import (
     SensorState,
     Validity,
 )
+from infusion_gateway.model.session import DeviceSetup
 from infusion_gateway.model.status import LinkState
 
 LASTING = frozenset({FaultKind.FROZEN, FaultKind.WRONG_DEVICE, FaultKind.REFUSED})
@@ -34,21 +35,28 @@ IN_TURN: Nanos = 3 * SECOND
 
 def observed(turn: Turn, heard: Observed) -> None:
     """Take up what a device said. What a device that isn't this bed's says is nobody's."""
-    setup = next((device for device in turn.setup.devices if device.device == heard.device), None)
-    if setup is None or not heard.observations:
+    setup, said = _setup(turn, heard.device), heard.observations
+    if setup is None or not said:
         return
     device = turn.changing(heard.device)
     if device.link is not LinkState.UP:
         device.link, device.link_since, device.why = LinkState.UP, turn.now, ""
-    says_more = any(not isinstance(item, Identified) for item in heard.observations)
+    says_more = not all(isinstance(item, Identified) for item in reversed(said))
     if says_more and device.fault is not None and device.fault.kind is not FaultKind.REFUSED:
         device.fault = None
-    statuses = [item for item in heard.observations if isinstance(item, DeliveryReported)]
-    others = [item for item in heard.observations if not isinstance(item, DeliveryReported)]
-    for item in (*statuses, *others):  # readings are judged by what the pump does at the same instant
+    if setup.is_pump:  # its readings are judged by what it does at the same instant
+        said = tuple(sorted(said, key=lambda item: not isinstance(item, DeliveryReported)))
+    for item in said:
         _take(turn, heard.device, device, item, is_pump=setup.is_pump)
     if says_more:  # its name alone says nothing of what it does: a frozen device tells it for ever
         device.seen_at = _pump_seen(turn, heard.device) if setup.is_pump else turn.now
+
+
+def _setup(turn: Turn, device: str) -> DeviceSetup | None:
+    for setup in turn.setup.devices:
+        if setup.device == device:
+            return setup
+    return None
 
 
 def _pump_seen(turn: Turn, name: str) -> Nanos:

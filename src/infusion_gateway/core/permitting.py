@@ -149,7 +149,7 @@ def away(turn: Turn, asked: Away, by: str, accept: Done) -> str:
         return f"{seconds(protocol.longest_away)} are over: the patient must be back on the monitors first"
     accept(f"no monitor alarms for {seconds((until - turn.now) // SECOND * SECOND)}, or until the pump delivers")
     turn.emit(PatientAway(until, by, "the patient is off the monitors, nothing flows"))
-    turn.live.limits = {}
+    turn.live.forget_limits()
     return ""
 
 

@@ -52,10 +52,13 @@ def sources_of(setup: BedSetup) -> Sources:
 def preferred(sources: Sources, live: Live, metric: Metric) -> tuple[tuple[str, Newest], ...]:
     """Give the newest readings of a metric, the preferred source first; of an intermittent one the newest first."""
     values = live.values
-    found = [(device, values[metric, device]) for device in sources[metric] if (metric, device) in values]
-    if FACTS[metric].intermittent and len(found) > 1:
-        found.sort(key=lambda pair: -pair[1].reading.measured_at)
-    return tuple(found)
+    ranked = values.ranked.get(metric)
+    if ranked is None:
+        found = [(device, values[metric, device]) for device in sources[metric] if (metric, device) in values]
+        if FACTS[metric].intermittent and len(found) > 1:
+            found.sort(key=lambda pair: -pair[1].reading.measured_at)
+        ranked = values.ranked[metric] = tuple(found)
+    return ranked
 
 
 def believed(live: Live, reading: Reading) -> Reading:

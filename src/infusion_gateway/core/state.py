@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import evolve, fold
-from infusion_gateway.core.live import Live, Newest, PumpNow
+from infusion_gateway.core.live import Live, Newest, PumpNow, Values
 from infusion_gateway.core.sources import BY_HAND, Sources, sources_of
 from infusion_gateway.errors import Broken
 from infusion_gateway.model.observation import Reading, Validity
@@ -38,12 +38,10 @@ def restored(setup: BedSetup, durable: Durable) -> State:
     case = durable.case
     if case is not None and durable.phase in UNFINISHED and all(p.name != case.order.protocol for p in setup.protocols):
         raise Broken(f"bed {setup.bed}: case {case.id} is under way, but its protocol {case.order.protocol} is gone")
-    values = {
-        (known.metric, BY_HAND): Newest(
-            Reading(known.metric, known.value, Validity.VALID, known.measured_at), known.measured_at, known.measured_at
-        )
-        for known in (case.by_hand if case is not None else ())
-    }
+    values = Values()
+    for known in case.by_hand if case is not None else ():
+        reading = Reading(known.metric, known.value, Validity.VALID, known.measured_at)
+        values[known.metric, BY_HAND] = Newest(reading, known.measured_at, known.measured_at)
     pump = PumpNow(rest_ml=durable.account.counter_ml if durable.phase is Phase.ARMED else None)
     inherited = frozenset(code for code, raised in durable.conditions.items() if raised.present)
     live = Live(account=durable.account, pump=pump, values=values, inherited=inherited)

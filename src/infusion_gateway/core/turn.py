@@ -6,16 +6,21 @@ Live state is a copy of the turn's own, written to in place. protocol: what the 
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import evolve
-from infusion_gateway.core.live import DeviceNow, Live
+from infusion_gateway.core.live import DeviceNow, Live, Source
+from infusion_gateway.core.sources import choose
 from infusion_gateway.core.state import State
 from infusion_gateway.model.commands import Command
 from infusion_gateway.model.events import CaseMoved, CaseOrdered, CaseReceived, Event
 from infusion_gateway.model.metric import Metric, Nanos
+from infusion_gateway.model.observation import Reading
 from infusion_gateway.model.session import BedSetup, Phase, SessionProtocol
 
 
 class Turn:
-    """What one step has come to so far. Lives no longer than the step."""
+    """What one step has come to so far. Lives no longer than the step.
+
+    phase: as the case now is. picks: what `chosen` found, for as long as nothing that it rests on changes.
+    """
 
     __slots__ = (
         "claims",
@@ -25,6 +30,8 @@ class Turn:
         "events",
         "live",
         "now",
+        "phase",
+        "picks",
         "protocol",
         "pump_setup",
         "setup",
@@ -36,6 +43,7 @@ class Turn:
         self.setup: BedSetup = state.setup
         self.sources = state.sources
         self.durable = state.durable
+        self.phase: Phase = state.durable.phase
         self.live: Live = state.live.copied()
         self.protocol = _protocol(self.setup, self.durable)
         self.pump_setup = self.setup.pump
@@ -44,11 +52,13 @@ class Turn:
         self.commands: list[Command] = []
         self.claims: dict[str, Claim] = {}
         self.touched: set[Metric] = set()
+        self.picks: dict[tuple[Metric, ...], tuple[Source, Reading] | None] = {}
         self.deadline: Nanos | None = None
 
     def emit(self, event: Event) -> None:
         """Record a fact; durable state takes it up at once."""
         self.durable = evolve(self.durable, event, self.now)
+        self.phase = self.durable.phase
         self.events.append(event)
         if isinstance(event, CaseOrdered | CaseReceived | CaseMoved):
             self.protocol = _protocol(self.setup, self.durable)
@@ -72,8 +82,15 @@ class Turn:
         """Say whether a time has come; if not, ask for a step then."""
         if time <= self.now:
             return True
-        self.wake_at(time)
+        if self.deadline is None or time < self.deadline:
+            self.deadline = time
         return False
+
+    def chosen(self, metrics: tuple[Metric, ...]) -> tuple[Source, Reading] | None:
+        """Choose the reading that counts, once while the rules go through."""
+        if metrics not in self.picks:
+            self.picks[metrics] = choose(self.sources, self.live, metrics, self.now)
+        return self.picks[metrics]
 
     def device(self, name: str) -> DeviceNow:
         """Give what is known of a device."""
@@ -104,11 +121,6 @@ class Turn:
         return until is not None and not self.live.pump.runs and not self.has_come(until)
 
     @property
-    def phase(self) -> Phase:
-        """The case's phase as it now is."""
-        return self.durable.phase
-
-    @property
     def done(self) -> State:
         """The state that the step leaves behind."""
         self.live.deadline = self.deadline
@@ -117,6 +129,8 @@ class Turn:
 
 def _protocol(setup: BedSetup, durable: Durable) -> SessionProtocol | None:
     case = durable.case
-    if case is None:
-        return None
-    return next((p for p in setup.protocols if p.name == case.order.protocol), None)
+    if case is not None:
+        for protocol in setup.protocols:
+            if protocol.name == case.order.protocol:
+                return protocol
+    return None

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from infusion_gateway.core.amending import proposed_counts
 from infusion_gateway.core.codes import cause_of
+from infusion_gateway.core.conditions import timer_of
 from infusion_gateway.core.dose import hard_dose_mg
 from infusion_gateway.core.durable import FLOOD
 from infusion_gateway.core.gates import bedside_alarm
@@ -26,7 +27,7 @@ def alarms(state: State, now: Nanos) -> tuple[AlarmStatus, ...]:
     """Give every alarm condition present or latched, the most urgent first, then the oldest."""
     found = []
     for raised in state.durable.conditions.values():
-        timer = state.live.limits.get(raised.code)
+        timer = timer_of(state.live, raised.code)
         value = raised.value
         if raised.present and timer is not None and timer.reading is not None and now < timer.until:
             value = timer.reading.value
