@@ -51,18 +51,19 @@ CHANNELS: tuple[Channel, ...] = (
         says="Every 5 s. Judged by the receiver's own clock: two missing ones are a lost gateway.",
     ),
     Channel(
-        "descriptor", f"{ROOT}/{{bed}}/descriptor", True, ("descriptor",), 1, True,
+        "descriptor", f"{ROOT}/{{bed}}/descriptor", True, ("descriptor",), 1, True, sealed=True,
         says="What the bed is made of and held against.",
     ),
     Channel(
-        "session", f"{ROOT}/{{bed}}/session", True, ("session",), 1, True, says="The case at the bed, and its order."
+        "session", f"{ROOT}/{{bed}}/session", True, ("session",), 1, True, sealed=True,
+        says="The case at the bed, and its order.",
     ),
     Channel(
         "alarms", f"{ROOT}/{{bed}}/alarms", True, ("alarms",), 1, True, sealed=True,
         says="Every condition present or latched, the most urgent first.",
     ),
     Channel(
-        "device", f"{ROOT}/{{bed}}/device/{{device}}", True, ("device",), 1, True,
+        "device", f"{ROOT}/{{bed}}/device/{{device}}", True, ("device",), 1, True, sealed=True,
         says="One device: its link, and what it does.",
     ),
     Channel(
