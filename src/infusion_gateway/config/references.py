@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from infusion_gateway.config import protocols
+from infusion_gateway.config.annunciators import Annunciators
 from infusion_gateway.config.document import Key, Report, absolute
 from infusion_gateway.config.drivers import Drivers, streams
 from infusion_gateway.config.schema import METRICS, BedTable, DeviceTable, LineTable
@@ -129,6 +130,7 @@ class _Resolver:
         self._known = known
         self._gateway = known.gateway
         self._report = report
+        self._bedside = Annunciators(known.lines, report)
         self._on_line: dict[str, list[tuple[Key, DeviceSettings]]] = {}
         self._mentioned: set[str] = set()
         self._protocols: dict[str, SessionProtocol | None] = {}
@@ -162,10 +164,17 @@ class _Resolver:
         parts = tuple(
             DeviceSetup(d.device, d.traits.kind is Kind.PUMP, d.traits.stoppable, d.traits.dead_man) for d in devices
         )
+        alarm = self._bedside.annunciator(table.bed.table, table.bed.at, mode)
         setup = BedSetup(
-            table.bed.table.id, parts, allowed, mode, sources, cuff_on_spo2_arm=table.bed.table.cuff_on_spo2_arm
+            table.bed.table.id,
+            parts,
+            allowed,
+            mode,
+            sources,
+            annunciator=alarm is not None,
+            cuff_on_spo2_arm=table.bed.table.cuff_on_spo2_arm,
         )
-        return BedSettings(setup, tuple(devices))
+        return BedSettings(setup, tuple(devices), alarm)
 
     def _device(self, table: DeviceTable, at: Key) -> DeviceSettings | None:
         traits = self._known.drivers.traits.get(table.driver)

@@ -24,6 +24,8 @@ RETRY: Nanos = SECOND
 PROBE_EVERY: Nanos = 60 * SECOND
 """While nothing sounds the player is tried with silence: a loudspeaker that is gone is known before it counts."""
 PROBE_AGAIN: Nanos = 5 * SECOND
+LOOK_EVERY: Nanos = SECOND
+"""Outputs are looked at so often though nothing changes."""
 TEXT = 300
 SILENT = "Gateway silent: watch the patient and the pump"
 LEFT = "The gateway was stopped: nothing is watched here"
@@ -145,10 +147,9 @@ class Bedside:
             burst = Burst(None, reminder=False)
             self._probe_at = now + PROBE_EVERY
         lamp, turns_at = self._lamp(shown, now)
-        ahead = [at for at in (self._next_burst, turns_at, self._silent_at(now)) if at is not None]
-        if shown.sounding is None:
-            ahead.append(self._probe_at)
-        return Due(burst, lamp, shown, min(ahead, default=now + SECOND))
+        probe_at = self._probe_at if shown.sounding is None else None
+        ahead = (self._next_burst, turns_at, self._silent_at(now), probe_at, now + LOOK_EVERY)
+        return Due(burst, lamp, shown, min(at for at in ahead if at is not None))
 
     def _silent_at(self, now: Nanos) -> Nanos | None:
         at = self._good_at + SILENT_AFTER

@@ -5,9 +5,9 @@ everything as it happens. A reader that does not keep up is cut off; it connects
 """
 
 import asyncio
-import contextlib
 import json
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -18,6 +18,24 @@ READERS = 16
 """Readers at once; a bedside has one or two."""
 BACKLOG_BYTES = 1 << 20
 """What may wait for one reader before it is cut off."""
+
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def listen(path: Path, serve: Serve, limit: int = 1 << 16) -> asyncio.AbstractServer:
+    """Listen on a Unix socket that is its owner's alone; OSError where it can't be had. limit: of a line, bytes."""
+    _make_way(path)
+    before = os.umask(0o177)
+    try:
+        return await asyncio.start_unix_server(serve, path, limit=limit)
+    finally:
+        os.umask(before)
+
+
+def _make_way(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
 
 
 class Feed:
@@ -32,14 +50,7 @@ class Feed:
     async def open(self) -> None:
         """Listen; the socket is its owner's alone. Where it can't be had, supervision goes on without it."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                self._path.unlink()
-            before = os.umask(0o177)
-            try:
-                self._server = await asyncio.start_unix_server(self._serve, self._path)
-            finally:
-                os.umask(before)
+            self._server = await listen(self._path, self._serve)
         except OSError as error:
             log.warning("local feed not available", path=str(self._path), error=str(error))
 

@@ -1,0 +1,129 @@
+"""Sound: files of tones, played by a command of the configuration; never through a shell, never for ever."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from infusion_gateway.core.bedside import Burst
+from infusion_gateway.model.alarm import Priority
+from infusion_gateway.model.metric import SECOND
+from infusion_gateway.runtime.annunciator import tones
+from infusion_gateway.runtime.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+LONGER_S = 3.0
+"""How much longer than its burst a player may take: opening a sound card, emptying its buffer."""
+SAID_BYTES = 2000
+BURSTS = (*(Burst(p, reminder) for p in Priority for reminder in (False, True)), Burst(None, reminder=False))
+
+
+def write_files(directory: Path) -> dict[Burst, Path]:
+    """Write every burst there is into a directory; OSError where that can't be had."""
+    files = {}
+    for burst in BURSTS:
+        files[burst] = directory / f"{_name(burst)}{'-reminder' if burst.reminder else ''}.wav"
+        files[burst].write_bytes(tones.burst(burst.priority, reminder=burst.reminder))
+    return files
+
+
+class Sound:
+    """One bed's sound. played: is told how each burst ended, unless another took its place. why: "" while it works."""
+
+    def __init__(
+        self, command: tuple[str, ...], files: dict[Burst, Path], clock: Clock, played: Callable[[bool], None]
+    ) -> None:
+        self._command = command
+        self._files = files
+        self._clock = clock
+        self._played = played
+        self._playing: asyncio.Task[None] | None = None
+        self._priority: Priority | None = None
+        self.why = "it was not tried yet"
+
+    def play(self, burst: Burst) -> None:
+        """Play, at once: what plays is cut off first, since a sound card may have room for one player alone."""
+        before = self._playing
+        if before is not None:
+            before.cancel()
+        self._playing = asyncio.create_task(self._play(burst, before), name="sound")
+
+    async def close(self) -> None:
+        """Fall silent."""
+        if self._playing is not None:
+            self._playing.cancel()
+            await asyncio.gather(self._playing, return_exceptions=True)
+
+    async def _play(self, burst: Burst, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait((before,))
+        words = {"{file}": str(self._files[burst]), "{priority}": _name(burst)}
+        command = [_put(word, words) for word in self._command]
+        began = self._clock.now()
+        why = await self._run(command, tones.length_s(burst.priority) + LONGER_S)
+        took = (self._clock.now() - began) / SECOND
+        if why != self.why:
+            log.log(20 if not why else 40, "sound", works=not why, why=why, took_s=round(took, 2))
+        self.why = why
+        self._played(not why)
+
+    async def _run(self, command: list[str], most_s: float) -> str:
+        """Run the player; say why it did not play, "" where it ended well. Cut off, it is gone when this ends."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                limit=SAID_BYTES,
+                start_new_session=True,  # so that whatever it starts can be ended with it
+            )
+        except (OSError, ValueError) as error:
+            return f"{command[0]} can't be started: {getattr(error, 'strerror', None) or error}"[:200]
+        try:
+            async with asyncio.timeout(most_s):
+                code = await process.wait()
+        except TimeoutError:
+            return f"{Path(command[0]).name} did not end within {most_s:.1f} s"
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await _reaped(process)
+        if code == 0:
+            return ""
+        said = await _last_words(process)
+        return f"{Path(command[0]).name} ended with {code}{': ' + said if said else ''}"[:200]
+
+
+async def _reaped(process: asyncio.subprocess.Process) -> None:
+    """Wait for what was killed; it can't take long, and must not be left though we are cancelled."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await process.wait()
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(0.2):
+            said = await process.stderr.read(SAID_BYTES)
+    except TimeoutError:
+        return ""
+    lines = said.decode(errors="replace").strip().splitlines()
+    return "".join(c if c.isprintable() else " " for c in lines[-1]) if lines else ""
+
+
+def _name(burst: Burst) -> str:
+    return "silence" if burst.priority is None else burst.priority.name.lower()
+
+
+def _put(word: str, words: dict[str, str]) -> str:
+    for name, value in words.items():
+        word = word.replace(name, value)
+    return word
