@@ -6,6 +6,7 @@ was seen and is out of range shuts a gate in a test too.
 
 from dataclasses import dataclass
 
+from infusion_gateway.core.conditions import NAMED_UNITS
 from infusion_gateway.core.durable import CaseLimit
 from infusion_gateway.core.live import Live
 from infusion_gateway.core.sources import believed, current, preferred
@@ -160,7 +161,7 @@ def _baseline(turn: Turn, protocol: SessionProtocol, gate: BaselineGate) -> list
         low = own_low
     if own_high is not None:
         high, soft_from, hold_from = (None if was is None else own_high for was in (high, soft_from, hold_from))
-    said = f"{facts.word} {value:g} {facts.unit}"
+    said = f"{facts.word} {value:g} {NAMED_UNITS.get(facts.unit, facts.unit)}"
     way = "wait and measure again, or a clinician sets the limit for this case"
     if low is not None and value < low:
         return [Shut(name, f"{said} is below {low:g}: {way}", soft=False)]

@@ -6,6 +6,7 @@ from math import isfinite
 
 from infusion_gateway.core import gates
 from infusion_gateway.core.amending import Entry, agreed
+from infusion_gateway.core.conditions import NAMED_UNITS
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.session import take_baseline
 from infusion_gateway.core.sources import current
@@ -105,13 +106,14 @@ def set_limit(turn: Turn, asked: Limits, by: str, accept: Done) -> str:
     condition = conditions[0]
     bound = _bound(protocol, condition)
     facts, value = FACTS[condition.metrics[0]], asked.limit
+    unit = NAMED_UNITS.get(facts.unit, facts.unit)
     if bound is None:
         return f"the protocol has no outer bound for {condition.code}: it stays as it is"
     low = condition.side is Side.LOW
     beyond = value < bound if low else value > bound
     if not isfinite(value) or not facts.low <= value <= facts.high or beyond:
-        return f"{condition.code} may be set no {'lower' if low else 'higher'} than {bound:g} {facts.unit}"
-    accept(f"{condition.code} is {value:g} {facts.unit} for this case")
+        return f"{condition.code} may be set no {'lower' if low else 'higher'} than {bound:g} {unit}"
+    accept(f"{condition.code} is {value:g} {unit} for this case")
     turn.emit(CaseLimitSet(condition.code, value, by, asked.reason.strip()[:LONGEST_TEXT]))
     turn.touched.update(Metric)
     return ""
