@@ -41,9 +41,11 @@ from infusion_gateway.model.instructions import (
     Syringe,
     TestAlarm,
 )
-from infusion_gateway.model.metric import MINUTE, SECOND, Metric
+from infusion_gateway.model.metric import MINUTE, Metric
 from infusion_gateway.model.session import BaselineGate, DeviceSetup, Gate, WindowLimit
 
+WAIT = "wait and measure again, or a clinician sets the limit for this case"
+TOO_MUCH = "dose 84.24 mg is above the hard limit of 70 mg"
 WRONG = "concentration-was-wrong"
 LONG = "x" * 300
 ORDER = PlaceOrder("case-2", "subject-1", "depression-40", 70.0, 1.0, 52.5, 50.0, 40 * MINUTE, 35.0)
@@ -289,8 +291,7 @@ ROWS: list[tuple[Callable[[], Bed], Instruction, str]] = [
     (
         gated,
         Override("baseline-spo2", "x"),
-        "baseline-spo2 has no way past: spo2 97 % is below 98: wait and measure again, or a clinician sets the "
-        "limit for this case",
+        f"baseline-spo2 has no way past: spo2 97 % is below 98: {WAIT}",
     ),
     (armed, ORDER, "a case is under way (phase armed)"),
     (armed, Hold("x"), "nothing is being infused (phase armed)"),
@@ -321,8 +322,7 @@ ROWS: list[tuple[Callable[[], Bed], Instruction, str]] = [
     (
         infusing,
         Amend("x", rate_ml_h=151.0),
-        "rate 151 mL/h is above 150; dose 84.24 mg is above the hard limit of 70 mg; the syringe holds 41.22 mL and 75.46 mL "
-        "are needed: change it first",
+        f"rate 151 mL/h is above 150; {TOO_MUCH}; the syringe holds 41.22 mL and 75.46 mL are needed: change it first",
     ),
     (infusing, Extend(0, "x"), "say how much more time is to be given"),
     (
