@@ -211,18 +211,6 @@ def test_kvo_after_a_complete_volume_is_stopped_and_before_it_is_told() -> None:
     assert not early.stops()
 
 
-def test_kvo_of_a_pump_that_cannot_be_stopped_is_told_and_rises() -> None:
-    """Pins "press stop" at medium, and high after five minutes or half a milligram, which comes first."""
-    bed = Bed(bed_setup(depression_40(), stoppable=False))
-    bed.infuse()
-    bed.run(40 * 60)
-    bed.pump.says, bed.pump.rate = Delivery.KVO, 10.0
-    bed.run(90)
-    assert bed.alarms["kvo-running"].priority is MEDIUM
-    bed.run(0.5 / 10 * 3600 - 30)
-    assert "kvo-running" in bed.alarms or "duration-over" in bed.alarms
-
-
 @pytest.mark.requirement("S47")
 @pytest.mark.rule("E18", "acts")
 def test_wall_time_ends_a_session_that_is_paused_for_ever() -> None:

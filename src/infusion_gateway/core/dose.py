@@ -55,7 +55,7 @@ def short_enough(turn: Turn) -> bool:
         return False
     left = left_ml(turn)
     whole = left + turn.live.account.delivered_ml
-    return left < protocol.end_short_ml and left < protocol.end_short_part * whole
+    return left < min(protocol.end_short_ml, protocol.end_short_part * whole) - ROUNDING_ML
 
 
 def begin(turn: Turn) -> None:

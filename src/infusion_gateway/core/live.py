@@ -53,7 +53,8 @@ class PumpNow:
     the last word on delivery. moved_at: when the counter last read another number. risen, risen_at: consecutive
     readings of it above rest_ml while armed, and when the first came. doubted_ml, doubted_at: a reading that waits for
     another to agree with it. before_ml: the believed one before volume_ml, None where that was long before.
-    restarted_at: when the counter was last seen to have begun anew.
+    restarted_at: when the counter was last seen to have begun anew. kvo_mg: the dose when it began to keep the vein
+    open after a complete volume.
     """
 
     delivery: Delivery | None = None
@@ -68,6 +69,7 @@ class PumpNow:
     doubted_at: Nanos = 0
     before_ml: float | None = None
     restarted_at: Nanos | None = None
+    kvo_mg: float | None = None
     moved_at: Nanos = 0
     risen: int = 0
     risen_at: Nanos = 0

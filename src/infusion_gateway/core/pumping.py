@@ -29,6 +29,7 @@ VTBI_PART, VTBI_ML = 0.02, 0.1
 RELEASE_WITHIN: Nanos = 30 * SECOND
 KVO_HIGH: Nanos = 5 * MINUTE
 KVO_HIGH_MG = 0.5
+ROUNDING_MG = 1e-6
 STILL_FOR: Nanos = 10 * SECOND
 STILL_STEPS = 3
 """A counter that delivers moves within so many of its steps' time (unsourced; steps may come late, never so late)."""
@@ -149,9 +150,7 @@ def _unattended(turn: Turn, t0: Nanos, heard: Nanos | None) -> None:
 
 def _set_too_high(turn: Turn, case: Case) -> None:
     """Say that the pump is set to go on past what the syringe of the order holds (clinical reference E6)."""
-    setup = turn.pump_setup
-    newest = turn.live.values.get((Metric.VTBI_REMAIN, setup.device)) if setup is not None else None
-    remain = newest.reading.value if newest is not None and newest.reading.validity is Validity.VALID else None
+    remain = _reported(turn, Metric.VTBI_REMAIN)
     if remain is None:
         return
     left = case.order.volume_ml - (turn.live.account.delivered_ml - case.syringe_from_ml)
@@ -168,7 +167,11 @@ def _duration(turn: Turn, ends_at: Nanos | None) -> None:
     full = short_enough(turn)
     priority = Priority.LOW if full else Priority.HIGH
     rest = "" if full else ", and less than ordered was delivered"
-    text = f"The ordered duration and {seconds(protocol.grace)} of grace are over{rest}. The pump is stopped"
+    text = f"The ordered duration and {seconds(protocol.grace)} of grace are over{rest}"
+    if _kept_open(turn):  # told already, with what to do: see _volume_end
+        turn.claim(of_the_drug("duration-over", priority, f"{text}. Press stop on the pump"))
+        return
+    text += ". The pump is stopped"
     turn.claim(of_the_drug("duration-over", priority, text, response=Response.STOP, latching=not full))
 
 
@@ -222,25 +225,51 @@ def _restarted(turn: Turn) -> None:
     turn.claim(of_the_drug("restarted-without-release", Priority.HIGH, text, response=response, latching=True))
 
 
+def _kept_open(turn: Turn) -> bool:
+    """Say whether a pump that can't be stopped from here keeps the vein open after a complete volume."""
+    pump, setup = turn.live.pump, turn.pump_setup
+    kvo = pump.delivery is Delivery.KVO and pump.runs >= RUNNING
+    return kvo and setup is not None and not setup.stoppable and short_enough(turn)
+
+
 def _volume_end(turn: Turn, order: Order) -> None:
     """Judge a pump that keeps the vein open: the end of the volume, or a volume that ended early."""
-    pump, setup = turn.live.pump, turn.pump_setup
-    kvo = pump.delivery is Delivery.KVO and pump.runs > 1
-    full = short_enough(turn)
-    since = turn.holds_since("kvo-running", kvo and full and setup is not None and not setup.stoppable)
+    pump = turn.live.pump
+    since = turn.holds_since("kvo-running", _kept_open(turn))
     if since is not None:
+        raised = turn.durable.conditions.get("kvo-running")
+        known = raised if raised is not None and raised.present else None
+        since = min(since, known.since if known is not None else since)  # it is no younger after a crash
+        if pump.kvo_mg is None:
+            pump.kvo_mg = given_mg(turn)
         rate = (pump.rate_ml_h or 0.0) * order.concentration_mg_ml
         lasts = min(KVO_HIGH, int(KVO_HIGH_MG / rate * HOUR)) if rate > 0 else KVO_HIGH
-        priority = Priority.HIGH if turn.has_come(since + lasts) else Priority.MEDIUM
-        turn.claim(
-            of_the_drug("kvo-running", priority, "The volume is complete, the pump keeps the vein open: press stop")
-        )
-    if kvo and not full:
-        text = "The pump's volume ended early: less than ordered was delivered. Look at its settings"
-        turn.claim(of_the_drug("volume-ended-early", Priority.HIGH, text, latching=True))
+        much = given_mg(turn) - pump.kvo_mg >= KVO_HIGH_MG - ROUNDING_MG
+        long = much or turn.has_come(since + lasts) or (known is not None and known.priority is Priority.HIGH)
+        text = "The volume is complete, the pump keeps the vein open: press stop"
+        turn.claim(of_the_drug("kvo-running", Priority.HIGH if long else Priority.MEDIUM, text))
+    else:
+        pump.kvo_mg = None
+    if pump.delivery is Delivery.KVO and pump.runs >= RUNNING and not short_enough(turn):
+        _ended_early(turn)
+
+
+def _ended_early(turn: Turn) -> None:
+    text = "The pump's volume ended early: less than ordered was delivered. Look at its settings"
+    turn.claim(of_the_drug("volume-ended-early", Priority.HIGH, text, latching=True))
+
+
+def _reported(turn: Turn, metric: Metric) -> float | None:
+    """Give the newest valid number of this sort that the pump told; None for none."""
+    setup = turn.pump_setup
+    newest = turn.live.values.get((metric, setup.device)) if setup is not None else None
+    return newest.reading.value if newest is not None and newest.reading.validity is Validity.VALID else None
 
 
 def _paused(turn: Turn) -> None:
+    over = bool(_reported(turn, Metric.VTBI)) and _reported(turn, Metric.VTBI_REMAIN) == 0
+    if over and turn.durable.stop is None and not short_enough(turn):
+        _ended_early(turn)
     since = turn.durable.phase_since
     if turn.has_come(since + PAUSED_LOW):
         long = turn.has_come(since + PAUSED_MEDIUM)

@@ -13,6 +13,7 @@ from infusion_gateway.model.alarm import Priority, Response
 from infusion_gateway.model.commands import StopInfusion
 from infusion_gateway.model.events import PhaseChanged, StopAsked, StopConfirmed
 from infusion_gateway.model.metric import MINUTE, SECOND, Nanos
+from infusion_gateway.model.observation import Delivery
 from infusion_gateway.model.session import Phase
 
 LONGEST_PROVISIONAL: Nanos = 10 * MINUTE
@@ -68,7 +69,8 @@ def claim_stopping(turn: Turn) -> None:
         turn.claim(technical("delivering-after-stop", Priority.HIGH, text, latching=True))
     if pending and LAPSED in stop.codes:
         turn.claim(technical(LAPSED, Priority.HIGH, f"{stop.reason}. Look at pump and patient", latching=True))
-    if pending and not pump.stoppable:
+    still = turn.live.pump.delivery is Delivery.STOPPED and not stop.doubted
+    if pending and not pump.stoppable and not still:
         text = f"Stop the pump by hand, it can't be stopped from here. {stop.reason}"
         turn.claim(technical("stop-by-hand", Priority.HIGH, text))
     protocol = turn.protocol
