@@ -82,6 +82,10 @@ class Look:
             return -FAR
         return min(self.hearing[device].settled_for(self.now), self.now - self.started_s - LONG_SETTLE_S)
 
+    def sees(self) -> float:
+        """Say for how long every source of vital signs ought to have been heard."""
+        return min(self.settled(device) for device in self.hearing if device != "pump")
+
 
 @dataclass(slots=True)
 class Fact:
@@ -103,7 +107,11 @@ class Finding:
 
 @dataclass(slots=True)
 class Case:
-    """What the people of a story did and know. Seconds of the world; infused_ml: of the simulator, at the start."""
+    """What the people of a story did and know. Seconds of the world; infused_ml: of the simulator, at the start.
+
+    rate_ml_h, minutes, ordered_ml, mg_per_ml: as they are to be enforced now. expected_ml: those rates over the time of
+    delivery. syringe_ml: what had gone in when the syringe in use came. away_until: the patient is off the monitors.
+    """
 
     rate_ml_h: float
     minutes: float
@@ -125,6 +133,20 @@ class Case:
     clocks: list[float] = field(default_factory=list)
     resets: list[float] = field(default_factory=list)
     swaps: dict[str, float] = field(default_factory=dict)
+    ordered_ml: float = 0.0
+    expected_ml: float = 0.0
+    mg_per_ml: float = 1.0
+    syringe_ml: float | None = None
+    away_until: float = 0.0
+
+    def dose_mg(self, infused_ml: float) -> float:
+        """Give the dose in what the pump has infused in all: of the syringe in use at its own concentration."""
+        begun = self.infused_before if self.syringe_ml is None else self.syringe_ml
+        return (begun - self.infused_before) + (infused_ml - begun) * self.mg_per_ml
+
+    def away(self, look: "Look", longer_s: float = 0.0) -> bool:
+        """Whether the patient may be off the monitors, by a person's word, while nothing flows."""
+        return look.now < self.away_until + longer_s and look.phase != "infusing" and look.flow == 0
 
 
 @dataclass(slots=True)

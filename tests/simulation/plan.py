@@ -11,6 +11,17 @@ from typing import Any
 
 Act = tuple[float, tuple[Any, ...]]
 """Seconds after T0 (or after the world's beginning), and what is done."""
+FILES = (
+    "broker-outage",
+    "desaturation",
+    "gateway-killed",
+    "lying-pump",
+    "normal",
+    "overrun",
+    "silent-monitor",
+    "swapped-cables",
+)
+"""The demo's scenario files that play no recording."""
 PUMPS = ("modbus_pump", "modbus_pump", "modbus_pump-tcp", "shared", "ne1000")
 COMMON = (
     "drop:rate=0.1",
@@ -29,7 +40,14 @@ COMMON = (
     "reset",
 )
 GARBLING = ("corrupt", "noise", "truncate")
-MODBUS_MONITOR_ONLY = frozenset({"rate", "pressure", "questionable", "desaturation-with-gap", "other-device"})
+MODBUS_MONITOR_ONLY = frozenset(
+    {"rate", "pressure", "questionable", "desaturation-with-gap", "other-device", "limits", "override"}
+)
+ONE_MONITOR_ONLY = frozenset({"questionable", "desaturation-with-gap", "other-device"})
+"""Where what a second source says would change what is to follow."""
+OWN_LIMITS = (("spo2-low", 92.0), ("spo2-low", 95.0), ("hr-low", 45.0), ("hr-high", 120.0))
+"""Looser and tighter than the protocol's, within its outer bounds; and past them, which is refused."""
+BEYOND = (("spo2-low", 88.0), ("hr-low", 30.0))
 OF_PUMPS = (*COMMON, "refuse", "lie")
 SCENARIOS = (
     "healthy",
@@ -59,12 +77,26 @@ SCENARIOS = (
     "killed",
     "rebooted",
     "blocked",
+    "amended",
+    "extended",
+    "corrected",
+    "limits",
+    "override",
+    "syringe",
+    "away",
+    "moved",
+    "file",
 )
 
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that a seed decides before its world begins. Times in seconds, from T0 where not said otherwise."""
+    """Everything that a seed decides before its world begins. Times in seconds, from T0 where not said otherwise.
+
+    monitors: the preferred source first. drawn_up: the syringe holds so much more than the order needs. high_before: a
+    pressure before arming that a named person must pass. file: the demo's scenario that is played instead, and whether
+    at a patient's length.
+    """
 
     seed: int
     pump: str
@@ -85,6 +117,10 @@ class Plan:
     acknowledges: float = 0.8
     resumes: bool = False
     holds_off: bool = False
+    basic: bool = False  # no dead man, so that an NE-1000 stays in the mode without a checksum
+    drawn_up: float = 1.0
+    high_before: bool = False
+    file: tuple[str, bool] = ("", False)
 
 
 def draw(seed: int, scenario: str | None = None) -> Plan:
@@ -102,6 +138,8 @@ def draw(seed: int, scenario: str | None = None) -> Plan:
     monitors = roll("monitor").choice((("modbus_monitor",), ("modbus_monitor",), ("modbus_monitor",), ("nonin_oem3",)))
     if pump == "shared" or name in MODBUS_MONITOR_ONLY:
         monitors = ("modbus_monitor",)
+    if monitors == ("modbus_monitor",) and name not in ONE_MONITOR_ONLY and roll("second monitor").random() < 0.25:
+        monitors = ("modbus_monitor", "nonin_oem3")
     minutes = roll("minutes").choice((0.4, 0.6, 1.0) if short else (3.0, 4.0, 6.0, 10.0))
     plan = Plan(
         seed=seed,
@@ -114,6 +152,7 @@ def draw(seed: int, scenario: str | None = None) -> Plan:
         weight_kg=30.0 if name == "hard-dose" else roll("weight").choice((50.0, 70.0, 100.0)),
         vtbi=name in {"healthy", "kvo"},
         kvo=name == "kvo",
+        basic=pump == "ne1000" and roll("basic").random() < 0.5,
         scenario=name,
         disk_latency_ms=roll("disk").choice((1, 3, 10, 80)),
         broker_ms=roll("broker").choice((20, 20, 200, 1500)),
@@ -121,6 +160,9 @@ def draw(seed: int, scenario: str | None = None) -> Plan:
         acknowledges=roll("acknowledge").choice((0.0, 0.5, 0.9, 1.0)),
         resumes=roll("resume").random() < 0.5,
         holds_off=name == "held-off",
+        drawn_up=1.5 if name in {"amended", "extended"} else 1.0,
+        high_before=name == "override",
+        file=(roll("file").choice(FILES), roll("long").random() < 0.5) if name == "file" else ("", False),
     )
     length = plan.minutes * 60
     plan.acts = _scenario(roll("acts"), plan, length)
@@ -128,7 +170,8 @@ def draw(seed: int, scenario: str | None = None) -> Plan:
         plan.acts += _faults(roll, plan, length)
     plan.acts.sort(key=lambda act: act[0])
     last = max((at for at, _ in plan.acts), default=0.0)
-    plan.hurt_s = max(length + (8 if short else 120) + 20, last + 15)
+    more = sum(act[1] for _, act in plan.acts if act[0] == "extend")
+    plan.hurt_s = max(length + more + (8 if short else 120) + 20, last + 15)
     whole = {"overrun", "hard-dose", "healthy", "kvo"}
     if not short and name not in whole and roll("heal early").random() < 0.7:
         plan.hurt_s = last + 60
@@ -215,6 +258,30 @@ def _scenario(r: Random, plan: Plan, length: float) -> list[Act]:
         case "blocked":
             return [(at, ("blocked", r.choice((1.0, 5.0, 30.0, 45.0))))]
         case _:
+            return _changes(r, plan, at, long)
+
+
+def _changes(r: Random, plan: Plan, at: float, long: float) -> list[Act]:
+    """Draw what people change in a case."""
+    match plan.scenario:
+        case "amended":
+            return [(at, ("amend", r.choice((0.5, 0.8, 0.9, 1.1)), r.random() < 0.25))]
+        case "extended":
+            return [(at, ("extend", r.choice((10.0, 60.0, 180.0)), r.random() < 0.25))]
+        case "corrected":
+            return [(at, ("correct", r.choice((2.0, 10.0, 0.5))))]
+        case "limits":
+            code, limit = r.choice((*OWN_LIMITS, *BEYOND))
+            key, well = code.partition("-")[0], {"spo2": 97, "hr": 72}[code.partition("-")[0]]
+            value = {"spo2": r.choice((94, 93, 91)), "hr": r.choice((48, 44, 115, 122))}[key]
+            return [(at, ("limits", (code, limit))), (at + 4, ("vital", key, value)), (at + long, ("vital", key, well))]
+        case "syringe":
+            return [(at, ("syringe", r.choice((20.0, 40.0))))]
+        case "away":
+            return [(at, ("toilet", r.choice((15.0, 45.0, 90.0))))]
+        case "moved":
+            return [(at, ("move",))]
+        case _:
             return []
 
 
@@ -228,12 +295,15 @@ def _faults(roll: Callable[[str], Random], plan: Plan, length: float) -> list[Ac
             drawn = tuple(r.choice(options) if isinstance(options, tuple) else options for options in act)
             acts.append((r.uniform(-8, length + 40), (what.partition(" ")[0], *drawn)))
 
-    for device, kinds in (("pump", OF_PUMPS), ("monitor", COMMON)):
+    second = (("oximeter", COMMON),) if len(plan.monitors) > 1 else ()
+    for device, kinds in (("pump", OF_PUMPS), ("monitor", COMMON), *second):
         tcp = device == "pump" and plan.pump.endswith("tcp")
         for kind in kinds:
             if not (tcp and kind.startswith(GARBLING)):  # TCP's own checksum lets none of that through
                 lasts = roll(f"{device} {kind} lasts").choice((1.5, 4, 8, 14, 40))
                 comes(f"fault {device} {kind}", 0.07, device, _lasting(kind, lasts))
+    if plan.basic:
+        comes("fault pump flips", 0.8, "pump", ("corrupt:rate=0.1,for_s=60", "corrupt:rate=0.3,for_s=30"))
     comes("crash", 0.3, (0.5, 3.0, 10.0), (True, True, True, False))
     comes("broker", 0.3, (2.0, 15.0, 60.0), (True, False))
     comes("cut", 0.25, ("taken", "lost"), (3.0, 20.0), (True, False))
@@ -243,6 +313,12 @@ def _faults(roll: Callable[[str], Random], plan: Plan, length: float) -> list[Ac
     comes("dark", 0.15, (5.0, 16.0, 40.0))
     comes("clock", 0.1, (-3600.0, 2.0, 90.0))
     comes("blocked", 0.15, (0.5, 3.0))
+    comes("amend", 0.06, (0.8, 1.1), (True, False))
+    comes("extend", 0.06, (10.0, 60.0), (True, False))
+    comes("limits", 0.06, (*OWN_LIMITS, *BEYOND))
+    comes("syringe", 0.04, (20.0, 40.0))
+    comes("toilet", 0.04, (15.0, 45.0))
+    comes("correct", 0.02, (2.0, 0.5))
     for word in STRAY:
         comes(f"say {word}", 0.08, word)
     return acts

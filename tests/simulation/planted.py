@@ -12,11 +12,15 @@ from unittest.mock import patch
 import simulation.disk
 import simulation.process
 from infusion_gateway.core import (
+    amending,
+    changes,
     conditions,
     deadman,
     dose,
     evolve,
+    moving,
     observing,
+    permitting,
     pumping,
     session,
     signals,
@@ -30,9 +34,11 @@ from infusion_gateway.devices.bus import Bus
 from infusion_gateway.devices.standing import Identity, Standing
 from infusion_gateway.devices.uptime import Uptime
 from infusion_gateway.model.alarm import Priority, Response
-from infusion_gateway.model.events import ConditionCleared, Sampled, StopAsked
+from infusion_gateway.model.events import ConditionCleared, OrderAmended, Sampled, StopAsked
+from infusion_gateway.model.inputs import MoveAnswered
 from infusion_gateway.model.metric import MINUTE
 from infusion_gateway.model.observation import Validity
+from infusion_gateway.model.session import Side
 from infusion_gateway.wire.outbox import Outbox
 
 Plant = Callable[[Callable[[object, str, Any], None]], None]
@@ -326,3 +332,42 @@ def a_persons_stop_gets_lost(put: Any) -> None:
 def start_is_not_seen(put: Any) -> None:
     """Delivery while armed is not taken for T0."""
     put(session, "_start", lambda *_: None)
+
+
+@bug
+def one_person_is_enough(put: Any) -> None:
+    """What two people must ask for is done for one."""
+    put(amending, "agreed", lambda _turn, entry, _accept: (entry.by, ""))
+
+
+@bug
+def more_time_is_not_enforced(put: Any) -> None:
+    """An order is amended, its end stays where it was."""
+    of_order = changes._of_order
+
+    def changed(durable: Any, event: Any, at: int) -> Any:
+        if isinstance(event, OrderAmended) and durable.case is not None:
+            event = replace(event, ends_at=durable.case.ends_at)
+        return of_order(durable, event, at)
+
+    put(changes, "_of_order", changed)
+
+
+@bug
+def limits_without_bounds(put: Any) -> None:
+    """A case's limit may be set anywhere."""
+    put(permitting, "_bound", lambda _protocol, condition: 0.0 if condition.side is Side.LOW else 1e9)
+
+
+@bug
+def gone_before_it_is_there(put: Any) -> None:
+    """A case leaves a bed when it is asked to, whether or not the other has it on record."""
+    move = moving.move
+
+    def moved(turn: Any, asked: Any, by: str, accept: Any) -> str:
+        refusal = move(turn, asked, by, accept)
+        if not refusal:
+            moving.answered(turn, MoveAnswered(turn.durable.case.id, asked.to, taken=True, why=""))
+        return refusal
+
+    put(moving, "move", moved)

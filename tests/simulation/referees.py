@@ -23,6 +23,7 @@ from infusion_gateway.model.events import (
 )
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.observation import Delivery, DeliveryReported
+from simulation.changes import Changes
 from simulation.looks import Case, Fact, Finding, Look
 from simulation.terms import PRIORITIES, Terms, Watch
 
@@ -62,6 +63,7 @@ class Court:
 
     def __init__(self, case: Case, terms: Terms) -> None:
         self.case, self.terms = case, terms
+        self.changes: Changes | None = None
         self.findings: list[Finding] = []
         self.over: dict[str, float] = {}
         self.exposed: dict[tuple[str, int], float] = {}
@@ -125,6 +127,8 @@ class Court:
         self.facts.append(fact)
         name = type(event).__name__
         self.counts[name] = self.counts.get(name, 0) + 1
+        if self.changes is not None:
+            self.changes.fact(fact)
         if isinstance(event, ConditionRaised) and event.latching:
             self.latched[event.code] = fact.now
         elif isinstance(event, CaseOrdered):
@@ -145,6 +149,8 @@ class Court:
         durable = {e.code for e in kept if isinstance(e, ConditionRaised)}
         self.latched = {code: at for code, at in self.latched.items() if code in durable and story.now - at > 1.5}
         self.was_shown = {}
+        if self.changes is not None:
+            self.changes.crashed(kept)
 
     # --- at each change of what the bed shows
 
@@ -159,11 +165,11 @@ class Court:
 
     def _judge_cleared(self, now: float, code: str, phase: str, shown: dict[str, Any]) -> None:
         last = self.history[-1] if self.history else None
-        away = phase == "paused" and len(last.off) > 2 if last is not None else False
+        away = last is not None and self.case.away(last, longer_s=2)
         if last is None or away or phase != last.phase or now - last.phase_since < 2.5 or last.started_s is None:
             return
         watch = next((w for w in self.terms.watches if w.code == code), None)
-        quiet = last.settled("monitor") > 15.0
+        quiet = last.sees() > 15.0
         if watch is not None and phase in watch.phases and quiet:
             since = self.inside_since[code]
             until, before = self.held_until.get(code, (-1e9, 0.0))
@@ -246,8 +252,10 @@ class Court:
             self._hold(
                 f"rate {times:g}", look, going and fast and not told, most, "S1", f"{times:g} x the rate, untold"
             )
-        dose = (float(look.pump["infused_ml"] or 0) - case.infused_before) * 1.0
-        over = dose - case.hard_mg - look.flow * (12 / 3600)
+        over = case.dose_mg(float(look.pump["infused_ml"] or 0)) - case.hard_mg
+        over -= look.flow * case.mg_per_ml * (12 / 3600)
+        strange = going and case.mg_per_ml != 1.0 and look.phase in UNDER_CASE
+        self._hold("strange", look, strange, TOLD_S, "S1", "a concentration that the protocol doesn't allow, untold")
         self._hold("dose", look, going and over > 0 and look.phase in UNDER_CASE, 2, "S8", "past the hard dose, untold")
         armed = look.phase == "armed" and look.now > case.primed_until + 2 and able
         self._hold("t0", look, look.flow > 0 and armed, 8, "T0", "it delivers, and T0 was not seen")
@@ -259,12 +267,12 @@ class Court:
         shown = {a["code"]: PRIORITIES[a["priority"]] for a in look.shown if a["present"]}
         for watch in self.terms.watches:
             key, value = _found(watch, look)
-            if look.phase not in watch.phases or "monitor" in self.case.swaps:
+            if look.phase not in watch.phases or "monitor" in self.case.swaps or self.case.away(look, longer_s=4):
                 for at in range(len(watch.rows)):
                     self.exposed.pop((watch.code, at), None)
                 continue
             seen = key is not None and value is not None and key not in look.doubted
-            seen = seen and look.settled("monitor") > 0 and look.now - look.phase_since > 2
+            seen = seen and look.sees() > 0 and look.now - look.phase_since > 2
             for at, row in enumerate(watch.rows):
                 if value is not None and not watch.past(row, value):
                     self.exposed.pop((watch.code, at), None)
@@ -293,8 +301,10 @@ class Court:
         shown = {a["code"]: PRIORITIES[a["priority"]] for a in look.shown if a["present"]}
         if not self.pressures or look.phase not in UNDER_CASE or "monitor" in self.case.swaps:
             return
+        if self.case.away(look, longer_s=4):
+            return
         at, values = self.pressures[-1]
-        if not 5 < look.now - at < 9 or look.settled("monitor") < 10 or look.now - look.phase_since < 9:
+        if not 5 < look.now - at < 9 or look.sees() < 10 or look.now - look.phase_since < 9:
             return
         for watch in self.terms.pressures:
             value = values.get(watch.keys[0])
@@ -310,7 +320,8 @@ class Court:
         blind = max((p for c, p in shown if c in BLIND or c.endswith(MISSING)), default=0)
         lost = look.hearing["monitor"].lost_since
         since = max(lost if lost is not None else look.now, look.started_s)
-        for after, priority in self.terms.monitor_ages.get(look.phase, ()):
+        away = self.case.away(look, longer_s=4)
+        for after, priority in () if away else self.terms.monitor_ages.get(look.phase, ()):
             if look.now - since > after + 6 and blind < priority and look.now - look.phase_since > 2:
                 self.find("S2", look.now, f"nothing came from the monitor for {look.now - since:.0f} s, shown: {blind}")
         unseen = max((p for c, p in shown if c in (*UNSEEN, "wrong-device")), default=0)
@@ -394,8 +405,8 @@ class Court:
         case, terms, past = self.case, self.terms, self.history
         last = past[-1] if past else None
         started = case.started if case.started is not None else now
-        infused = float(last.pump["infused_ml"] or 0) - case.infused_before if last is not None else 0.0
-        ordered = case.rate_ml_h * case.minutes / 60
+        seen = float(last.pump["infused_ml"] or 0) if last is not None else case.infused_before
+        infused, ordered = seen - case.infused_before, case.ordered_ml
         if code == "duration-over":
             reboot = sum(60.0 for _ in case.reboots)
             return now - started >= case.minutes * 60 + terms.grace_s - 5 - reboot
@@ -410,14 +421,16 @@ class Court:
         if code == "rate-high":
             return any(look.flow > 1.19 * case.rate_ml_h for look in list(past)[-100:])
         if code == "over-delivery":
-            return infused - case.rate_ml_h * max(0.0, case.delivering_s - 2) / 3600 > 1.2
+            return infused - case.expected_ml + 2 * case.rate_ml_h / 3600 > 1.2
         if code == "dose-limit":
-            return infused >= 0.97 * case.hard_mg
+            return case.dose_mg(seen) >= 0.97 * case.hard_mg
+        if code == "concentration-not-allowed":
+            return case.mg_per_ml != 1.0
         if code == "infusion-complete":
             return infused > 0.9 * ordered or infused > ordered - 2.2
         if code == "restarted-without-release":
             return any(isinstance(f.event, StopAsked) for f in self.facts[:-1])
-        if code == "timeline-lost":
+        if code in ("timeline-lost", "confirmation-lapsed"):
             return bool(case.reboots)
         if code.startswith("pump-"):
             return any(look.pump["alarm"] == code[5:] for look in list(past)[-60:])

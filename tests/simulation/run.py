@@ -11,26 +11,45 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from multiprocessing import Pool
 
-from simulation import corpus, nuisance
+from simulation import corpus, nuisance, staged
 from simulation.looks import Finding, Verdict
-from simulation.plan import draw
+from simulation.plan import Plan, draw
 from simulation.planted import BUGS, planted
 from simulation.story import Story
 
 WITHIN = 200
 """Seeds within which each planted bug must be noticed."""
 NUISANCE_FROM = 1000
+TROUBLES = frozenset(
+    {"broker", "cut", "station", "disk", "crash", "clock", "blocked", "unplug", "dark", "swap", "sensor"}
+)
+"""Acts of a plan that are faults, beside those of the simulators."""
+BROKER_MS = 20
+"""The files' expectations are those of a broker nearby."""
 
 
 def play(seed: int, scenario: str | None = None) -> Verdict:
     """Play one seed."""
     plan = draw(seed, scenario)
+    if plan.file[0]:
+        return _staged(plan)
     story = Story(plan)
     try:
         return story.play()
     except Exception as error:  # noqa: BLE001 -- whatever broke is the finding: the core never raises on what comes
         finding = Finding("S0", story.now, f"{type(error).__name__}: {error}")
-        return Verdict(seed, [finding], story.now, story.counts, story.last_events(), plan)
+        return Verdict(seed, [finding], story.now, story.counts, story.onlooker.last_events(), plan)
+
+
+def _staged(plan: Plan) -> Verdict:
+    """Play a demo scenario's file, with the seed's disk, broker and lines."""
+    name, longer = plan.file
+    file = staged.scenario(name)
+    longer = longer and name not in staged.ORDERED_END  # a whole session a seed is too much: the tests play those
+    played = staged.long(file) if longer else file
+    verdict = staged.Staged(played, seed=plan.seed, disk_ms=plan.disk_latency_ms, broker_ms=BROKER_MS).play()
+    verdict.plan = plan
+    return verdict
 
 
 def line(verdict: Verdict) -> str:
@@ -39,6 +58,19 @@ def line(verdict: Verdict) -> str:
     scenario = verdict.plan.scenario if verdict.plan is not None else ""
     replay = f"make simulate ARGS='--seed {verdict.seed}'"
     return f"seed {verdict.seed} ({scenario}) broke {found} | last: {' / '.join(verdict.told)} | replay: {replay}"
+
+
+def _by_sort(counts: Counter[str]) -> dict[str, Counter[str]]:
+    """Sort what was counted: faults injected by kind, what people asked for, what of it was enforced, files played."""
+    sorts = {"fault": "faults injected", "said": "asked for by people", "changed": "changed", "file": "scenario files"}
+    found: dict[str, Counter[str]] = {title: Counter() for title in sorts.values()}
+    for name, count in counts.items():
+        sort, _, rest = name.partition(" ")
+        if rest and sort in sorts:
+            found[sorts[sort]][rest] += count
+        elif name in TROUBLES:
+            found["faults injected"][name] += count
+    return found
 
 
 def _plain(seed: int) -> Verdict:
@@ -57,8 +89,11 @@ def many(seeds: range) -> int:
                 rules.update(f.rule for f in verdict.findings)
                 print(line(verdict), flush=True)
     took = time.monotonic() - began
-    print(f"{len(seeds)} seeds, {virtual_s / 3600:.1f} virtual hours in {took:.1f} s: {len(seeds) / took:.2f} seeds/s")
-    print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+    print(f"{len(seeds)} seeds in {took:.1f} s: {len(seeds) / took:.2f} seeds/s")
+    print(f"sessions {counts['sessions']}, virtual hours {virtual_s / 3600:.1f}", end=", ")
+    print(f"stops asked {counts['StopAsked']}, alarms raised {counts['ConditionRaised']}")
+    for title, part in _by_sort(counts).items():
+        print(f"{title}: {', '.join(f'{name} {count}' for name, count in sorted(part.items()))}")
     print(f"broken rules: {dict(rules) if rules else 'none'} in {failed} seeds")
     return failed
 

@@ -59,12 +59,14 @@ class Terms:
     dead_man_s: float
     wall_s: float
     armed_s: float
+    longest_away_s: float
     hard_mg_per_kg: float
     hard_mg: float
     watches: tuple[Watch, ...]
     pressures: tuple[Watch, ...]
     monitor_ages: dict[str, tuple[tuple[float, int], ...]]
     pump_ages: tuple[tuple[float, int], ...]
+    outer: dict[str, float]
 
 
 @cache
@@ -80,12 +82,14 @@ def terms(name: str) -> Terms:
         dead_man_s=_seconds(file["stop"]["dead_man"]),
         wall_s=_seconds(file["time"]["wall"]),
         armed_s=_seconds(file["time"]["armed_for"]),
+        longest_away_s=_seconds(file["time"]["longest_away"]),
         hard_mg_per_kg=_number(file["dose"]["hard"]),
         hard_mg=_number(file["dose"]["hard_absolute"]),
         watches=tuple(w for w in watches if not w.keys[0].startswith("nibp")),
         pressures=tuple(w for w in watches if w.keys[0].startswith("nibp")),
         monitor_ages={phase: _steps(table["steps"]) for table in file["monitor_age"] for phase in table["phases"]},
         pump_ages=_steps(file["pump_age"]),
+        outer={code: _number(limit) for code, limit in file["outer_limits"].items()},
     )
 
 
