@@ -95,18 +95,28 @@ class Newest:
     valid_at: Nanos | None
 
 
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """The valid reading that was found to count, until then, among the first metric's sources as they were ranked."""
+
+    ranked: tuple[tuple[str, Newest], ...]
+    until: Nanos
+    found: tuple[Source, Reading]
+
+
 class Values(dict[Source, Newest]):
     """The newest reading of each metric from each device; written to item by item.
 
     ranked: the sources of a metric in order of preference, as `sources.preferred` last found them, for as long as none
-    of its readings is replaced. heard: every source that ever was valid.
+    of its readings is replaced. picks: what `sources.choose` last found. heard: every source that ever was valid.
     """
 
-    __slots__ = ("heard", "ranked")
+    __slots__ = ("heard", "picks", "ranked")
 
     def __init__(self, known: Mapping[Source, Newest] | Iterable[tuple[Source, Newest]] = ()) -> None:
         super().__init__(known)
         self.ranked: dict[Metric, tuple[tuple[str, Newest], ...]] = {}
+        self.picks: dict[tuple[Metric, ...], Pick] = {}
         self.heard = frozenset(source for source, newest in self.items() if newest.valid_at is not None)
 
     def __setitem__(self, source: Source, newest: Newest) -> None:
@@ -120,7 +130,7 @@ class Values(dict[Source, Newest]):
         """Give a copy to write to."""
         other = Values.__new__(Values)
         other.update(self)
-        other.ranked, other.heard = self.ranked.copy(), self.heard
+        other.ranked, other.picks, other.heard = self.ranked.copy(), self.picks, self.heard
         return other
 
 

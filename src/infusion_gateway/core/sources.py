@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from infusion_gateway.core.live import Live, Newest, Source
+from infusion_gateway.core.live import Live, Newest, Pick, Source
 from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Reading, Validity
 from infusion_gateway.model.session import BedSetup
@@ -70,11 +70,16 @@ def believed(live: Live, reading: Reading) -> Reading:
 
 def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos) -> tuple[Source, Reading] | None:
     """Choose the reading that counts: the first valid current one, else the first questionable one, else none."""
+    values, plain = live.values, live.suppressed is None and not live.disputed
+    known = values.picks.get(metrics) if plain else None
+    if known is not None and known.ranked is values.ranked.get(metrics[0]) and now < known.until:
+        return known.found
     second_best: tuple[Source, Reading] | None = None
     by_hand: tuple[Source, Reading] | None = None
     latest = 0  # a continuous value by hand counts until a device gives a later one
     for metric in metrics:
-        for device, newest in preferred(sources, live, metric):
+        ranked = preferred(sources, live, metric)
+        for device, newest in ranked:
             reading = newest.reading
             if device == BY_HAND and not FACTS[metric].intermittent:
                 if by_hand is None and usable_until(reading, device) > now:
@@ -87,7 +92,10 @@ def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos
                 continue
             reading = believed(live, reading)
             if reading.validity is Validity.VALID:
-                return (metric, device), reading
+                found = (metric, device), reading
+                if plain and metric is metrics[0]:
+                    values.picks[metrics] = Pick(ranked, usable_until(reading), found)
+                return found
             if reading.validity is Validity.QUESTIONABLE and second_best is None:
                 second_best = (metric, device), reading
     return by_hand if by_hand is not None and by_hand[1].measured_at > latest else second_best

@@ -96,7 +96,6 @@ def _decide(turn: Turn) -> None:
     session.progress(turn)
     suppressing.keep(turn)
     equipment.dispute(turn)
-    turn.picks.clear()
     if not turn.away:
         conditions.claim_limits(turn)
         breathing.claim_breathing(turn)

@@ -1,20 +1,21 @@
 """Technical conditions: what the gateway can't see, can't tell or can't record. One a cause; people are told."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from infusion_gateway.core.changes import TEST_ALARM
 from infusion_gateway.core.claims import technical
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case
 from infusion_gateway.core.gates import BEDSIDE, bedside_alarm
-from infusion_gateway.core.live import DeviceNow
+from infusion_gateway.core.live import DeviceNow, Source
 from infusion_gateway.core.sources import (
     BY_HAND,
     CURRENT_FOR,
     DISAGREE,
     HERE,
     SUPPRESSED,
-    choose,
     disagree,
     preferred,
 )
@@ -34,6 +35,9 @@ DISAGREE_FOR: Nanos = 10 * SECOND
 FOUND_WITHIN: Nanos = 10 * SECOND
 """A sensor that is put back, or a device that is heard again, has so long to find a value (unsourced)."""
 TWO_DEVICES = 2
+DISAGREEMENTS = {metric: f"{FACTS[metric].word}-disagree" for metric in DISAGREE}
+MISSING = {metric: f"{facts.word}-missing" for metric, facts in FACTS.items() if not facts.intermittent}
+UNEXPLAINED = {metric: f"{FACTS[metric].word}-unexplained" for metric in MISSING}
 OVERDUE_LOW, OVERDUE_MEDIUM = 1.5, 2.0
 """An NIBP older than so many intervals (clinical reference E15)."""
 SEEING = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
@@ -59,8 +63,9 @@ def dispute(turn: Turn) -> None:
     """Find the metrics whose sources have disagreed for a while: neither is believed more than the other."""
     if len(turn.setup.devices) <= TWO_DEVICES:  # a pump and one monitor
         return
-    for metric in DISAGREE:
-        code = f"{FACTS[metric].word}-disagree"
+    for metric, code in DISAGREEMENTS.items():
+        if metric not in turn.touched and code not in turn.live.since:
+            continue  # nobody said anything of it, and nothing runs
         since = turn.holds_since(code, disagree(turn.sources, turn.live, metric, turn.now))
         disputed = since is not None and turn.has_come(since + DISAGREE_FOR)
         if disputed != (metric in turn.live.disputed):
@@ -70,9 +75,8 @@ def dispute(turn: Turn) -> None:
 
 def _disagreements(turn: Turn) -> None:
     for metric in turn.live.disputed:
-        word = FACTS[metric].word
-        text = f"Two sources of {word} disagree: neither is believed. Look at both sensors"
-        turn.claim(technical(f"{word}-disagree", Priority.LOW, text))
+        text = f"Two sources of {FACTS[metric].word} disagree: neither is believed. Look at both sensors"
+        turn.claim(technical(DISAGREEMENTS[metric], Priority.LOW, text))
 
 
 def claim_technical(turn: Turn) -> None:
@@ -166,7 +170,10 @@ def _monitors(turn: Turn) -> None:
     protocol = turn.protocol
     stages: Stages | None = None
     if protocol is not None:
-        stages = next((group for group in protocol.vital_stages if turn.phase in group.phases), None)
+        for group in protocol.vital_stages:
+            if turn.phase in group.phases:
+                stages = group
+                break
     explained: dict[str, tuple[_Cause, ...]] = {}
     for setup in turn.setup.devices:
         if setup.is_pump:
@@ -182,7 +189,9 @@ def _monitors(turn: Turn) -> None:
     if stages is not None and protocol is not None:
         if protocol.spo2_lost is not Response.TELL and turn.phase is Phase.INFUSING:
             _spo2_lost(turn, stages, protocol.spo2_lost)
-        for metric in _expected(turn, protocol.required_metrics):
+        pump = turn.pump_setup.device if turn.pump_setup is not None else ""
+        missed = frozenset(m for m, code in MISSING.items() if _stands(turn, code)) if turn.durable.conditions else NONE
+        for metric in _expected(turn.live.values.heard, missed, protocol.required_metrics, pump):
             if metric is not Metric.PULSE or not _with_spo2(turn):
                 _missing(turn, metric, stages.steps, explained)
 
@@ -193,6 +202,8 @@ def _causes(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
     A sensor that was off when the device was last heard is off until it is seen put back.
     """
     whole = _whole(turn, name, device)
+    if not whole and not device.off:
+        return ()
     sensors = (_off(turn, name, sensor, at) for sensor, at in device.off.items() if sensor in SENSES)
     found = (*whole, *(cause for cause in sensors if cause is not None))
     return tuple(replace(cause, since=max(cause.since, turn.live.since.get(HERE, 0))) for cause in found)
@@ -242,45 +253,51 @@ def _off(turn: Turn, name: str, sensor: Sensor, at: Nanos) -> _Cause | None:
     return _Cause(code, f"{text} ({name}). Put it back on; watch the patient", since, metrics)
 
 
-def _expected(turn: Turn, required: tuple[Metric, ...]) -> list[Metric]:
+NONE: frozenset[Metric] = frozenset()
+
+
+@lru_cache(maxsize=64)
+def _expected(
+    heard: frozenset[Source], missed: frozenset[Metric], required: tuple[Metric, ...], pump: str
+) -> tuple[Metric, ...]:
     """Give the continuous metrics that ought to be there: required ones, any that was there, or is told as missing."""
-    pump = turn.pump_setup
-    seen = {
-        metric
-        for (metric, device), newest in turn.live.values.items()
-        if newest.valid_at is not None and device != BY_HAND and (pump is None or device != pump.device)
-    }
-    missed = {metric for metric in Metric if _stands(turn, f"{FACTS[metric].word}-missing")}
-    return [metric for metric in Metric if metric in seen | missed | set(required) and not FACTS[metric].intermittent]
+    seen = {metric for metric, device in heard if device not in (BY_HAND, pump)}
+    return tuple(metric for metric in MISSING if metric in seen or metric in missed or metric in required)
 
 
 def _with_spo2(turn: Turn) -> bool:
     """Say whether the pulse is missing with the SpO2 of the same probes, which is told already."""
+    if MISSING[Metric.SPO2] not in turn.claims:
+        return False
     values = turn.live.values
-    pulses = [device for metric, device in values if metric is Metric.PULSE and device != BY_HAND]
-    return "spo2-missing" in turn.claims and all((Metric.SPO2, device) in values for device in pulses)
+    return all((Metric.SPO2, name) in values for metric, name in values if metric is Metric.PULSE and name != BY_HAND)
 
 
 def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]) -> None:
     """Claim that a metric has no usable value, unless a cause of a device that gave it says so, or did just now."""
-    found = choose(turn.sources, turn.live, (metric,), turn.now)
+    found = turn.chosen((metric,))
     if found is not None and found[0][1] == BY_HAND:
         found = None  # a number by hand is no watch
-    sources = [pair for pair in preferred(turn.sources, turn.live, metric) if pair[0] != BY_HAND]
-    names = [name for name, _ in sources if name in explained] or list(explained)
-    causes = (cause for name in names for cause in explained[name])
-    word = FACTS[metric].word
-    alone = turn.holds_since(f"{word}-unexplained", not any(c.metrics is None or metric in c.metrics for c in causes))
+    told = any(explained.values()) and _explained(turn, metric, explained)
+    alone = turn.holds_since(UNEXPLAINED[metric], not told)
     if found is not None and not turn.has_come(found[1].measured_at + steps[0].after):
         return
     since = max(_valid_until(turn, metric), 0 if found is None else found[1].measured_at)
-    code = f"{word}-missing"
+    code = MISSING[metric]
     if alone is None or not (turn.has_come(alone + FOUND_WITHIN) or _stands(turn, code)):
         return
     priority = _aged(turn, code, steps, since)
     if priority is not None:
+        word = FACTS[metric].word
         text = f"No usable {word} for more than {seconds(max(s.after for s in steps if s.priority <= priority))}"
         turn.claim(technical(code, priority, f"{text}. Look at the sensor; watch the patient"))
+
+
+def _explained(turn: Turn, metric: Metric, explained: dict[str, tuple[_Cause, ...]]) -> bool:
+    """Say whether a cause of a device that gave a metric, or of any where none did, says already why it is missing."""
+    sources = preferred(turn.sources, turn.live, metric)
+    names = [name for name, _ in sources if name in explained] or list(explained)
+    return any(cause.metrics is None or metric in cause.metrics for name in names for cause in explained[name])
 
 
 def _valid_until(turn: Turn, metric: Metric) -> Nanos:
@@ -295,7 +312,7 @@ def _valid_until(turn: Turn, metric: Metric) -> Nanos:
 
 def _spo2_lost(turn: Turn, stages: Stages, response: Response) -> None:
     """Claim that SpO2 is gone from every device for good, where the protocol wants more of that than telling."""
-    found = choose(turn.sources, turn.live, (Metric.SPO2,), turn.now)
+    found = turn.chosen((Metric.SPO2,))
     after = stages.steps[-1].after
     if found is not None and found[0][1] != BY_HAND:
         return
@@ -310,16 +327,29 @@ def _overdue(turn: Turn) -> None:
     if protocol is None or case is None or case.t0 is None:
         return
     begun = turn.durable.phase_since if turn.phase is Phase.RECOVERY else case.t0
-    scheduled = [entry for entry in protocol.schedule if turn.phase in entry.phases]
-    if turn.phase is Phase.INFUSING and all(entry.what is not Metric.NIBP_SYS for entry in scheduled):
-        low, medium = int(OVERDUE_LOW * protocol.nibp_every), int(OVERDUE_MEDIUM * protocol.nibp_every)
-        steps = (Step(low, Priority.LOW), Step(medium, Priority.MEDIUM))
-        scheduled.append(Scheduled(Metric.NIBP_SYS, protocol.nibp_every, frozenset({turn.phase}), steps))
-    for entry in scheduled:
+    for entry in _scheduled(turn.phase, protocol.schedule, protocol.nibp_every):
         priority = _by_age(turn, entry.steps, max(begun, _last_done(turn, case, entry.what)))
         if priority is not None:
             code, text = overdue_words(entry)
             turn.claim(technical(code, priority, text))
+
+
+def _scheduled(phase: Phase, schedule: tuple[Scheduled, ...], pressure_every: Nanos) -> Iterator[Scheduled]:
+    """Give what is due in a phase; where no pressure is scheduled while it infuses, one every so often is."""
+    pressure = phase is not Phase.INFUSING
+    for entry in schedule:
+        if phase in entry.phases:
+            pressure = pressure or entry.what is Metric.NIBP_SYS
+            yield entry
+    if not pressure:
+        yield _pressure(pressure_every)
+
+
+@lru_cache(maxsize=16)
+def _pressure(every: Nanos) -> Scheduled:
+    low, medium = int(OVERDUE_LOW * every), int(OVERDUE_MEDIUM * every)
+    steps = (Step(low, Priority.LOW), Step(medium, Priority.MEDIUM))
+    return Scheduled(Metric.NIBP_SYS, every, frozenset({Phase.INFUSING}), steps)
 
 
 def overdue_words(entry: Scheduled) -> tuple[str, str]:
@@ -334,9 +364,12 @@ def overdue_words(entry: Scheduled) -> tuple[str, str]:
 
 
 def _last_done(turn: Turn, case: Case, what: Score | Metric) -> Nanos:
+    times: list[Nanos] = [0]
     if isinstance(what, Metric):
-        return max((pair[1].valid_at or 0 for pair in preferred(turn.sources, turn.live, what)), default=0)
-    return max((known.measured_at for known in case.scores if known.score is what), default=0)
+        times += [newest.valid_at or 0 for _, newest in preferred(turn.sources, turn.live, what)]
+    elif case.scores:
+        times += [known.measured_at for known in case.scores if known.score is what]
+    return max(times)
 
 
 def _telling(turn: Turn) -> None:

@@ -17,10 +17,7 @@ from infusion_gateway.model.session import BedSetup, Phase, SessionProtocol
 
 
 class Turn:
-    """What one step has come to so far. Lives no longer than the step.
-
-    phase: as the case now is. picks: what `chosen` found, for as long as nothing that it rests on changes.
-    """
+    """What one step has come to so far. Lives no longer than the step. phase: as the case now is."""
 
     __slots__ = (
         "claims",
@@ -31,7 +28,6 @@ class Turn:
         "live",
         "now",
         "phase",
-        "picks",
         "protocol",
         "pump_setup",
         "setup",
@@ -52,7 +48,6 @@ class Turn:
         self.commands: list[Command] = []
         self.claims: dict[str, Claim] = {}
         self.touched: set[Metric] = set()
-        self.picks: dict[tuple[Metric, ...], tuple[Source, Reading] | None] = {}
         self.deadline: Nanos | None = None
 
     def emit(self, event: Event) -> None:
@@ -87,10 +82,8 @@ class Turn:
         return False
 
     def chosen(self, metrics: tuple[Metric, ...]) -> tuple[Source, Reading] | None:
-        """Choose the reading that counts, once while the rules go through."""
-        if metrics not in self.picks:
-            self.picks[metrics] = choose(self.sources, self.live, metrics, self.now)
-        return self.picks[metrics]
+        """Choose the reading that counts now."""
+        return choose(self.sources, self.live, metrics, self.now)
 
     def device(self, name: str) -> DeviceNow:
         """Give what is known of a device."""
