@@ -20,7 +20,7 @@ from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.audience import Audience
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.hearing import Hearing
-from infusion_gateway.runtime.incoming import Incoming, OnInstruction, ReplyTo
+from infusion_gateway.runtime.incoming import Incoming, OnHistory, OnInstruction, ReplyTo
 from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
 from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection
 from infusion_gateway.runtime.naming import Name
@@ -115,6 +115,10 @@ class Publisher:
             self.dropped += 1
             return
         connection.say(topic, payload, retain=retain and connection.version_5, expires_s=expires_s)
+
+    def answer_history(self, asked: OnHistory) -> None:
+        """Let questions for history go there; without this they are let go."""
+        self._incoming.on_history = asked
 
     def recorded(self) -> None:
         """Look into the journal: there are new events to tell."""

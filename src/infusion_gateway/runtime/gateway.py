@@ -25,6 +25,7 @@ from infusion_gateway.runtime.bedside import Bedsides
 from infusion_gateway.runtime.broker import Publisher, ReplyTo
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.feed import Feed
+from infusion_gateway.runtime.history import History
 from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.links import Line, LineSpec
 from infusion_gateway.runtime.moves import Moving, carry
@@ -79,6 +80,16 @@ class Gateway:
         self._answers = Answers(self._publisher, self._seal, clock)
         admission = Admission(Keyring(settings.keys))
         self._reception = Reception(self._topics, admission, self._answers, lambda: self.beds, clock)
+        beds = tuple(bed.id for bed in settings.beds)
+        self._history = History(
+            settings.gateway.state_directory,
+            topics=self._topics,
+            publisher=self._publisher,
+            seal=self._seal,
+            beds=beds,
+            clock=clock,
+        )
+        self._publisher.answer_history(self._history.asked)
         self._shows: dict[str, Show] = {}
         self._lost = ""
 
@@ -191,6 +202,7 @@ class Gateway:
             self._notifier.stopping()
             await self._feed.close()
             await self._bedsides.close()
+            await self._history.close()
             await self.journal.close()
 
     def _take_leave(self) -> None:
@@ -270,6 +282,7 @@ class Gateway:
                 head=JournalHead(sequence=head.sequence, hash=head.hash.hex()),
                 challenge=challenge,
                 alarm_revisions={name: show.revision for name, show in self._shows.items()},
+                event_sequences=self.journal.newest(self.beds),
             )
             said = self._seal(self._topics.heartbeat, beat.to_bytes())
             self._publisher.say(self._topics.heartbeat, said, HEARTBEAT_EXPIRES_S)

@@ -12,7 +12,7 @@ from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.journal import SEEN, Journal
 from infusion_gateway.runtime.mqtt import Arrived
 from infusion_gateway.wire.stations import Nonsense, parse_availability, parse_seen
-from infusion_gateway.wire.topics import Do, OwnAvailability, StationSaw, StationState, Topics
+from infusion_gateway.wire.topics import AskedHistory, Do, OwnAvailability, StationSaw, StationState, Topics
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,10 @@ class ReplyTo:
 
 OnInstruction: TypeAlias = Callable[[str, str, bytes, ReplyTo], None]
 """Told (bed, instruction's name, payload, where to answer); must not block."""
+
+
+OnHistory: TypeAlias = Callable[[bytes, ReplyTo], None]
+"""Told (payload, where to answer) of a question for history; must not block nor raise."""
 
 
 class Incoming:
@@ -57,6 +61,7 @@ class Incoming:
         self._audience = audience
         self._clock = clock
         self._sayings = Allowance(1, 5)
+        self.on_history: OnHistory | None = None
         self.ignored = 0
 
     def forget(self) -> None:
@@ -70,6 +75,8 @@ class Incoming:
         match found:
             case Do(bed=bed, instruction=name):
                 self._instructed(bed, name, message, now)
+            case AskedHistory() if self.on_history is not None and not message.retained:
+                self.on_history(message.payload, self._reply_to(message))
             case OwnAvailability():
                 self._own(message)
             case StationState(station=station) if not message.retained:
@@ -90,12 +97,16 @@ class Incoming:
             if self._sayings.take(now):
                 log.warning("instruction ignored", bed=bed, instruction=name, kept=message.retained, all=self.ignored)
             return
-        wanted = message.response_topic
-        topic = wanted if wanted is not None and self._topics.is_answers(wanted) else None
         try:
-            self._on_instruction(bed, name, message.payload, ReplyTo(topic, message.correlation))
+            self._on_instruction(bed, name, message.payload, self._reply_to(message))
         except Exception:  # the boundary to a stranger's message: the connection goes on whatever it led to
             log.exception("instruction failed", bed=bed, instruction=name)
+
+    def _reply_to(self, message: Arrived) -> ReplyTo:
+        """Say where the answer goes: to a station's answers topic, and nowhere else."""
+        wanted = message.response_topic
+        topic = wanted if wanted is not None and self._topics.is_answers(wanted) else None
+        return ReplyTo(topic, message.correlation)
 
     def _seen(self, station: str, payload: bytes, now: Nanos) -> None:
         said = parse_seen(payload, self._topics.gateway, self._journal.uuid)

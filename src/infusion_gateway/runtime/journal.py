@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -123,6 +123,11 @@ class Journal:
     def closed(self, bed: str) -> int:
         """Give the sequence of the record that ended the bed's last case; 0: none. A replay needs what comes after."""
         return self._writer.standing.beds.get(bed, BedEnd()).closed
+
+    def newest(self, beds: Iterable[str]) -> dict[str, int]:
+        """Give each bed's newest durable published event, by the bed's sequence; 0: none."""
+        held = self._writer.standing.beds
+        return {bed: held.get(bed, BedEnd()).bed_sequence for bed in beds}
 
     def recent(self, sequence: int, limit: int) -> list[Record] | None:
         """Give at most `limit` published records after this sequence from memory; None where the disk must be asked."""
