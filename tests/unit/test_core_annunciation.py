@@ -71,9 +71,9 @@ def test_an_acknowledgement_ends_the_telling_and_a_rise_begins_it_anew() -> None
 
 
 @pytest.mark.requirement("S19")
-@pytest.mark.parametrize(("connected", "listeners"), [(False, None), (True, False)])
+@pytest.mark.parametrize(("connected", "listeners"), [(False, None), (True, False), (True, None)])
 def test_silence_made_elsewhere_is_void_when_nobody_listens_there(connected: bool, listeners: bool | None) -> None:
-    """Pins S19: the pause ends in the step that loses the broker, or the last listener, on record as nobody's."""
+    """Pins S19: the pause ends where broker or listeners are lost, or known no more, on record as nobody's."""
     bed = high()
     bed.ask(PauseAudio(2 * MINUTE))
     bed.run(5)
@@ -83,6 +83,17 @@ def test_silence_made_elsewhere_is_void_when_nobody_listens_there(connected: boo
     assert bed.session.audio_paused_until is None
     assert bed.events(AudioPaused)[-1][1].by == ""
     bed.check()
+
+
+def test_a_pause_made_while_it_is_not_known_who_listens_ends_when_it_is_known_that_nobody_does() -> None:
+    """Pins that unknown is no listener that stays, and that unknown said again changes nothing."""
+    bed = high()
+    bed.give(BrokerChanged(True, None))
+    bed.ask(PauseAudio(2 * MINUTE))
+    bed.give(BrokerChanged(True, None))
+    assert heard(bed).paused_until is not None
+    bed.give(BrokerChanged(True, False))
+    assert heard(bed).paused_until is None
 
 
 def test_a_pause_made_at_the_bed_while_nobody_listens_stands() -> None:

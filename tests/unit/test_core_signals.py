@@ -1,6 +1,9 @@
 """Signals: what was raised, against what is claimed now; the latch."""
 
+from dataclasses import replace
+
 from infusion_gateway.core.claims import Claim, of_the_drug
+from infusion_gateway.core.closing import forget
 from infusion_gateway.core.signals import reconcile
 from infusion_gateway.core.state import State, initial
 from infusion_gateway.core.turn import Turn
@@ -62,3 +65,19 @@ def test_an_acknowledged_alarm_that_falls_latches_no_more() -> None:
     assert isinstance(cleared, ConditionCleared)
     assert not cleared.latched
     assert "duration-over" not in state.durable.conditions
+
+
+def test_ordering_clears_what_an_earlier_case_left_latched_and_nothing_else() -> None:
+    """Pins that a latched alarm from after a case had left, or without one, is there until it is acknowledged."""
+    state, _ = after(idle(), 10, high())
+    state, _ = after(state, 11)
+    turn = Turn(state, 12 * SECOND)
+    forget(turn)
+    assert "duration-over" in turn.durable.conditions
+    turn.durable = replace(turn.durable, left_at=9 * SECOND)
+    forget(turn)
+    assert "duration-over" in turn.durable.conditions
+    turn.durable = replace(turn.durable, left_at=11 * SECOND)
+    forget(turn)
+    assert not turn.durable.conditions
+    assert turn.events == [ConditionCleared("duration-over", latched=False, reason="it was of the case before")]

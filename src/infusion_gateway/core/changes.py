@@ -6,6 +6,7 @@ A part of `evolve`, and bound like it: old journals replay the same under newer 
 from dataclasses import replace
 from typing import TypeAlias, assert_never
 
+from infusion_gateway.core import windows
 from infusion_gateway.core.durable import Account, Case, CaseLimit, Durable, Known, OurStop, Pressure, Proposed
 from infusion_gateway.model.events import (
     AlarmTested,
@@ -108,7 +109,7 @@ def _of_order(
             case = replace(case, order=order, ends_at=ends_at, warned=warned, proposed=None)
             return replace(durable, at=at, case=case)
         case ConcentrationCorrected(order=order):
-            case = replace(case, order=order, proposed=None)
+            case = replace(case, order=order, proposed=None, marks=windows.corrected(case, order))
         case SyringeChanged(volume_ml=volume_ml, delivered_ml=delivered_ml, dose_mg=dose_mg):
             order = replace(case.order, volume_ml=volume_ml)
             case = replace(case, order=order, syringe_from_ml=delivered_ml, syringe_before_mg=dose_mg)
@@ -162,14 +163,15 @@ def left(durable: Durable, at: Nanos) -> Durable:
     """Give the state once a case has left the bed: what is remembered of it is for comparing with the next."""
     case = durable.case
     if case is None:
-        return replace(durable, at=at, left_at=at, left_subject="")
+        return replace(durable, at=at, left_at=at, left_subject="", quieted={})
     known = durable.known
     if case.subject and case.confirmed_by:
         peak = max((pressure.systolic for pressure in case.pressures), default=None)
         dose_mg = case.dose_mg(durable.account.delivered_ml)
         others = tuple(one for one in known if one.subject != case.subject)
         known = (*others, Known(case.subject, case.order.weight_kg, dose_mg, peak))[-MOST_KNOWN:]
-    return replace(durable, at=at, known=known, left_at=at, left_subject=case.subject, away_until=None)
+    gone = replace(durable, at=at, left_at=at, left_subject=case.subject, away_until=None, quieted={})
+    return replace(gone, known=known)
 
 
 def with_our_stop(case: Case | None, event: StopAsked, at: Nanos) -> Case | None:
@@ -217,6 +219,7 @@ def moved_case(case: Case, by: Nanos) -> Case:
         proposed=None,
         our_stops=tuple(replace(stop, at=stop.at + by) for stop in case.our_stops),
         pressures=tuple(replace(one, measured_at=one.measured_at + by) for one in case.pressures),
+        marks=tuple(replace(one, at=one.at + by) for one in case.marks),
         values_from=case.values_from + by,
         heard_at=None if case.heard_at is None else case.heard_at + by,
     )

@@ -96,9 +96,12 @@ def _unseen(case: Case, wants: Discharge, since: int) -> list[str]:
 
 
 def forget(turn: Turn) -> None:
-    """Let nothing of a case that is gone stand in the next one's way: what it left latched, and what was heard."""
+    """Let nothing of a case that is gone stand in the next one's way: what it left latched, and what was heard.
+
+    What latched after it had left the bed was of nobody's case: it stays until somebody has acknowledged it.
+    """
     for code, raised in turn.durable.conditions.items():
-        if not raised.present:
+        if not raised.present and raised.since <= turn.durable.left_at:
             turn.emit(ConditionCleared(code, latched=False, reason="it was of the case before"))
     turn.live.forget_limits()
     turn.live.symptom_at = None

@@ -44,7 +44,10 @@ FLOOD = 11  # new alarms within ten minutes: more than 10 are a flood (clinical 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alarm condition that is present, or that is over and latched until acknowledged."""
+    """An alarm condition that is present, or that is over and latched until acknowledged.
+
+    acknowledged_value: what it read when it was acknowledged.
+    """
 
     code: str
     priority: Priority
@@ -62,12 +65,14 @@ class Raised:
     held_until: Nanos | None = None
     acknowledged_at: Nanos | None = None
     escalation: int = 0
+    acknowledged_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Durable:
     """A bed's durable state. at: of the last event; stop: under way, or confirmed and still watched.
 
+    quieted: acknowledged conditions that are over, by code: one that returns may be the same alarm still.
     unreleased_since: delivering again after our stop, without anybody's leave. dead_man_s: as last read back;
     dead_man_ours: we armed it. instructions: ids of the latest ones. quarantined: why, "" while it is not.
     raised_at: when the latest new alarms began, as many as make a flood.
@@ -109,3 +114,4 @@ class Durable:
     alarm_heard_at: Nanos | None = None
     moving_to: str = ""
     moving_since: Nanos = 0
+    quieted: Mapping[str, Raised] = field(default_factory=dict)

@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from infusion_gateway.core import changes, windows
+from infusion_gateway.core import alarming, changes, windows
 from infusion_gateway.core.durable import (
-    FLOOD,
     REMEMBERED_IDS,
     Account,
     ByHand,
     Case,
     Durable,
-    Raised,
     Scored,
     StopWanted,
 )
@@ -71,9 +69,9 @@ def evolve(durable: Durable, event: Event, at: Nanos) -> Durable:
         case Sampled() | CounterRestarted() | InfusionStarted() | DeliveryChanged() | RateChanged() | PumpAlarmed():
             return _of_delivery(durable, event, at)
         case ConditionRaised() | ConditionCleared() | ConditionAcknowledged() | HoldOffGranted():
-            return _of_alarms(durable, event, at)
+            return alarming.of_alarms(durable, event, at)
         case AudioPaused() | AlarmEscalated() | SignalSuppressed():
-            return _of_signals(durable, event, at)
+            return alarming.of_signals(durable, event, at)
         case StopAsked() | StopConfirmed() | ResumePermitted():
             return _of_stopping(durable, event, at)
         case CaseOrdered() | CaseConfirmed() | PhaseChanged() | EndApproaching() | Assessed() | BaselineTaken():
@@ -116,7 +114,7 @@ def _of_delivery(
                 seen_at=at - event.pump_age,
                 delivering=event.delivery.delivering,
             )
-            case = changes.with_pressure(durable.case, event, at)
+            case = windows.marked(changes.with_pressure(durable.case, event, at), event.dose_mg, at)
             return replace(durable, at=at, case=case, account=account, sampled_at=at)
         case CounterRestarted():
             account = replace(
@@ -139,75 +137,6 @@ def _of_delivery(
             return replace(durable, at=at, pump_alarms=alarms)
         case _:
             assert_never(event)
-
-
-def _of_alarms(
-    durable: Durable,
-    event: ConditionRaised | ConditionCleared | ConditionAcknowledged | HoldOffGranted,
-    at: Nanos,
-) -> Durable:
-    conditions, audio, raised_at = dict(durable.conditions), durable.audio_paused_until, durable.raised_at
-    match event:
-        case ConditionRaised():
-            before = conditions.get(event.code)
-            if before is None or not before.present or before.since != event.since:
-                audio = None  # a new alarm breaks through
-                raised_at = (*raised_at, at)[-FLOOD:]
-            conditions[event.code] = _raised(before, event)
-        case ConditionCleared(code=code, latched=latched):
-            before = conditions.pop(code, None)
-            if latched and before is not None:
-                conditions[code] = replace(before, present=False, countdown_ends=None)
-        case ConditionAcknowledged(code=code, by=by):
-            before = conditions.pop(code, None)
-            if before is not None and before.present:
-                conditions[code] = replace(before, acknowledged_by=by, acknowledged_at=at)
-            if code == changes.TEST_ALARM:
-                durable = replace(durable, test_alarm_until=None, alarm_heard_at=at)
-        case HoldOffGranted(code=code, until=until):
-            if code in conditions:
-                conditions[code] = replace(conditions[code], held_until=until)
-        case _:
-            assert_never(event)
-    return replace(durable, at=at, conditions=conditions, audio_paused_until=audio, raised_at=raised_at)
-
-
-def _of_signals(durable: Durable, event: AudioPaused | AlarmEscalated | SignalSuppressed, at: Nanos) -> Durable:
-    match event:
-        case AudioPaused(until=until):
-            return replace(durable, at=at, audio_paused_until=until)
-        case AlarmEscalated(code=code, level=level):
-            raised = durable.conditions.get(code)
-            if raised is None:
-                return replace(durable, at=at)
-            return replace(durable, at=at, conditions={**durable.conditions, code: replace(raised, escalation=level)})
-        case SignalSuppressed():
-            return replace(durable, at=at)
-        case _:
-            assert_never(event)
-
-
-def _raised(before: Raised | None, event: ConditionRaised) -> Raised:
-    """Keep the acknowledgement and the hold-off of the same alarm; a rise, or a return, begins a new one."""
-    present = before is not None and before.present
-    same = before is not None and present and before.since == event.since
-    return Raised(
-        code=event.code,
-        priority=event.priority,
-        kind=event.kind,
-        response=event.response,
-        latching=event.latching,
-        since=event.since,
-        value=event.value,
-        limit=event.limit,
-        unit=event.unit,
-        text=event.reason,
-        acknowledged_by=before.acknowledged_by if same and before else None,
-        countdown_ends=event.countdown_ends,
-        held_until=before.held_until if present and before else None,
-        acknowledged_at=before.acknowledged_at if same and before else None,
-        escalation=before.escalation if same and before else 0,
-    )
 
 
 def _of_stopping(durable: Durable, event: StopAsked | StopConfirmed | ResumePermitted, at: Nanos) -> Durable:
@@ -374,6 +303,7 @@ def _on_another_timeline(durable: Durable, at: Nanos) -> Durable:
         stop=stop,
         unreleased_since=moved(durable.unreleased_since),
         conditions=conditions,
+        quieted={},
         given=windows.moved(durable.given, by),
         left_at=durable.left_at + by,
         moving_since=durable.moving_since + by,

@@ -17,7 +17,8 @@ SETTLE: Nanos = 10 * SECOND
 """After a start a monitor has this long to be heard before what it raised counts as over (by then its age speaks)."""
 RENEW_AFTER: Nanos = 15 * MINUTE
 """An acknowledged pressure alarm sounds again after this long (rules, "After acknowledgement")."""
-
+TOGETHER: Nanos = MINUTE
+"""What was acknowledged within this long of one another sounds again as one, when the last of it is due; unsourced."""
 
 ESCALATE_AFTER: tuple[Nanos, ...] = (15 * SECOND, 45 * SECOND, 90 * SECOND)
 """Where no protocol says so: without a case (clinical reference 4, escalation)."""
@@ -37,13 +38,20 @@ REMIND_EVERY: Nanos = 30 * SECOND
 
 
 def broker_changed(turn: Turn, *, connected: bool, listeners: bool | None) -> None:
-    """Take up whether somebody away from the bed listens. When nobody does any more, what they silenced sounds."""
-    before = turn.live.broker is True and turn.live.listeners is not False
+    """Take up whether somebody away from the bed listens. When that is known no more, what they silenced sounds."""
+    before = _listening(turn.live.broker, turn.live.listeners)
     turn.live.broker, turn.live.listeners = connected, listeners
     paused = turn.durable.audio_paused_until
-    if before and not (connected and listeners is not False) and paused is not None and paused > turn.now:
-        reason = "nobody listens away from the bed any more: a pause of the sound made there is void"
+    if _listening(connected, listeners) < before and paused is not None and paused > turn.now:
+        reason = "nobody is known to listen away from the bed any more: a pause of the sound made there is void"
         turn.emit(AudioPaused(turn.now, "", reason))
+
+
+def _listening(broker: bool | None, listeners: bool | None) -> int:  # noqa: FBT001 -- two facts
+    """Rank what is known of who listens away from the bed: 2 somebody does, 1 not known, 0 nobody can."""
+    if broker is not True or listeners is False:
+        return 0
+    return 2 if listeners else 1
 
 
 def escalate(turn: Turn) -> None:
@@ -71,7 +79,7 @@ def reconcile(turn: Turn) -> None:
     for code, claim in turn.claims.items():
         known = turn.durable.conditions.get(code)
         if known is None or not known.present:
-            _raise(turn, claim, None)
+            _raise(turn, claim, _returned(turn, claim))
         elif _differs(turn, known, claim):
             _raise(turn, claim, known)
     for code, known in turn.durable.conditions.items():
@@ -88,6 +96,18 @@ def _differs(turn: Turn, known: Raised, claim: Claim) -> bool:
     return told_anew or (known.countdown_ends is None and _counts_down(turn, claim))
 
 
+def _returned(turn: Turn, claim: Claim) -> Raised | None:
+    """Give the acknowledged alarm that this is still, though it was over for a reading; None: it is a new one."""
+    known = turn.durable.quieted.get(claim.code) if claim.renew_by and claim.value is not None else None
+    if known is None or claim.code in turn.durable.conditions or _counts_down(turn, claim):
+        return None  # what is latched is to be acknowledged anew, and no stop is counted down unheard
+    return None if _urgency(claim) > _urgency(known) or _renews(turn, known, claim) else known
+
+
+def _urgency(of: Claim | Raised) -> tuple[Priority, int]:
+    return of.priority, URGENCY[of.response]
+
+
 def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:
     """Raise, or change what is raised. A rise is a new alarm, which breaks through an acknowledgement; a fall isn't."""
     countdown = known.countdown_ends if known is not None else None
@@ -97,8 +117,7 @@ def _raise(turn: Turn, claim: Claim, known: Raised | None) -> None:
         countdown = turn.now + (turn.protocol.countdown if turn.protocol is not None else 0)
     since = turn.now
     if known is not None and not _renews(turn, known, claim):
-        before = (known.priority, URGENCY[known.response])
-        since = turn.now if (claim.priority, URGENCY[claim.response]) > before else known.since
+        since = turn.now if _urgency(claim) > _urgency(known) else known.since
     turn.emit(
         ConditionRaised(
             code=claim.code,
@@ -132,12 +151,21 @@ def _renews(turn: Turn, known: Raised, claim: Claim) -> bool:
     """Say whether an acknowledged alarm is due to sound again: much further out, or after a long time."""
     if not claim.renew_by or known.acknowledged_by is None or claim.value is None:
         return False
-    if known.acknowledged_at is not None and turn.has_come(known.acknowledged_at + RENEW_AFTER):
+    if turn.has_come(_acknowledged_at(turn, known) + RENEW_AFTER):
         return True
-    if known.value is None or claim.limit is None:
+    before = known.value if known.acknowledged_value is None else known.acknowledged_value
+    if before is None or claim.limit is None:
         return False
-    further = claim.value - known.value if claim.value >= claim.limit else known.value - claim.value
+    further = claim.value - before if claim.value >= claim.limit else before - claim.value
     return further >= claim.renew_by
+
+
+def _acknowledged_at(turn: Turn, known: Raised) -> Nanos:
+    """Say when an alarm was acknowledged, and what was heard with it, so that they sound again together."""
+    mine = known.acknowledged_at if known.acknowledged_at is not None else turn.now
+    others = (turn.durable.conditions.get(code) for code, claim in turn.claims.items() if claim.renew_by)
+    at = (other.acknowledged_at for other in others if other is not None and other.acknowledged_at is not None)
+    return max((time for time in at if abs(time - mine) <= TOGETHER), default=mine)
 
 
 def _unseen(turn: Turn, code: str) -> bool:
