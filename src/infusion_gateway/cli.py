@@ -22,6 +22,7 @@ COMMANDS = {
     "log": "infusion_gateway.cli_review",
     "replay": "infusion_gateway.cli_review",
     "protocol": "infusion_gateway.cli_protocol",
+    "keys": "infusion_gateway.cli_keys",
     "annunciator": "infusion_gateway.cli_annunciator",
     "schema": "infusion_gateway.cli_config",
 }

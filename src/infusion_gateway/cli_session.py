@@ -10,24 +10,28 @@ import dataclasses
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import click
 from pydantic import ValidationError
 
-from infusion_gateway.config import quantities
+from infusion_gateway.config import quantities, signing
 from infusion_gateway.config.broker import broker_of
 from infusion_gateway.config.load import load
 from infusion_gateway.config.quantities import Kind, QuantityError
 from infusion_gateway.config.schema import METRICS, BrokerTable
 from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.config.signing import SigningError
 from infusion_gateway.model.instructions import NAMES, Hold, Instruction, Score, Stop
+from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
 from infusion_gateway.station.attend import Attending
+from infusion_gateway.station.binding import Binding
 from infusion_gateway.station.client import ask, listen
 from infusion_gateway.wire.asking import Refusal, parse_instruction, write_instruction
+from infusion_gateway.wire.sealing import Keyring, Signer
 from infusion_gateway.wire.topics import Topics, checked
 
 UNITS: dict[str, Kind] = {
@@ -169,10 +173,22 @@ def _common() -> list[click.Parameter]:
         click.Option(["--ca-file"], metavar="FILE", help="With mqtts://: the authority's certificate."),
         click.Option(["--username"], metavar="NAME", help="To log in with, where the broker wants it."),
         click.Option(["--password-file"], metavar="FILE", help="Its first line is the password."),
+        click.Option(["--certificate-file"], metavar="FILE", help="With mqtts://: this terminal's own certificate."),
+        click.Option(["--key-file"], metavar="FILE", help="With mqtts://: the key of that certificate."),
         click.Option(["--site"], metavar="NAME", help="Instead of FILE: the gateway's site."),
         click.Option(["--gateway"], metavar="NAME", help="Instead of FILE: the gateway's name."),
         click.Option(["--bed"], metavar="NAME", required=True, help="The bed that is meant."),
         click.Option(["--by"], metavar="NAME", required=True, help="Who asks."),
+        click.Option(
+            ["--sign-with"], metavar="FILE", help="The private key to sign with: `infusion-gateway keys new`."
+        ),
+        click.Option(["--kid"], metavar="NAME", help="What that key is called at the gateway; its file's name else."),
+        click.Option(
+            ["--gateway-key"],
+            metavar="KEY",
+            multiple=True,
+            help="The gateway's public key, its file or ed25519:… itself: only what it signed is believed.",
+        ),
         click.Option(["--station"], metavar="NAME", help="What this terminal is called; one of its own by default."),
         click.Option(
             ["--patience", "patience"],
@@ -218,7 +234,7 @@ def _caller(name: str, cls: type[Instruction]) -> Callable[..., None]:
 
 def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any]) -> None:
     """Send it, say what the gateway answered, and exit as that."""
-    broker, topics = _gateway(given)
+    where = _gateway(given)
     identity = secrets.token_hex(16)
     station = _station(given["station"])
     try:
@@ -235,15 +251,29 @@ def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any])
     read_back = parse_instruction(name, payload)  # as the gateway will: what it can't read is told here and now
     if isinstance(read_back, Refusal):
         raise click.UsageError(read_back.reason)
+    signer = _signer(given, where)
+    binding = signer and Binding(
+        where.topics,
+        given["bed"],
+        name,
+        instruction,
+        by=given["by"],
+        identity=identity,
+        case=case or None,
+        station=station,
+        signer=signer,
+        gateway=where.keys,
+        utc_ns=time.time_ns,
+    )
     patience: Nanos = given["patience"]
     asked = ask(
-        broker,
-        topics,
+        where.broker,
+        where.topics,
         station=station,
         bed=given["bed"],
         name=name,
         identity=identity,
-        payload=payload,
+        payload=binding or payload,
         patience_s=patience / SECOND,
     )
     answer = asyncio.run(asked)
@@ -257,6 +287,21 @@ def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any])
     sys.exit(1 if answer.outcome == "refused" else 0)
 
 
+def _signer(given: dict[str, Any], where: "Where") -> Signer | None:
+    """Give the key to sign with, None where nothing is signed."""
+    if given["sign_with"] is None:
+        if where.signed:
+            raise click.UsageError("this gateway takes signed instructions alone: --sign-with FILE")
+        return None
+    path = Path(given["sign_with"])
+    try:
+        return Signer(checked(given["kid"] or path.stem), signing.read_private(path))
+    except SigningError as error:
+        raise click.UsageError(f"--sign-with: {error}") from None
+    except ValueError as error:
+        raise click.UsageError(f"--kid: {error}") from None
+
+
 def _station(named: str | None) -> str:
     """Give the terminal's name as a station: the one that was given, or one of its own."""
     try:
@@ -265,7 +310,17 @@ def _station(named: str | None) -> str:
         raise click.UsageError(str(error)) from None
 
 
-def _gateway(given: dict[str, Any]) -> tuple[BrokerSettings, Topics]:
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """Where to ask. keys: the gateway's public ones, None where not known; signed: it takes nothing else."""
+
+    broker: BrokerSettings
+    topics: Topics
+    keys: Keyring | None
+    signed: bool
+
+
+def _gateway(given: dict[str, Any]) -> Where:
     """Find out where to ask: from the configuration, or from what was given in its place."""
     direct = {key: given[key] for key in ("broker", "site", "gateway")}
     if given["file"] is not None:
@@ -275,7 +330,10 @@ def _gateway(given: dict[str, Any]) -> tuple[BrokerSettings, Topics]:
         if given["bed"] is not None and given["bed"] not in {bed.id for bed in settings.beds}:
             known = ", ".join(bed.id for bed in settings.beds)
             raise click.UsageError(f"no bed of this gateway is called {given['bed']!r}. Known are {known}")
-        return settings.broker, Topics(settings.gateway.site, settings.gateway.name)
+        own = settings.gateway.key_file
+        beside = [] if own is None else [str(own.with_name(f"{own.name}.pub"))]
+        keys = _public(settings.gateway.name, given["gateway_key"] or [one for one in beside if Path(one).exists()])
+        return Where(settings.broker, Topics(settings.gateway.site, settings.gateway.name), keys, bool(settings.keys))
     missing = [f"--{key}" for key, value in direct.items() if not value]
     if missing:
         raise click.UsageError(f"give -c FILE, or {', '.join(missing)} as well")
@@ -284,13 +342,25 @@ def _gateway(given: dict[str, Any]) -> tuple[BrokerSettings, Topics]:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     table = BrokerTable(
-        url=given["broker"], ca_file=given["ca_file"], username=given["username"], password_file=given["password_file"]
-    )
-    return broker_of(table, Path("command-line")), topics
+        url=given["broker"], ca_file=given["ca_file"], username=given["username"], password_file=given["password_file"],
+        certificate_file=given["certificate_file"], key_file=given["key_file"],
+    )  # fmt: skip
+    keys = _public(given["gateway"], given["gateway_key"])
+    return Where(broker_of(table, Path("command-line")), topics, keys, signed=False)
 
 
-async def _attend(broker: BrokerSettings, topics: Topics, station: str) -> None:
-    attending = Attending(topics)
+def _public(gateway: str, written: Sequence[str]) -> Keyring | None:
+    """Read the gateway's public keys, all under its name; None where none is given."""
+    try:
+        found = [signing.public_key(k) if signing.is_inline(k) else signing.read_public(Path(k)) for k in written]
+    except SigningError as error:
+        raise click.UsageError(f"--gateway-key: {error}") from None
+    return Keyring(EnrolledKey.of(gateway, key.raw, ()) for key in found) if found else None
+
+
+async def _attend(where: Where, station: str) -> None:
+    broker, topics = where.broker, where.topics
+    attending = Attending(topics, where.keys)
 
     def show(lines: list[str]) -> None:
         for line in lines:
@@ -313,11 +383,12 @@ async def _attend(broker: BrokerSettings, topics: Topics, station: str) -> None:
 
 
 def _attending(**given: Any) -> None:
-    broker, topics = _gateway({**given, "bed": None})
+    where = _gateway({**given, "bed": None})
     station = _station(given["station"])
-    click.echo(f"{station} for {topics.gateway}, Ctrl-C to end: not connected yet, asks {broker.host}:{broker.port}")
+    at = f"{where.broker.host}:{where.broker.port}"
+    click.echo(f"{station} for {where.topics.gateway}, Ctrl-C to end: not connected yet, asks {at}")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_attend(broker, topics, station))
+        asyncio.run(_attend(where, station))
 
 
 for _name, _cls in NAMES.items():
@@ -326,7 +397,7 @@ session.add_command(
     click.Command(
         "attend",
         callback=_attending,
-        params=[option for option in _common() if option.name not in {"bed", "by", "patience"}],
+        params=[option for option in _common() if option.name not in {"bed", "by", "patience", "sign_with", "kid"}],
         help="Be a station in this terminal: what stands, what happens and what falls silent, until Ctrl-C. "
         "The gateway counts it as somebody to tell.",
         short_help="be a station in this terminal, until Ctrl-C",

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from infusion_gateway.station.attend import BELL, Attending
+from infusion_gateway.wire.sealing import Keyring
 from infusion_gateway.wire.topics import Topics
+from signing_keys import enrolled, signer
 
 TOPICS = Topics("clinic-a", "gateway-1")
 TIME = "2026-11-22T07:15:00.000Z"
@@ -120,3 +122,54 @@ def test_nothing_from_outside_moves_the_cursor() -> None:
     assert len(shown) == 1
     assert shown[0].isprintable()
     assert len(shown[0]) < 600
+
+
+OWN = signer("gateway-1")
+KEYS = Keyring([enrolled(OWN)])
+DOUBT = "NOT VERIFIED"
+
+
+def sealed(attending: Attending, topic: str, at_s: float = 0.0, **message: Any) -> list[str]:
+    """Let it hear one message that the gateway signed."""
+    whole = f"{TOPICS.root}/{topic}"
+    return attending.take(whole, OWN.seal(whole, json.dumps({"time": TIME, **message}).encode()), at_s)
+
+
+def test_where_the_gateways_key_is_known_only_its_word_counts() -> None:
+    """Pins that unsigned, altered and misplaced state is told once with a bell, not shown, and shows no life."""
+    attending = Attending(TOPICS, KEYS)
+    attending.linked("", 0.0)
+    quiet = OWN.seal(f"{TOPICS.root}/chair-2/alarms", b'{"revision":1,"alarms":[]}')
+    (said,) = attending.take(f"{TOPICS.root}/chair-1/alarms", quiet, 0.0)
+    assert said.startswith(DOUBT)
+    assert said.endswith(BELL)
+    assert take(attending, "chair-1/alarms", alarms=[{"code": "x"}]) == [], "told once"
+    (said,) = take(attending, "heartbeat", 5.0, sequence=1)
+    assert said.startswith(DOUBT)
+    assert "NO WORD FROM" in attending.late(12.5)[0], "a forged heartbeat is no word of it"
+    (back,) = sealed(attending, "heartbeat", 13.0, sequence=1)
+    assert "heard again" in back
+    assert sealed(attending, "chair-1/alarms", revision=1, alarms=[]) == []
+    assert take(attending, "chair-1/alarms", alarms=[])[0].startswith(DOUBT), "and again, after a genuine one"
+
+
+def test_a_heartbeat_played_again_shows_no_life() -> None:
+    """Pins that an old heartbeat counts as none, and that one of a restarted gateway, which counts anew, does."""
+    attending = Attending(TOPICS, KEYS)
+    assert sealed(attending, "heartbeat", 0.0, sequence=7) == []
+    assert sealed(attending, "heartbeat", 5.0, sequence=8) == []
+    assert sealed(attending, "heartbeat", 10.0, sequence=7)[0].startswith(DOUBT)
+    assert attending.heard_s == 5.0
+    assert sealed(attending, "heartbeat", 11.0, sequence=1, time="2026-11-22T07:16:00.000Z") == []
+    assert attending.heard_s == 11.0
+
+
+def test_alarms_behind_the_heartbeat_are_told() -> None:
+    """Pins that withheld alarm state shows: a revision other than the heartbeat's, at two heartbeats running."""
+    attending = Attending(TOPICS, KEYS)
+    sealed(attending, "chair-1/alarms", revision=4, alarms=[])
+    beats = [{"sequence": n, "alarm_revisions": {"chair-1": r, "chair-2": 9}} for n, r in ((1, 5), (2, 5), (3, 5))]
+    assert sealed(attending, "heartbeat", **beats[0]) == [], "the alarms may be on their way"
+    assert "ALARMS OF chair-1 ARE NOT THE NEWEST" in sealed(attending, "heartbeat", **beats[1])[0]
+    sealed(attending, "chair-1/alarms", revision=5, alarms=[])
+    assert sealed(attending, "heartbeat", **beats[2]) == []

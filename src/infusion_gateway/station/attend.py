@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.station.listener import Seen, read
+from infusion_gateway.wire.sealing import Keyring
 from infusion_gateway.wire.stamps import words
 from infusion_gateway.wire.topics import Topics
 
@@ -16,6 +18,9 @@ SILENT_S = 12.0
 AGAIN_S = 10.0
 """How often it is told that there is no connection."""
 BELL = "\a"
+SIGNED = frozenset({"heartbeat", "descriptor", "session", "alarms", "device"})
+"""What a gateway with a key signs, by the topic's part that names it."""
+MOST_FORGED = 100
 MARKS = {"high": "!!!", "medium": "!! ", "low": "!  "}
 
 
@@ -23,11 +28,13 @@ MARKS = {"high": "!!!", "medium": "!! ", "low": "!  "}
 class Attending:
     """What one terminal has heard of one gateway.
 
-    heard_s: when its last heartbeat came, or could first have come, on the reader's own clock. link: "" while connected
-    to the broker, why not while it isn't, None before the first try has ended.
+    keys: the gateway's public ones, None where not known; what it signs then counts only where it did, and a heartbeat
+    once. heard_s: when its last heartbeat came, or could first have come, on the reader's own clock. link: "" while
+    connected to the broker, why not while it isn't, None before the first try has ended.
     """
 
     topics: Topics
+    keys: Keyring | None = None
     seen: Seen = field(default_factory=Seen)
     heard_s: float | None = None
     silent: bool = False
@@ -35,23 +42,33 @@ class Attending:
     _cut_s: float = 0.0
     _told_s: float = 0.0
     _known: set[str] = field(default_factory=set)
+    _revisions: dict[str, int] = field(default_factory=dict)
+    _behind: set[str] = field(default_factory=set)
+    _forged: set[str] = field(default_factory=set)
+    _beat: tuple[int, str] = (0, "")
 
     def take(self, topic: str, payload: bytes, now_s: float) -> list[str]:
         """Take one message; give what is to be shown of it, a bell at the end of what must be heard."""
         message = read(payload)
         if message is None or not topic.startswith(f"{self.topics.root}/"):
             return []
-        match topic.removeprefix(f"{self.topics.root}/").split("/"):
+        parts = topic.removeprefix(f"{self.topics.root}/").split("/")
+        if self.keys is not None and parts[-1 if len(parts) == 1 else 1] in SIGNED:
+            if not isinstance(self.keys.verify(topic, payload), EnrolledKey):
+                return self._doubted(topic)
+            self._forged.discard(topic)
+        match parts:
             case ["heartbeat"]:
-                self.heard_s = now_s
-                back, self.silent = self.silent, False
-                return [f"{_clock(message)} {self.topics.gateway}: heard again"] if back else []
+                return self._beaten(message, now_s)
             case ["availability"]:
                 said = f"{self.topics.gateway}: {_text(message, 'status')}, {_text(message, 'why')}"
                 if message.get("status") == "offline":  # a last will's time is that of connecting: it says nothing here
                     return [f"         {said}{BELL}"]
                 return [f"{_clock(message)} {said}"]
-            case [bed, "alarms"] if bed not in self._known:
+            case [bed, "alarms"]:
+                self._revisions[bed] = _number(message, "revision")
+                if bed in self._known:
+                    return []
                 self._known.add(bed)
                 return [_alarm(bed, alarm) for alarm in _parts(message, "alarms")]
             case [bed, "event", name]:
@@ -78,6 +95,31 @@ class Attending:
             self._told_s = now_s
             told.append(f"NOT CONNECTED for {now_s - self._cut_s:.0f} s, nobody is told here")
         return told
+
+    def _beaten(self, message: Mapping[str, Any], now_s: float) -> list[str]:
+        """Take a heartbeat; one that is no newer than the last is somebody's repetition and shows no life."""
+        number, said = _number(message, "sequence"), _text(message, "time")
+        if self.keys is not None and number <= self._beat[0] and said <= self._beat[1]:
+            return self._doubted(self.topics.heartbeat)
+        self._beat = (number, said)
+        self.heard_s = now_s
+        back, self.silent = self.silent, False
+        told = [f"{_clock(message)} {self.topics.gateway}: heard again"] if back else []
+        revisions = message.get("alarm_revisions")
+        behind = {
+            str(bed)
+            for bed, revision in (revisions.items() if isinstance(revisions, dict) else ())
+            if bed in self._known and self._revisions.get(bed) != revision
+        }
+        stale, self._behind = behind & self._behind, behind  # at two heartbeats: one may have overtaken the alarms
+        return [*told, *(f"ALARMS OF {words(bed, 40)} ARE NOT THE NEWEST here: go to the bed{BELL}" for bed in stale)]
+
+    def _doubted(self, topic: str) -> list[str]:
+        """Tell, once until one is genuine, of what is not the gateway's word."""
+        if topic in self._forged or len(self._forged) >= MOST_FORGED:
+            return []
+        self._forged.add(topic)
+        return [f"NOT VERIFIED: {words(topic, 200)} is not what {self.topics.gateway} says now. Go to the bed{BELL}"]
 
     def _silence(self, now_s: float) -> list[str]:
         if self.heard_s is None or self.silent or now_s - self.heard_s < SILENT_S:
@@ -108,6 +150,11 @@ def _alarm(bed: str, alarm: Mapping[str, Any]) -> str:
 def _parts(message: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     found = message.get(key)
     return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+
+
+def _number(message: Mapping[str, Any], key: str) -> int:
+    found = message.get(key)
+    return found if isinstance(found, int) else 0
 
 
 def _text(message: Mapping[str, Any], key: str) -> str:

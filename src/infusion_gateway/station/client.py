@@ -3,17 +3,18 @@
 import asyncio
 import logging
 import re
-import ssl
 from collections.abc import AsyncIterable, Callable
 from itertools import count
 
-from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, TLSParameters, Will
+from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import ValidationError
 
+from infusion_gateway.config.broker import tls_context
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
+from infusion_gateway.station.binding import Binding
 from infusion_gateway.station.listener import availability
 from infusion_gateway.wire.asking import Answer
 from infusion_gateway.wire.topics import ROOT, Topics
@@ -27,6 +28,12 @@ BACKLOG = 64
 HEARD = 20_000
 """Messages that may wait for a listening station, which only looks at them."""
 AGAIN_S = 0.3
+HEARTBEAT_WITHIN_S = 12.0
+"""Two heartbeats and a little: then the gateway is taken for silent."""
+STOP_WAITS_S = 1.0
+"""As long as a stop is held for the bed's retained session, to name the case; it goes out without."""
+STOP_AGAIN_S = 0.4
+"""A signed stop that nobody has answered is sent again: a flooded broker may have dropped it."""
 KEEPALIVE_S = 5
 SEEN_EVERY_S = 2.0
 _SILENT = logging.getLogger("infusion_gateway.station.mqtt")
@@ -43,13 +50,13 @@ async def ask(
     bed: str,
     name: str,
     identity: str,
-    payload: bytes,
+    payload: bytes | Binding,
     patience_s: float,
 ) -> Answer | None:
-    """Send one instruction, as `wire.asking.write_instruction` wrote it, and wait for its answer.
+    """Send one instruction, as `wire.asking.write_instruction` wrote it or to be signed, and wait for its answer.
 
     None: nobody answered in time, or the broker was lost meanwhile: what became of it is not known. BrokerError: the
-    broker can't be reached, or refused; then nothing was asked.
+    broker can't be reached, or refused, or the gateway did not say what to sign for; then nothing was asked.
     """
     answers = topics.answers(station)
     sent = False
@@ -57,13 +64,53 @@ async def ask(
     try:
         async with _client(broker, station) as client:
             await _subscribe(client, station, answers)
+            if isinstance(payload, Binding):
+                await _gather(client, station, topics, payload)
             sent = True
-            await client.publish(topics.do(bed, name), payload, qos=1, properties=_asked(answers, identity))
-            answer = await _answer(client.messages, identity, patience_s)
+            do = topics.do(bed, name)
+            answer = await _asked_for(client, do, payload, identity=identity, answers=answers, patience_s=patience_s)
     except MqttError as error:
         if not sent:
             raise BrokerError(f"{unreachable(broker, error)}. Nothing was asked") from error
     return answer
+
+
+async def _gather(client: Client, station: str, topics: Topics, binding: Binding) -> None:
+    """Wait for what the gateway has to say first; a stop goes out soon, whatever is missing."""
+    if not binding.missing:
+        return
+    await _subscribe(client, station, *binding.filters)
+    try:
+        async with asyncio.timeout(STOP_WAITS_S if binding.stops else HEARTBEAT_WITHIN_S):
+            async for message in client.messages:
+                binding.take(str(message.topic), bytes(message.payload), retained=message.retain)
+                if not binding.missing:
+                    return
+    except TimeoutError:
+        if binding.stops:
+            return
+        heard = f"; {binding.unverified} messages were not signed by it" if binding.unverified else ""
+        where = f"{topics.site}/{topics.gateway}"
+        raise BrokerError(f"{where} said no {binding.missing} to sign for{heard}. Nothing was asked") from None
+
+
+async def _asked_for(
+    client: Client, topic: str, payload: bytes | Binding, *, identity: str, answers: str, patience_s: float
+) -> Answer | None:
+    """Send it and wait for the answer; a signed stop again and again until there is one."""
+    told = _asked(answers, identity)
+    if not isinstance(payload, Binding):
+        await client.publish(topic, payload, qos=1, properties=told)
+        return await _answer(client.messages, identity, patience_s)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience_s
+    while (left := until - loop.time()) > 0:
+        await client.publish(topic, payload.write(), qos=1, properties=told)
+        waits = min(left, STOP_AGAIN_S) if payload.stops else left
+        answer = await _answer(client.messages, identity, waits, payload.genuine)
+        if answer is not None or not payload.stops:
+            return answer
+    return None
 
 
 def unreachable(broker: BrokerSettings, error: MqttError) -> str:
@@ -83,21 +130,20 @@ def unreachable(broker: BrokerSettings, error: MqttError) -> str:
     return f"the broker at {where} can't be reached: {why}. {way_out}"
 
 
-async def _subscribe(client: Client, station: str, topic: str) -> None:
-    codes = await client.subscribe(topic, qos=1)
-    if any(getattr(code, "value", code) >= REFUSED for code in codes):
-        raise BrokerError(f"the broker does not let {station} listen on {topic}")
+async def _subscribe(client: Client, station: str, *topics: str) -> None:
+    for topic in topics:
+        codes = await client.subscribe(topic, qos=1)
+        if any(getattr(code, "value", code) >= REFUSED for code in codes):
+            raise BrokerError(f"the broker does not let {station} listen on {topic}")
 
 
 def _client(
     broker: BrokerSettings, station: str, *, will: Will | None = None, backlog: int = BACKLOG, keepalive: int = 60
 ) -> Client:
-    tls = TLSParameters(
-        ca_certs=str(broker.ca) if broker.ca else None,
-        certfile=str(broker.certificate) if broker.certificate else None,
-        keyfile=str(broker.key) if broker.key else None,
-        cert_reqs=ssl.CERT_REQUIRED,
-    )
+    try:
+        tls = tls_context(broker)
+    except (OSError, ValueError) as error:
+        raise BrokerError(f"the certificates can't be used: {error}") from error
     return Client(
         broker.host,
         broker.port,
@@ -106,7 +152,7 @@ def _client(
         username=broker.username,
         password=broker.password,
         logger=_SILENT,
-        tls_params=tls if broker.tls else None,
+        tls_context=tls,
         timeout=CONNECT_S,
         max_queued_incoming_messages=backlog,
         will=will,
@@ -122,12 +168,17 @@ def _asked(answers: str, identity: str) -> Properties:
     return properties
 
 
-async def _answer(messages: AsyncIterable[Message], identity: str, patience_s: float) -> Answer | None:
-    """Wait for the answer to this very instruction; others, and what is no answer, are passed over."""
+async def _answer(
+    messages: AsyncIterable[Message],
+    identity: str,
+    patience_s: float,
+    genuine: Callable[[str, bytes], bool] = lambda _topic, _payload: True,
+) -> Answer | None:
+    """Wait for the answer to this very instruction; others, and what is no genuine answer, are passed over."""
     try:
         async with asyncio.timeout(patience_s):
             async for message in messages:
-                if len(message.payload) > LONGEST_ANSWER:
+                if len(message.payload) > LONGEST_ANSWER or not genuine(str(message.topic), bytes(message.payload)):
                     continue
                 try:
                     answer = Answer.model_validate_json(message.payload)
