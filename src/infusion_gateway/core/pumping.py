@@ -7,10 +7,11 @@ from infusion_gateway.core.claims import of_the_drug, technical
 from infusion_gateway.core.dose import HOUR, given_mg, hard_dose_mg, seconds, short_enough
 from infusion_gateway.core.durable import Case
 from infusion_gateway.core.turn import Turn
+from infusion_gateway.core.windows import ROUNDING_MG, given_within, limit_mg
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Delivery, Validity
-from infusion_gateway.model.session import LimitCondition, Order, Phase, Row, Side
+from infusion_gateway.model.session import LimitCondition, Order, Phase, Row, Side, WindowLimit
 
 GROSS, GREAT, SOME = 2.0, 1.5, 1.2
 """Multiples of the ordered rate (rules; clinical reference E4 and the latency budget of 2.4)."""
@@ -29,7 +30,7 @@ VTBI_PART, VTBI_ML = 0.02, 0.1
 RELEASE_WITHIN: Nanos = 30 * SECOND
 KVO_HIGH: Nanos = 5 * MINUTE
 KVO_HIGH_MG = 0.5
-ROUNDING_MG = 1e-6
+WINDOW_ENDS: Nanos = 2 * SECOND
 STILL_FOR: Nanos = 10 * SECOND
 STILL_STEPS = 3
 """A counter that delivers moves within so many of its steps' time (unsourced; steps may come late, never so late)."""
@@ -111,22 +112,43 @@ def _spent(turn: Turn, order: Order, t0: Nanos) -> None:
     hard = hard_dose_mg(protocol, order)
     dose = given_mg(turn)
     if dose >= hard:
-        text = f"Dose {dose:.4g} mg has reached the hard limit of {hard:g} mg. The session is over"
-        turn.claim(
-            of_the_drug(
-                "dose-limit",
-                Priority.HIGH,
-                text,
-                response=Response.STOP,
-                latching=True,
-                value=round(dose, 6),
-                limit=hard,
-                unit="mg",
-            )
-        )
+        _dose_limit(turn, f"Dose {dose:.4g} mg has reached the hard limit of {hard:g} mg", dose, hard)
+    for window in protocol.window_limits:
+        _window(turn, window, order, dose)
     if turn.has_come(t0 + protocol.wall):
         text = f"{seconds(protocol.wall)} since the start, pauses included: the session is over"
         turn.claim(of_the_drug("wall-time-over", Priority.HIGH, text, response=Response.STOP, latching=True))
+
+
+def _dose_limit(turn: Turn, words: str, mg: float, limit: float) -> None:
+    turn.claim(
+        of_the_drug(
+            "dose-limit",
+            Priority.HIGH,
+            f"{words}. The session is over",
+            response=Response.STOP,
+            latching=True,
+            value=round(mg, 6),
+            limit=limit,
+            unit="mg",
+        )
+    )
+
+
+def _window(turn: Turn, window: WindowLimit, order: Order, dose: float) -> None:
+    """Hold the dose observed against what may be given within any such time.
+
+    What two polls at the ordered rate, and two steps of the counter, make of a window's ends doesn't count.
+    """
+    case = turn.durable.case
+    limit = limit_mg(window, order)
+    if case is None or dose + sum(g.mg for g in turn.durable.given) <= limit:
+        return  # the quick way: not even all of it together
+    mg = given_within(turn.durable, case, dose, window.length, turn.now)
+    slack_ml = order.rate_ml_h * WINDOW_ENDS / HOUR + 2 * turn.live.pump.resolution
+    if mg > limit + slack_ml * order.concentration_mg_ml + ROUNDING_MG:
+        words = f"{mg:.4g} mg within {seconds(window.length)} have passed the hard limit of {limit:g} mg"
+        _dose_limit(turn, words, mg, limit)
 
 
 def _strange_drug(turn: Turn, order: Order) -> None:

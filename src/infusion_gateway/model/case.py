@@ -90,6 +90,14 @@ class OurStop:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """The dose of a case as it stood at one time, mg since T0."""
+
+    at: Nanos
+    mg: float
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One session of one patient. warned: lengths of time before the end that were announced already.
 
@@ -97,7 +105,8 @@ class Case:
     for a second person. overridden: gates, and who passed them. values_from: what was measured at this bed before is
     not this patient's. came_from: the bed it moved here from. heard_at: when a person was last heard before T0.
     protocol_digest: of the protocol that it was ordered under; "" where that was not recorded. purged: how long purges
-    were announced for it. lapsed: it was armed when the machine was restarted, and is not confirmed again.
+    were announced for it. lapsed: it was armed when the machine was restarted, and is not confirmed again. marks:
+    how the dose grew, one a minute.
     """
 
     id: str
@@ -126,6 +135,7 @@ class Case:
     protocol_digest: str = ""
     purged: Nanos = 0
     lapsed: bool = False
+    marks: tuple[Mark, ...] = ()
 
     def dose_mg(self, delivered_ml: float) -> float:
         """Give the dose in so much volume: each syringe by the concentration that is known of it."""
