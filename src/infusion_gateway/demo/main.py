@@ -104,7 +104,8 @@ def run(
         directory = (out or Path(temporary)).absolute()
         directory.mkdir(parents=True, exist_ok=True)
         logs.configure(level="warning", json_file=directory / "demo.log.json")
-        stage = Stage(known, directory, seed=seed, wire_log=wire_log.absolute() if wire_log else None)
+        log = wire_log.absolute() if wire_log else None
+        stage = Stage(known, directory, seed=seed, wire_log=log, announced=not check)
         play = Play(known, stage, recordings)
         outcomes = asyncio.run(play.run(check=check))
         for problem in play.refused:
@@ -183,6 +184,8 @@ class Play:
             f"Configuration {self._stage.config}",
             "Processes " + ", ".join(f"{name} {pid}" for name, pid in self._stage.pids()),
         ]
+        if self._stage.annunciator is not None:
+            lines.append(f"The bed's own alarm, in words: tail -f {self._stage.annunciator.log}")
         for line, process in self._stage.lines.items():
             hint = HINTS[self._stage.on_line(line)[0].dialect]
             lines.append(f"A hand on {line}: infusion-sim ctl {process.said.get('control', '-')} {hint}")

@@ -98,9 +98,11 @@ class Process:
 
 
 class Stage:
-    """A scenario's processes and files, under one directory."""
+    """A scenario's processes and files, under one directory. announced: the beds have an annunciator, a process too."""
 
-    def __init__(self, scenario: Scenario, directory: Path, *, seed: int, wire_log: Path | None) -> None:
+    def __init__(
+        self, scenario: Scenario, directory: Path, *, seed: int, wire_log: Path | None, announced: bool = False
+    ) -> None:
         simulator = simulator_command()
         if simulator is None:
             raise LinkError("demo", "the simulators are not installed: pip install infusion-simulators (./simulators)")
@@ -120,6 +122,10 @@ class Stage:
             directory / "gateway.log",
             None,
         )
+        self.annunciator: Process | None = None
+        if announced:
+            command = [sys.executable, "-m", "infusion_gateway", "annunciator", "-c", str(self.config)]
+            self.annunciator = Process("annunciator", command, directory / "annunciator.log", None)
 
     def on_line(self, line: str) -> list[Device]:
         """Give the devices of a line, in the file's order."""
@@ -154,6 +160,8 @@ class Stage:
         await asyncio.gather(*(p.start() for p in self.lines.values()))
         self.config.write_text(configuration(self))
         await self.gateway.start()
+        if self.annunciator is not None:
+            await self.annunciator.start()
 
     def control(self, device: Device) -> str:
         """Give the control address of the simulator that plays a device."""
@@ -176,6 +184,8 @@ class Stage:
             await self._process(name).kill()
 
     def _process(self, name: str) -> Process:
+        if name == "annunciator" and self.annunciator is not None:
+            return self.annunciator
         return self.gateway if name == "gateway" else self.lines[name]
 
     def swap(self, one: str, other: str) -> None:
@@ -190,11 +200,14 @@ class Stage:
     def pids(self) -> list[tuple[str, int | None]]:
         """Every process with its id."""
         broker = [(f"broker ({self.broker.kind})", self.broker.pid)] if self.broker else []
-        return [*broker, ("gateway", self.gateway.pid), *((p.name, p.pid) for p in self.lines.values())]
+        ours = [p for p in (self.gateway, self.annunciator) if p is not None]
+        return [*broker, *((p.name, p.pid) for p in (*ours, *self.lines.values()))]
 
     async def close(self) -> None:
         """End everything, the gateway first, so that nobody sees the others go."""
         await self.gateway.end()
+        if self.annunciator is not None:
+            await self.annunciator.end()
         await asyncio.gather(*(p.end() for p in self.lines.values()))
         if self.broker is not None:
             await self.broker.stop()
@@ -218,6 +231,8 @@ def configuration(stage: Stage) -> str:
             out.append(f'framing = "{framing}"')
     for bed in stage.scenario.beds:
         out += ["", "[[bed]]", f"id = {json.dumps(bed)}", 'protocols = ["test-short"]']
+        if stage.annunciator is not None:
+            out += ["", "[bed.annunciator]"]
         for d in (d for d in stage.scenario.device if d.bed == bed):
             out += ["", "[[bed.device]]", f"id = {json.dumps(d.id)}", f'driver = "{d.dialect}"']
             out.append(f"line = {json.dumps(d.line)}")
