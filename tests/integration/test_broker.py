@@ -30,6 +30,7 @@ from infusion_gateway.runtime.journal import OUTBOX, Journal
 from infusion_gateway.wire.messages import Heartbeat, JournalHead
 from infusion_gateway.wire.stamps import rfc3339
 from infusion_gateway.wire.topics import Topics
+from payloads import alarms, answer, descriptor, session, vitals
 
 __all__ = ["mosquitto"]
 
@@ -186,8 +187,9 @@ async def test_retained_state_goes_first_with_the_alarms_before_the_rest(tmp_pat
     """Pins the order on connecting: availability, alarms of every bed, other state, then events in sequence."""
     async with subscriber(mosquitto.port) as seen, gateway(tmp_path / "j", mosquitto.port) as side:
         for bed in ("bed-1", "bed-2", "bed-3"):
-            for kind in ("session", "descriptor", "alarms"):
-                side.publisher.set_state(getattr(TOPICS, kind)(bed), f'"{kind}"'.encode())
+            side.publisher.set_state(TOPICS.session(bed), session("case-1"))
+            side.publisher.set_state(TOPICS.descriptor(bed), descriptor("1"))
+            side.publisher.set_state(TOPICS.alarms(bed), alarms(1))
         for number in range(40):
             await side.happens(SAMPLE, permitted(number))
         await until(lambda: side.connected and side.told and len(seen.bodies()) == 40)
@@ -206,12 +208,12 @@ async def test_a_change_of_state_goes_out_at_once_and_only_the_newest(tmp_path: 
     async with gateway(tmp_path / "j", mosquitto.port) as side:
         await until(lambda: side.connected)
         for number in range(200):
-            side.publisher.set_state(TOPICS.alarms("bed-1"), str(number).encode())
+            side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(number))
         async with subscriber(mosquitto.port) as seen:
-            await until(lambda: seen.on(TOPICS.alarms("bed-1"))[-1:] == [b"199"])
+            await until(lambda: seen.on(TOPICS.alarms("bed-1"))[-1:] == [alarms(199)])
             assert len(seen.on(TOPICS.alarms("bed-1"))) < 20
         async with subscriber(mosquitto.port) as seen:
-            await until(lambda: seen.on(TOPICS.alarms("bed-1")) == [b"199"])
+            await until(lambda: seen.on(TOPICS.alarms("bed-1")) == [alarms(199)])
         side.publisher.set_state(TOPICS.alarms("bed-1"), b"")
         await asyncio.sleep(0.2)
         async with subscriber(mosquitto.port) as seen:
@@ -223,17 +225,17 @@ async def test_a_change_of_state_goes_out_at_once_and_only_the_newest(tmp_path: 
 async def test_a_broker_killed_and_back_without_a_memory(tmp_path: Path, mosquitto: Mosquitto) -> None:
     """Pins an outage: nothing blocks, retained state first, every event in order and late, live within 2 s of it."""
     async with gateway(tmp_path / "j", mosquitto.port) as side, subscriber(mosquitto.port) as seen:
-        side.publisher.set_state(TOPICS.alarms("bed-1"), b"1")
+        side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(1))
         await side.happens(permitted(1))
         await until(lambda: side.told and seen.bodies())
         mosquitto.kill()
         await until(lambda: not side.connected)
-        side.publisher.set_state(TOPICS.alarms("bed-1"), b"2")
+        side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(2))
         loop = asyncio.get_running_loop()
         before = loop.time()
         for number in range(2, 60):
             await side.happens(permitted(number))
-            side.publisher.say(TOPICS.vitals("bed-1"), b"{}", 10)
+            side.publisher.say(TOPICS.vitals("bed-1"), vitals(), 10)
         assert loop.time() - before < 2
         assert side.publisher.dropped == 58
         await asyncio.sleep(4)
@@ -242,10 +244,10 @@ async def test_a_broker_killed_and_back_without_a_memory(tmp_path: Path, mosquit
         back = loop.time()
         await until(lambda: side.connected, 3)
         assert loop.time() - back < 2
-        side.publisher.say(TOPICS.vitals("bed-1"), b'{"live": true}', 10)
+        side.publisher.say(TOPICS.vitals("bed-1"), vitals(), 10)
         await until(lambda: side.told)
         async with subscriber(mosquitto.port) as fresh:
-            await until(lambda: fresh.on(TOPICS.alarms("bed-1")) == [b"2"])
+            await until(lambda: fresh.on(TOPICS.alarms("bed-1")) == [alarms(2)])
         assert seen.sequences() == sorted(set(seen.sequences())), "in order, no repeat"
         got = seen.bodies()
         assert all(body["late"] for body in got if body["data"]["reason"] != "number 1")
@@ -353,7 +355,7 @@ async def test_the_last_will_speaks_when_the_gateway_is_killed(tmp_path: Path, m
 async def test_nobody_listening_is_noticed(tmp_path: Path, mosquitto: Mosquitto) -> None:
     """Pins that a broker without a subscriber says so (MQTT 5), and that a live station turns it round."""
     async with gateway(tmp_path / "j", mosquitto.port) as side:
-        side.publisher.set_state(TOPICS.alarms("bed-1"), b"1")
+        side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(1))
         await until(lambda: side.connected and side.changes[-1][1] is False)
         station = {"time": "2026-11-22T07:15:00.000Z", "status": "online", "sequence": 1}
         await say(mosquitto.port, TOPICS.station_availability("desk"), json.dumps(station).encode())
@@ -413,16 +415,16 @@ async def test_a_state_that_the_broker_cuts_us_off_for_blocks_no_other(tmp_path:
     broker.start()
     try:
         async with gateway(tmp_path / "j", broker.port) as side, subscriber(broker.port) as seen:
-            side.publisher.set_state(TOPICS.descriptor("bed-1"), b"x" * 5_000)
-            side.publisher.set_state(TOPICS.alarms("bed-1"), b"1")
-            side.publisher.set_state(TOPICS.session("bed-1"), b"2")
+            side.publisher.set_state(TOPICS.descriptor("bed-1"), descriptor("x" * 5_000))
+            side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(1))
+            side.publisher.set_state(TOPICS.session("bed-1"), session("case-1"))
             await side.happens(permitted(1))
             await until(lambda: side.connected and side.told, 15)
             assert seen.on(TOPICS.alarms("bed-1"))
             assert seen.on(TOPICS.session("bed-1"))
             assert seen.bodies()[-1]["type"] == "resume-permitted"
-            side.publisher.set_state(TOPICS.descriptor("bed-1"), b"short")
-            await until(lambda: seen.on(TOPICS.descriptor("bed-1")) == [b"short"])
+            side.publisher.set_state(TOPICS.descriptor("bed-1"), descriptor("short"))
+            await until(lambda: seen.on(TOPICS.descriptor("bed-1")) == [descriptor("short")])
     finally:
         broker.kill()
 
@@ -460,10 +462,10 @@ async def test_instructions_come_in_and_answers_go_out(tmp_path: Path, mosquitto
         await until(lambda: side.asked)
         reply = ReplyTo(TOPICS.answers("desk"), b"c-1")
         assert side.asked == [("bed-1", "stop", b'{"id": "i-1", "by": "n"}', reply)]
-        side.publisher.answer(str(reply.topic), b'{"outcome": "accepted"}', reply.correlation)
+        side.publisher.answer(str(reply.topic), answer("i-1"), reply.correlation)
         side.publisher.answer(TOPICS.do("bed-1", "stop"), b"{}", None)
         await until(lambda: seen.messages)
-        assert seen.on(TOPICS.answers("desk")) == [b'{"outcome": "accepted"}']
+        assert seen.on(TOPICS.answers("desk")) == [answer("i-1")]
         assert side.publisher.dropped == 1, "an answer goes to an answers topic or nowhere"
         assert len(side.asked) == 1
 
@@ -545,7 +547,7 @@ async def test_a_broker_of_3_1_1_alone_is_spoken_to_in_3_1_1(tmp_path: Path) -> 
     try:
         port = int(embedded.url_311.rpartition(":")[2])
         async with subscriber(port, v5=False) as seen, gateway(tmp_path / "j", port) as side:
-            side.publisher.set_state(TOPICS.alarms("bed-1"), b"1")
+            side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(1))
             for number in range(1, 21):
                 await side.happens(permitted(number))
             await until(lambda: side.connected and side.told and len(seen.bodies()) >= 20)
