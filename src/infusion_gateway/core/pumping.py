@@ -4,7 +4,7 @@ from functools import lru_cache
 from math import isclose
 
 from infusion_gateway.core.claims import of_the_drug, technical
-from infusion_gateway.core.dose import HOUR, given_mg, hard_dose_mg, seconds, short_enough
+from infusion_gateway.core.dose import HOUR, ROUNDING_ML, given_mg, hard_dose_mg, seconds, short_enough
 from infusion_gateway.core.durable import Case
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.core.windows import ROUNDING_MG, given_within, limit_mg
@@ -220,14 +220,14 @@ def _drift(turn: Turn, order: Order, t0: Nanos) -> None:
     account, pump = turn.live.account, turn.live.pump
     margin = max(DRIFT_PART * account.expected_ml, DRIFT_ML, DRIFT_STEPS * pump.resolution)
     excess = account.delivered_ml - account.expected_ml
-    counted = pump.volume_ml is not None and turn.now >= t0 + DRIFT_AFTER
-    if counted and excess > margin:
+    counted = pump.volume_ml is not None and turn.has_come(t0 + DRIFT_AFTER)
+    if counted and excess > margin + ROUNDING_ML:
         text = (
             f"{account.delivered_ml:.4g} mL delivered where {order.rate_ml_h:g} mL/h would have given "
             f"{account.expected_ml:.4g} mL. The pump is stopped"
         )
         turn.claim(of_the_drug("over-delivery", Priority.HIGH, text, response=Response.STOP, latching=True))
-    since = turn.holds_since("under-delivery", counted and -excess > margin)
+    since = turn.holds_since("under-delivery", counted and -excess > margin + ROUNDING_ML)
     if since is not None and turn.has_come(since + UNDER_LOW):
         priority = Priority.MEDIUM if turn.has_come(since + UNDER_MEDIUM) else Priority.LOW
         text = f"Only {account.delivered_ml:.4g} of {account.expected_ml:.4g} mL delivered so far. Look at the line"
