@@ -3,6 +3,17 @@
 `make nuisance SESSIONS=N`. Forty minutes each, of the protocol depression-40. Pressures rise as in 2,342 infusions
 (clinical reference, fact 7: at 40 min systolic +16.0, SD 11.2; diastolic +11.0, SD 8.45). A second sort of session has
 one true event planted in it; an event counts as missed where nobody was told of it as high.
+
+What is counted is what a person at the bed hears: how often the annunciator begins a burst of medium or high priority
+that wasn't heard before (`signals.annunciation`; what arises in one instant is one burst). Conditions raised, or risen,
+to these priorities are printed beside it. A low one sounds two soft pulses, once, and asks for nothing; it is counted
+by itself.
+
+Assumed, no published distribution being known to us: how long a sensor stays off where nobody does anything about it;
+that somebody is in the room (clinical reference, facts 18 to 20: the standards of anaesthesia, an operator present),
+takes up an alarm 3 to 25 s after it is told, low ones by their light too, and is then at the bed: a sensor is put back
+within 2 to 6 s more, a cuff is started again. Sessions with as long reactions as that have been assumed for every
+other alarm; nothing is put back before its alarm, but by the patient's own doing.
 """
 
 from collections import Counter
@@ -11,8 +22,10 @@ from multiprocessing import Pool
 from random import Random
 from statistics import quantiles
 
-from infusion_gateway.model.alarm import AlarmKind, Priority
+from infusion_gateway.core.signals import annunciation
+from infusion_gateway.model.alarm import AlarmKind, Priority, Sound
 from infusion_gateway.model.events import ConditionRaised, StopAsked
+from simulation.onlooker import Onlooker
 from simulation.plan import Act, Plan
 from simulation.story import Story
 from simulation.terms import Watch
@@ -28,13 +41,40 @@ CALM = ("duration-over", "infusion-complete")
 """How a session ends; not a stop for want of a better word."""
 
 
+class Listener(Onlooker):
+    """An onlooker with ears: heard: when the bed began a burst that was not heard before, and of which priority."""
+
+    def __init__(self, story: Story) -> None:
+        super().__init__(story)
+        self.heard: list[tuple[float, Priority]] = []
+        self._room, self._last = story, -1
+
+    def shown(self) -> None:
+        """Look, and listen."""
+        super().shown()
+        process = self._room.world.process
+        if process is None:
+            return
+        sound = annunciation(process.state, process.at)
+        begun = sound.renewed_at if sound.sound is Sound.BURSTS else None
+        if begun is not None and begun > self._last and sound.sounding is not None:
+            self._last = begun
+            self.heard.append((self._room.now, sound.sounding))
+
+
 @dataclass(slots=True)
 class Session:
-    """What one session came to. audible: alarms of medium priority and more, each once; low: those of low."""
+    """What one session came to.
+
+    heard: bursts of medium or high priority that began; tones: low ones. raised: conditions raised or risen to medium
+    or high; low: those raised as low.
+    """
 
     seed: int
     event: str
-    audible: int = 0
+    heard: int = 0
+    tones: int = 0
+    raised: int = 0
     low: int = 0
     codes: Counter[str] = field(default_factory=Counter)
     false_stops: list[str] = field(default_factory=list)
@@ -138,6 +178,8 @@ def session(drawn: tuple[int, str]) -> Session:
     """Play one session and count."""
     seed, event = drawn
     story = Story(plan(seed, event))
+    story.onlooker = listener = Listener(story)
+    story.world.on_shown = story.world.last.on_shown = listener.shown
     verdict = story.play()
     came = Session(seed, event, broken="; ".join(f"{f.rule}: {f.what[:90]}" for f in verdict.findings))
     began, healed = story.case.started or 0.0, (story.case.started or 0.0) + story.plan.hurt_s
@@ -155,10 +197,13 @@ def session(drawn: tuple[int, str]) -> Session:
                 if fact.event.priority is Priority.LOW:
                     came.low += 1
                 else:
-                    came.audible += 1
+                    came.raised += 1
             levels[code] = max(levels.get(code, Priority.LOW), fact.event.priority)
         elif isinstance(fact.event, StopAsked) and inside and not fact.event.by:
             _judge(came, fact.event, story, kinds)
+    inside_it = [priority for at, priority in listener.heard if began <= at <= healed]
+    came.tones = sum(priority is Priority.LOW for priority in inside_it)
+    came.heard = len(inside_it) - came.tones
     came.told = not event or levels.get(EXPECTED[event], Priority.LOW) is Priority.HIGH
     return came
 
@@ -188,8 +233,7 @@ def report(count: int) -> int:
     with Pool() as pool:
         came = pool.map(session, ordinary + true, chunksize=1)
     calm, hit = [s for s in came if not s.event], [s for s in came if s.event]
-    audible = sorted(s.audible for s in calm)
-    cuts = quantiles(audible, n=20, method="inclusive") if len(audible) > 1 else [float(audible[0])] * 19
+    heard, raised = _cuts([s.heard for s in calm]), _cuts([s.raised for s in calm])
     false = [f"{s.seed}: {stop}" for s in calm for stop in s.false_stops]
     technical = [f"{s.seed}: {stop}" for s in came for stop in s.technical_stops]
     missed = [f"{s.seed} {s.event}" for s in hit if not s.told]
@@ -197,12 +241,22 @@ def report(count: int) -> int:
     print(f"nuisance: {len(calm)} ordinary sessions, {len(hit)} with a true event")
     print(f"  stops without a true cause: {len(false)} (0 allowed) {false[:5]}")
     print(f"  stops caused by equipment: {len(technical)} (0 allowed) {technical[:5]}")
-    print(f"  audible alarms a session: p50 {cuts[9]:g} (at most {MEDIAN_MOST}), p95 {cuts[18]:g} (at most {P95_MOST})")
-    print(f"  low ones beside: {sum(s.low for s in calm) / len(calm):.1f} a session")
+    print(
+        f"  audible alarms a session: p50 {heard[0]:g} (at most {MEDIAN_MOST}), p95 {heard[1]:g} (at most {P95_MOST})"
+    )
+    print(f"  conditions of medium or high raised or risen a session: p50 {raised[0]:g}, p95 {raised[1]:g}")
+    low, tones = (sum(found) / len(calm) for found in ([s.low for s in calm], [s.tones for s in calm]))
+    print(f"  low ones beside: {low:.1f} a session, {tones:.1f} of them heard as two soft pulses, once")
     print(f"  true events missed: {len(missed)} of {len(hit)} (0 allowed) {missed[:5]}")
     print("  " + ", ".join(f"{code} {n / len(calm):.2f}" for code, n in codes.most_common(14)))
     broken = [s for s in came if s.broken]
     for one in broken[:5]:
         print(f"  broken: {one.seed} {one.event}: {one.broken}")
-    over = cuts[9] > MEDIAN_MOST or cuts[18] > P95_MOST
+    over = heard[0] > MEDIAN_MOST or heard[1] > P95_MOST
     return int(bool(false or technical or missed or broken or over))
+
+
+def _cuts(counts: list[int]) -> tuple[float, float]:
+    """Give the median and the 95th percentile."""
+    cuts = quantiles(counts, n=20, method="inclusive") if len(counts) > 1 else [float(counts[0])] * 19
+    return cuts[9], cuts[18]

@@ -160,8 +160,8 @@ class People:
             self.known[key] = story.now + 5
         if alarm["signal"] != "acknowledged" and story.now >= self.known[key]:
             self.known[key] = story.now + 15
-            if story.plan.scenario == "ordinary" and alarm["code"].startswith("nibp-"):
-                self._repeat_the_cuff()
+            if story.plan.scenario == "ordinary":
+                self._do_as_told(alarm["code"])
             self._acknowledge(alarm["code"])
         if story.plan.holds_off and alarm["countdown_ends"] and not story.case.held_off:
             self.say(HoldOff(alarm["code"], "looking"), "nurse-1", self._held_off)
@@ -169,6 +169,15 @@ class People:
     def _acknowledge(self, code: str) -> None:
         self.story.court.acknowledges(code)
         self.say(Acknowledge(code), "nurse-1")
+
+    def _do_as_told(self, code: str) -> None:
+        """Do what an alarm asks for: whoever acknowledges it is at the bed."""
+        story = self.story
+        sensor = code.removesuffix("-off")
+        if code.startswith("nibp-") and story.world.truth("monitor")["nibp_state"] != "measuring":
+            self._repeat_the_cuff()
+        elif sensor in story.patient.off:
+            story.world.at(self.chance.uniform(2, 6), lambda: story.patient.sensor(sensor, "on"))
 
     def _repeat_the_cuff(self) -> None:
         """Measure again, as the alarm asks for: not quite the same comes out."""

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import simulation.disk
 import simulation.process
 from infusion_gateway.core import (
+    alarming,
     amending,
     changes,
     conditions,
@@ -198,14 +199,14 @@ def acknowledging_clears(put: Any) -> None:
 @bug
 def latch_is_forgotten(put: Any) -> None:
     """A latched alarm goes when its condition does."""
-    of_alarms = evolve._of_alarms
+    of_alarms = alarming.of_alarms
 
     def evolved(durable: Any, event: Any, at: int) -> Any:
         if isinstance(event, ConditionCleared):
             event = replace(event, latched=False)
         return of_alarms(durable, event, at)
 
-    put(evolve, "_of_alarms", evolved)
+    put(alarming, "of_alarms", evolved)
 
 
 @bug

@@ -9,7 +9,7 @@ from infusion_gateway.model.events import ConditionCleared, ConditionRaised
 from infusion_gateway.model.inputs import BrokerChanged, Faulted, LinkLost, LinkOpened
 from infusion_gateway.model.instructions import Away, Hold
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
-from infusion_gateway.model.observation import Fault, FaultKind, Sensor
+from infusion_gateway.model.observation import Fault, FaultKind, Sensor, Validity
 from infusion_gateway.model.session import Phase
 
 OF_PROBE, OF_LEADS, OF_CANNULA = (Metric.SPO2, Metric.PULSE), (Metric.HR, Metric.RR), (Metric.ETCO2, Metric.RR)
@@ -220,3 +220,14 @@ def test_after_a_return_ages_begin_anew_and_after_time_ran_out_they_do_not() -> 
     assert not late.alarms
     late.run(1)
     assert late.alarms["probe-off"].priority is MEDIUM
+
+
+def test_a_doubted_value_that_goes_is_missing_since_it_went() -> None:
+    """Pins that minutes of questionable values are no absence: its age runs from the last usable one."""
+    bed = infusing()
+    bed.monitor.validity[Metric.SPO2] = Validity.QUESTIONABLE
+    bed.run(120)
+    at = bed.now / SECOND
+    bed.monitor.values |= {Metric.SPO2: None, Metric.PULSE: None}
+    bed.run(35)
+    assert bed.raised("spo2-missing") == [(at + 10, LOW), (at + 30, MEDIUM)]

@@ -8,7 +8,7 @@ from core_bed import HIGH, LOW, MEDIUM, Bed, bed_setup, depression_40
 from infusion_gateway.core.views import vitals
 from infusion_gateway.model.events import ConditionRaised, SignalSuppressed
 from infusion_gateway.model.inputs import Observed
-from infusion_gateway.model.instructions import Assess
+from infusion_gateway.model.instructions import Assess, Away
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.observation import Reading, Sensor, SensorReported, SensorState, Validity
 from infusion_gateway.model.session import DeviceSetup
@@ -235,3 +235,19 @@ def test_the_cuff_of_another_device_counts_too() -> None:
         bed.run(1)
         bed.give(Observed("cuff", (SensorReported(Sensor.CUFF, SensorState.MEASURING),)))
     assert not codes(bed)
+
+
+def test_a_cuff_that_begins_while_the_patient_is_away_is_suppressed_on_the_return() -> None:
+    """Pins that a cycle's cuff, begun just before the return, takes the signal for its minute though one was before."""
+    bed = infusing()
+    inflate(bed, 30)
+    bed.pump.running = False
+    bed.run(5)
+    bed.ask(Away(10 * MINUTE))
+    bed.run(200)
+    inflate(bed, 5)
+    bed.monitor.cuff_is = SensorState.MEASURING
+    bed.ask(Away(0))
+    bed.run(25)
+    assert "not judged" in shown(bed, Metric.SPO2).note
+    assert not [code for code in codes(bed) if "spo2" in code]

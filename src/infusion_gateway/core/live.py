@@ -88,11 +88,15 @@ class PumpNow:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest reading of one metric from one device. valid_at: of its last valid one; None: never."""
+    """The newest reading of one metric from one device.
+
+    valid_at: of its last valid one; usable_at: of its last that was not invalid; None: never.
+    """
 
     reading: Reading
     heard_at: Nanos
     valid_at: Nanos | None
+    usable_at: Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True)

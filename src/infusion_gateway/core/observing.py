@@ -131,9 +131,12 @@ def _reading(turn: Turn, device: str, reading: Reading, *, is_pump: bool) -> Non
     valid_at = before.valid_at if before is not None else None
     if reading.validity is Validity.VALID:
         valid_at = reading.measured_at
+    usable_at = before.usable_at if before is not None else None
+    if reading.validity is not Validity.INVALID:
+        usable_at = reading.measured_at
     unheard = doubting and reading.metric is Metric.VOLUME and reading.validity is Validity.QUESTIONABLE
     heard_at = before.heard_at if unheard and before is not None else turn.now  # doubt that lasts is no hearing
-    turn.live.values[source] = Newest(reading, heard_at, valid_at)
+    turn.live.values[source] = Newest(reading, heard_at, valid_at, usable_at)
     turn.touched.add(reading.metric)
 
 

@@ -20,7 +20,8 @@ def cuff(turn: Turn, device: str, before: SensorState | None, state: SensorState
     """Take up what a device says of its cuff."""
     known = turn.live.suppressed
     if state is SensorState.MEASURING:
-        if before is not SensorState.MEASURING and turn.setup.cuff_on_spo2_arm and (known is None or known.seen):
+        again = known is None or known.seen or turn.away  # who is away has no signal for the cuff to take
+        if before is not SensorState.MEASURING and turn.setup.cuff_on_spo2_arm and again:
             _begin(turn, device)
     elif known is not None and known.cuff == device and turn.now < known.until:
         turn.live.suppressed = replace(known, until=turn.now)

@@ -282,7 +282,7 @@ def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dic
     alone = turn.holds_since(UNEXPLAINED[metric], not told)
     if found is not None and not turn.has_come(found[1].measured_at + steps[0].after):
         return
-    since = max(_valid_until(turn, metric), 0 if found is None else found[1].measured_at)
+    since = max(_usable_until(turn, metric), 0 if found is None else found[1].measured_at)
     code = MISSING[metric]
     if alone is None or not (turn.has_come(alone + FOUND_WITHIN) or _stands(turn, code)):
         return
@@ -300,10 +300,10 @@ def _explained(turn: Turn, metric: Metric, explained: dict[str, tuple[_Cause, ..
     return any(cause.metrics is None or metric in cause.metrics for name in names for cause in explained[name])
 
 
-def _valid_until(turn: Turn, metric: Metric) -> Nanos:
-    """Say when a device last gave a valid value, or could not: a cuff took it, nobody was there, the process began."""
+def _usable_until(turn: Turn, metric: Metric) -> Nanos:
+    """Say when a device last gave a usable value, or could not: a cuff took it, nobody was there, we had not begun."""
     sources = [pair for pair in preferred(turn.sources, turn.live, metric) if pair[0] != BY_HAND]
-    since = max((pair[1].valid_at or 0 for pair in sources), default=0)
+    since = max((pair[1].usable_at or 0 for pair in sources), default=0)
     known = turn.live.suppressed
     if known is not None and metric in SUPPRESSED and any(name == known.probe for name, _ in sources):
         since = max(since, known.until)
@@ -316,7 +316,7 @@ def _spo2_lost(turn: Turn, stages: Stages, response: Response) -> None:
     after = stages.steps[-1].after
     if found is not None and found[0][1] != BY_HAND:
         return
-    if turn.has_come(_valid_until(turn, Metric.SPO2) + after):
+    if turn.has_come(_usable_until(turn, Metric.SPO2) + after):
         text = f"No SpO2 from any device for {seconds(after)}. Put a probe on; watch the patient"
         turn.claim(technical("spo2-lost", Priority.HIGH, text, response=response))
 
