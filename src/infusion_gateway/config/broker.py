@@ -42,7 +42,7 @@ def resolve(table: BrokerTable | None, report: Report) -> BrokerSettings | None:
         _unused(table, ("ca_file", "certificate_file", "key_file"), "the embedded broker is on the loopback", report)
         return BrokerSettings(
             "127.0.0.1", table.port or 0, tls=False, embedded=True, ca=None, certificate=None, key=None,
-            username=username, password=password,
+            username=username, password=password, home_assistant=table.home_assistant,
         )  # fmt: skip
     assert table.url is not None
     url, port = _url(table.url, report)
@@ -59,7 +59,7 @@ def resolve(table: BrokerTable | None, report: Report) -> BrokerSettings | None:
     ca, certificate, key = (_file(table, k, report) for k in ("ca_file", "certificate_file", "key_file"))
     return BrokerSettings(
         url.hostname or "", port, tls=tls, embedded=False, ca=ca, certificate=certificate, key=key,
-        username=username, password=password,
+        username=username, password=password, home_assistant=table.home_assistant,
     )  # fmt: skip
 
 

@@ -92,6 +92,15 @@ def _serial(text: str) -> str:
     return text
 
 
+def _prefix(text: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*", text) or text.split("/", maxsplit=1)[0] == "igw":
+        raise wrong(
+            f"{text[:40]!r} is no discovery prefix",
+            'Write "homeassistant", or what is set in Home Assistant: letters, digits, _ and -, not below our own igw',
+        )
+    return text
+
+
 def _path(text: str) -> str:
     if not text or len(text) > LONGEST_PATH or "\0" in text or not text.isprintable():
         raise wrong("this is no path", 'Write a path, relative to this file or absolute, like "../var"')
@@ -164,6 +173,12 @@ class BrokerTable(Table):
     """The name to log in with, together with `password_file`; none by default."""
     password_file: Annotated[PathText | None, Field(examples=["secrets/broker-password"])] = None
     """A file, or a credential, that holds the password in its first line, readable by this user alone."""
+    home_assistant: Annotated[
+        str | None,
+        AfterValidator(lambda v: v if v is None else _prefix(v)),
+        Field(max_length=64, examples=["homeassistant"]),
+    ] = None
+    """Home Assistant's discovery prefix, under which it is told of the beds; it is told nothing by default."""
 
 
 class LineTable(Table):

@@ -39,6 +39,7 @@ class BrokerSettings:
     """Where the broker is. embedded: it is ours to run, on host and port. Without tls, host is a loopback address.
 
     ca, certificate, key: PEM files; certificate and key together or not at all. username and password likewise.
+    home_assistant: its discovery prefix; None: it is told nothing.
     """
 
     host: str
@@ -50,6 +51,7 @@ class BrokerSettings:
     key: Path | None
     username: str | None
     password: str | None = field(repr=False)
+    home_assistant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
 from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection
 from infusion_gateway.runtime.naming import Name
 from infusion_gateway.runtime.presence import Presence
-from infusion_gateway.runtime.retained import Retained
-from infusion_gateway.wire.happenings import event_payload
+from infusion_gateway.runtime.retained import FAILED, STATES, Retained
+from infusion_gateway.wire.happenings import CONTENT_TYPE, event_payload
 from infusion_gateway.wire.outbox import Outbox, Outgoing
 from infusion_gateway.wire.topics import Topics, sendable
 
@@ -52,7 +52,6 @@ ECHO_S = 0.3
 ANOTHER_GATEWAY = "another-gateway: another gateway has this gateway's name"
 
 NOBODY = 0x10
-FAILED = 0x80
 QUOTA = 0x97
 
 
@@ -100,6 +99,10 @@ class Publisher:
             topics, journal, on_instruction, self._came_back, self._catch_up, self._audience, clock
         )
         self._hearing = Hearing(settings, topics, self._incoming.take, clock)
+        self._incoming.on_kept = self._was_kept
+        self._expected: frozenset[str] | None = None
+        self._looked_for: tuple[str, ...] = ()
+        self._stale: set[str] = set()
         self._scanned = 0
         self.dropped = 0
 
@@ -107,6 +110,15 @@ class Publisher:
         """Let this be the retained state of the topic; empty clears it. Only the newest is kept and sent."""
         if self._retained.put(topic, payload):
             self._wake.set()
+
+    def keep_only(self, topics: frozenset[str], home_assistant: str | None) -> None:
+        """Clear, on each connection, what the broker kept under our name on other topics: of beds that are gone.
+
+        home_assistant: its discovery prefix, to look there too.
+        """
+        self._expected = topics
+        elsewhere = () if home_assistant is None else (self._topics.discoveries(home_assistant),)
+        self._looked_for = (*self._topics.kept, *elsewhere)
 
     def say(self, topic: str, payload: bytes, expires_s: int, *, retain: bool = False) -> None:
         """Publish once, now or never. retain: only where the broker lets it expire (MQTT 5)."""
@@ -188,16 +200,20 @@ class Publisher:
 
     async def _tell(self, connection: Connection) -> None:
         await connection.subscribe(self._topics.subscriptions)
+        looking = await self._look_for_kept(connection)
         await self._say_online(connection)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ECHO_S):
                 await self._presence.echo.wait()
+        if looking:
+            await connection.unsubscribe(self._looked_for)
         if self._presence.another:
             self.name.met()
         if self._presence.another and not self.name.in_session():
             await self._ask(connection, self._topics.availability, self._presence.gave_way())
             await connection.leave()
             raise BrokerError(ANOTHER_GATEWAY)
+        self._clear_stale()
         self._retained.anew()
         while self._retained.underway:
             self._retained.send(connection)
@@ -218,6 +234,29 @@ class Publisher:
     async def _say_online(self, connection: Connection) -> None:
         """Say that we are here; it comes back to us, behind whatever the broker had kept."""
         await self._ask(connection, self._topics.availability, self._presence.online())
+
+    async def _look_for_kept(self, connection: Connection) -> bool:
+        """Ask for what the broker kept of our beds; it is here before our own word comes back. False: it won't say."""
+        self._stale.clear()
+        if self._expected is None:
+            return False
+        try:
+            await connection.subscribe(self._looked_for)
+        except BrokerError as error:
+            log.warning("what the broker keeps of beds that are gone can't be looked for", error=str(error))
+            return False
+        return True
+
+    def _was_kept(self, topic: str) -> None:
+        ours = any(topic.startswith(one.partition("+")[0]) for one in self._looked_for)
+        if ours and self._expected is not None and topic not in self._expected and len(self._stale) < STATES:
+            self._stale.add(topic)
+
+    def _clear_stale(self) -> None:
+        """Clear what is left of beds and devices that are gone; another gateway's of our name is left alone."""
+        cleared = [topic for topic in sorted(self._stale) if not self.name.another and self._retained.clear(topic)]
+        if cleared:
+            log.info("retained state of what is gone cleared", topics=cleared[:20], number=len(cleared))
 
     def _came_back(self, message: Arrived) -> None:
         self._presence.came_back(message)
@@ -315,7 +354,8 @@ class Publisher:
         except (ValueError, TypeError) as error:  # what can't be written must not stand in the way of what can
             log.exception("event can't be written", sequence=record.sequence)
             name, payload = self._event(outgoing, f"it can't be written: {error}")
-        sent = connection.send(self._topics.event(record.bed, name), payload, retain=False)
+        topic = self._topics.event(record.bed, name)
+        sent = connection.send(topic, payload, retain=False, content_type=CONTENT_TYPE)
         sent.add_done_callback(lambda done: self._event_answered(record.sequence, done))
 
     def _event(self, outgoing: Outgoing, withheld: str) -> tuple[str, bytes]:

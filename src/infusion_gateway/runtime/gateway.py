@@ -35,6 +35,7 @@ from infusion_gateway.runtime.show import Show
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.runtime.wirelog import WireLog
 from infusion_gateway.wire.admission import Admission
+from infusion_gateway.wire.discovery import Discovery
 from infusion_gateway.wire.messages import Heartbeat, JournalHead
 from infusion_gateway.wire.records import Unreadable
 from infusion_gateway.wire.sealing import Keyring, Seal, Signer, unsigned
@@ -90,6 +91,7 @@ class Gateway:
             clock=clock,
         )
         self._publisher.answer_history(self._history.asked)
+        self._publisher.keep_only(self._kept_topics(), settings.broker.home_assistant)
         self._shows: dict[str, Show] = {}
         self._lost = ""
 
@@ -107,6 +109,16 @@ class Gateway:
         line = LineSpec(spec.name, spec.endpoint, spec.baud, spec.framing, spec.modbus)
         return bus, Line(line, bus, deliver, self._clock, wire_log)
 
+    def _kept_topics(self) -> frozenset[str]:
+        """Name every topic that retained state of ours may stand on."""
+        prefix, topics = self._settings.broker.home_assistant, self._topics
+        found: set[str] = set()
+        for bed in self._settings.beds:
+            found |= {topics.descriptor(bed.id), topics.session(bed.id), topics.alarms(bed.id), topics.vitals(bed.id)}
+            found |= {topics.device(bed.id, device.device) for device in bed.devices}
+            found |= set() if prefix is None else {topics.discovery(prefix, bed.id)}
+        return frozenset(found)
+
     def _bed(self, bed: BedSettings) -> tuple[Bed, bool]:
         state, same_boot, broken = self._restore(bed)
         lines = {d.device: self._lines[d.line] for d in bed.devices}
@@ -121,6 +133,9 @@ class Gateway:
             clock=self._clock,
             version=self._version,
         )
+        if self._settings.broker.home_assistant is not None:
+            topic = self._topics.discovery(self._settings.broker.home_assistant, bed.id)
+            self._publisher.set_state(topic, Discovery.of(bed.setup, self._topics, self._version).to_bytes())
         made = Bed(
             state,
             version=self._version,

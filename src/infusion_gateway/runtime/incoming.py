@@ -40,7 +40,10 @@ OnHistory: TypeAlias = Callable[[bytes, ReplyTo], None]
 
 
 class Incoming:
-    """Sorts what arrives. own: told of our own availability coming back; arrived: of a station's first word."""
+    """Sorts what arrives. own: told of our own availability coming back; arrived: of a station's first word.
+
+    on_kept: told of a topic that the broker had kept something on, and that nobody here reads.
+    """
 
     def __init__(  # noqa: PLR0917 - who is told of what
         self,
@@ -62,6 +65,7 @@ class Incoming:
         self._clock = clock
         self._sayings = Allowance(1, 5)
         self.on_history: OnHistory | None = None
+        self.on_kept: Callable[[str], None] = lambda _topic: None
         self.ignored = 0
 
     def forget(self) -> None:
@@ -87,6 +91,8 @@ class Incoming:
                         self._here.discard(station)
             case StationSaw(station=station) if not message.retained:
                 self._seen(station, message.payload, now)
+            case None if message.retained and message.payload:
+                self.on_kept(message.topic)
             case _:
                 self.ignored += 1
 

@@ -33,6 +33,7 @@ LONGEST_PACKET = 64 * 1024
 TAKEN_OVER = 0x8E
 NOT_SUPPORTED = (1, 0x84)  # "unacceptable protocol version" of MQTT 3.1.1 and of MQTT 5
 KEPT_ALIVE_TOO_LATE = 0x8D
+JSON = "application/json"
 GONE = -1
 """In place of a reason code: the connection ended before the broker answered."""
 
@@ -228,6 +229,13 @@ class Connection:
         if refused:
             raise BrokerError(f"the broker refuses a subscription to {refused[0]}")
 
+    async def unsubscribe(self, filters: tuple[str, ...]) -> None:
+        """Hear no more of these; raises BrokerError where the broker does not answer."""
+        try:
+            await self._client.unsubscribe(list(filters))
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            raise BrokerError(f"unsubscribing: {error}") from error
+
     def send(
         self,
         topic: str,
@@ -236,10 +244,19 @@ class Connection:
         retain: bool,
         expires_s: int | None = None,
         correlation: bytes | None = None,
+        content_type: str = JSON,
     ) -> asyncio.Future[int]:
         """Send with quality 1; the future gives the broker's reason code, or GONE where the connection ends first."""
         answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        info = self._publish(topic, payload, qos=1, retain=retain, expires_s=expires_s, correlation=correlation)
+        info = self._publish(
+            topic,
+            payload,
+            qos=1,
+            retain=retain,
+            expires_s=expires_s,
+            correlation=correlation,
+            content_type=content_type,
+        )
         if info is None:
             answered.set_result(GONE)
         else:
@@ -260,11 +277,12 @@ class Connection:
         retain: bool,
         expires_s: int | None = None,
         correlation: bytes | None = None,
+        content_type: str = JSON,
     ) -> paho.MQTTMessageInfo | None:
         properties = None
         if self.version_5:
             properties = _properties(PacketTypes.PUBLISH)
-            properties.ContentType = "application/json"
+            properties.ContentType = content_type
             if expires_s is not None:
                 properties.MessageExpiryInterval = expires_s
             if correlation is not None:

@@ -13,6 +13,8 @@ log = structlog.get_logger(__name__)
 STATES = 2_000
 """Retained topics; sixteen beds of ten devices have some two hundred."""
 STATES_IN_FLIGHT = 8
+FAILED = 0x80
+"""Reason codes from here on are failures (MQTT 5, 2.4)."""
 LONGEST_STATE = 60 * 1024
 """Bytes; below the packet that our embedded broker takes."""
 
@@ -45,6 +47,10 @@ class Retained:
         self._dirty[topic] = None
         return True
 
+    def clear(self, topic: str) -> bool:
+        """Clear what the broker kept of something that is not ours any more; False where it is, and stands."""
+        return topic not in self._states and self.put(topic, b"")
+
     def anew(self) -> None:
         """Send everything again, but what the broker ended connections over: that waits until it changes."""
         self._flying.clear()
@@ -75,6 +81,9 @@ class Retained:
         self._flying.pop(topic, None)
         if code != GONE:
             self._cuts.pop(topic, None)
+        if GONE < code < FAILED and self._states.get(topic) == b"":
+            del self._states[topic]  # cleared for good
+            self._dirty.pop(topic, None)
         self._told(topic, code)
 
 

@@ -107,7 +107,11 @@ class Topics:
 
     def discovery(self, prefix: str, bed: str) -> str:
         """Name where Home Assistant finds a bed; retained. prefix: Home Assistant's, as configured."""
-        return f"{prefix}/device/igw-{self.site}-{self.gateway}/{checked(bed)}/config"
+        return self.discoveries(prefix).replace("+", checked(bed))
+
+    def discoveries(self, prefix: str) -> str:
+        """Give the filter of all that Home Assistant is told by this gateway."""
+        return f"{prefix}/device/igw-{self.site}-{self.gateway}/+/config"
 
     @property
     def history(self) -> str:
@@ -136,6 +140,12 @@ class Topics:
         """Give the filters that a gateway tells people by: its own availability, and the site's stations."""
         stations = f"{ROOT}/{self.site}/stations/+"
         return (self.availability, f"{stations}/availability", f"{stations}/seen")
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Give the filters of all retained state of beds under this gateway's name."""
+        beds = f"{self.root}/+"
+        return (*(f"{beds}/{what}" for what in ("descriptor", "session", "alarms", "vitals")), f"{beds}/device/+")
 
     @property
     def asked(self) -> tuple[str, ...]:
