@@ -305,5 +305,5 @@ async def test_a_player_that_fails_is_a_condition(tmp_path: Path, monkeypatch: p
         since = time.time()
         await made.told("MEDIUM", "A test of the alarm", since - 2, 5)
         await made.heard("medium", since - 2)
-        assert "accepted" in await made.instruct("acknowledge", "nurse-1", condition="test-alarm")
+        assert "accepted" in await made.instruct("acknowledge", "nurse-1", code="test-alarm")
         await made.told("quiet", "", since, 5)

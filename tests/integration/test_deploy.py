@@ -10,7 +10,7 @@ import pytest
 from brokers import MOSQUITTO, free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-UNIT = DEPLOY / "systemd/infusion-gateway.service"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 EXPOSURE = 1.5
 
 
@@ -34,11 +34,23 @@ def test_mosquitto_takes_the_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_the_unit_is_hardened() -> None:
-    """Pins the service's exposure as systemd itself rates it, offline: at most 1.5."""
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_the_unit_is_hardened(unit: Path) -> None:
+    """Pins each service's exposure as systemd itself rates it, offline: at most 1.5."""
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", UNIT], capture_output=True, text=True, check=False
+        ["systemd-analyze", "security", "--offline=yes", unit], capture_output=True, text=True, check=False
     )
     found = re.search(r"exposure level for .*: ([0-9.]+)", done.stdout)
     assert found, done.stdout + done.stderr
     assert float(found[1]) <= EXPOSURE
+
+
+def test_the_annunciator_outlives_the_gateway() -> None:
+    """Pins that its unit hangs on no other: what ends the gateway leaves the bed's alarm alone."""
+    (unit,) = (unit for unit in UNITS if "annunciator" in unit.stem)
+    text = unit.read_text()
+    bound = re.findall(r"^(After|Requires|Requisite|BindsTo|PartOf|Upholds|Wants|Conflicts)=(.*)$", text, re.MULTILINE)
+    assert bound == []
+    assert re.search(r"^Restart=always$", text, re.MULTILINE)
+    assert re.search(r"^WatchdogSec=10$", text, re.MULTILINE)
+    assert "RuntimeDirectory" not in text, "its end would take the gateway's sockets away"
