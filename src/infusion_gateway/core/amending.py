@@ -62,7 +62,8 @@ def amend(turn: Turn, asked: Amend, by: str, accept: Done) -> str:
     new = replace(order, rate_ml_h=rate, dose_mg=dose_mg, duration=order.duration - rest + time)
     up = _above(rate, order.rate_ml_h) or _above(dose_mg, order.dose_mg) or time > rest + SECOND
     entered = (("rate_ml_h", asked.rate_ml_h), ("dose_mg", asked.dose_mg))
-    return _change(turn, new, time, Entry("amend", entered, by, asked.reason), accept, two=up)
+    entry = Entry("amend", entered, by, asked.reason)
+    return _change(turn, case, protocol, entry, accept, new=new, time=time, two=up)
 
 
 def extend(turn: Turn, asked: Extend, by: str, accept: Done) -> str:
@@ -77,7 +78,8 @@ def extend(turn: Turn, asked: Extend, by: str, accept: Done) -> str:
     dose_mg = given_mg(turn) + order.rate_ml_h * order.concentration_mg_ml * time / HOUR
     new = replace(order, dose_mg=dose_mg, duration=order.duration + asked.more)
     entered = (("more_s", asked.more / SECOND),)
-    return _change(turn, new, time, Entry("extend", entered, by, asked.reason), accept, two=True)
+    entry = Entry("extend", entered, by, asked.reason)
+    return _change(turn, case, protocol, entry, accept, new=new, time=time, two=True)
 
 
 def rest_of(turn: Turn, case: Case) -> Nanos:
@@ -92,11 +94,19 @@ def _above(new: float, old: float) -> bool:
     return new > old * (1 + ROUNDING)
 
 
-def _change(turn: Turn, new: Order, time: Nanos, entry: Entry, accept: Done, *, two: bool) -> str:
+def _change(
+    turn: Turn,
+    case: Case,
+    protocol: SessionProtocol,
+    entry: Entry,
+    accept: Done,
+    *,
+    new: Order,
+    time: Nanos,
+    two: bool,
+) -> str:
     """Put another order in place of the one that is enforced, if it holds and as many people ask for it as it wants."""
-    case, protocol, stop = turn.durable.case, turn.protocol, turn.durable.stop
-    if case is None or protocol is None:
-        return "there is no case here"
+    stop = turn.durable.stop
     if stop is not None and stop.confirmed_at is None:
         return "the pump was asked to stop and is not yet seen to have: wait for it"
     if not entry.reason.strip():
@@ -106,7 +116,7 @@ def _change(turn: Turn, new: Order, time: Nanos, entry: Entry, accept: Done, *, 
         return "; ".join(wrong)
     first = entry.by
     if two:
-        found, refusal = agreed(turn, entry, accept)
+        found, refusal = agreed(turn, case, protocol, entry, accept)
         if found is None:
             return refusal
         first = found
@@ -151,14 +161,11 @@ def _faults(turn: Turn, case: Case, protocol: SessionProtocol, new: Order, time:
     return wrong
 
 
-def agreed(turn: Turn, entry: Entry, accept: Done) -> tuple[str | None, str]:
+def agreed(turn: Turn, case: Case, protocol: SessionProtocol, entry: Entry, accept: Done) -> tuple[str | None, str]:
     """Give who asked first where this is the second entry of the same; else note the first one, or say what is wrong.
 
     One person on site makes both as the protocol permits it for an order: after a while, with a reason.
     """
-    case, protocol = turn.durable.case, turn.protocol
-    if case is None or protocol is None:
-        return None, "there is no case here"
     first = case.proposed
     waits = first is not None and first.instruction == entry.name and proposed_counts(first, turn.now)
     same = waits and first is not None and _equal(first.entered, entry.entered)
@@ -240,7 +247,8 @@ def correct(turn: Turn, asked: Correct, by: str, accept: Done) -> str:
     first = by
     weaker = true < order.concentration_mg_ml  # it makes room for more: two people
     if weaker:
-        found, refusal = agreed(turn, Entry("correct", (("concentration_mg_ml", true),), by, asked.reason), accept)
+        entry = Entry("correct", (("concentration_mg_ml", true),), by, asked.reason)
+        found, refusal = agreed(turn, case, protocol, entry, accept)
         if found is None:
             return refusal
         first = found

@@ -52,7 +52,7 @@ def permit(turn: Turn, asked: PermitResume, by: str, accept: Done) -> str:
         return f"{again}no valid {words} is seen: look at the sensor, or measure by hand"
     locked = _locked(turn, protocol)
     if locked:
-        first, refusal = agreed(turn, Entry("permit-resume", (), by, asked.reason), accept)
+        first, refusal = agreed(turn, case, protocol, Entry("permit-resume", (), by, asked.reason), accept)
         if first is None:
             return refusal and f"{locked}: {refusal}"
     accept("a person may start the pump again")
