@@ -199,8 +199,7 @@ def cable(devices: Devices, now: Nanos, *, seed: int = 1, tcp: bool = False, pin
     """Lay one line. tcp: Modbus TCP. pins: what a device must say of itself."""
     modbus = any(name.startswith("modbus") for name, _ in devices.values())
     specs = tuple(f"{name}@{address}" if modbus else name for name, address in devices.values())
-    far = build_sim(specs, SimWire.TCP if tcp else SimWire.SERIAL, seed, now)
-    far._notice = lambda _: None  # type: ignore[method-assign]  # its diary of states, which nobody reads here
+    far = build_sim(specs, SimWire.TCP if tcp else SimWire.SERIAL, seed, now, diary=False)
     for name, address in devices.values():
         if name == "ne1000":
             far.set("address", address, now)

@@ -166,7 +166,7 @@ class Faulty:
 
     def advance(self, now: Nanos) -> None:
         """Let the device and its faults live until now."""
-        for fault in list(self._faults.values()):
+        for fault in tuple(self._faults.values()):
             if fault.until is not None and fault.until <= now:
                 self._end(fault.name, now)
         if self._off_until is not None and self._off_until <= now:
@@ -174,7 +174,7 @@ class Faulty:
             self._off_until = None
         self._inner.advance(now)
         self._collect(now)
-        noise = self._faults.get("noise")
+        noise = self._faults.get("noise") if self._faults else None
         if noise is not None and self._noise_at is not None and self._noise_at <= now:
             self._noise_at = now + _every(noise)
             self._hold(self._random(noise), now)
@@ -182,6 +182,8 @@ class Faulty:
     def take(self, now: Nanos) -> bytes:
         """Give what comes out now."""
         self.advance(now)
+        if not self._queue or self._queue[0][0] > now:
+            return b""
         out = bytearray()
         while self._queue and self._queue[0][0] <= now:
             out += heapq.heappop(self._queue)[2]
@@ -189,10 +191,17 @@ class Faulty:
 
     def next_deadline(self) -> Nanos | None:
         """Say when device or faults next do something."""
-        times = [self._inner.next_deadline(), self._off_until, self._noise_at if "noise" in self._faults else None]
-        times += [fault.until for fault in self._faults.values()]
-        times += [self._queue[0][0]] if self._queue else []
-        return min((at for at in times if at is not None), default=None)
+        at = self._inner.next_deadline()
+        times = [] if at is None else [at]
+        if self._queue:
+            times.append(self._queue[0][0])
+        if self._off_until is not None:
+            times.append(self._off_until)
+        if self._faults:
+            times += [fault.until for fault in self._faults.values() if fault.until is not None]
+            if "noise" in self._faults and self._noise_at is not None:
+                times.append(self._noise_at)
+        return min(times, default=None)
 
     def state(self) -> dict[str, Value]:
         """Give the truth, and the faults at work."""
@@ -242,6 +251,10 @@ class Faulty:
             return
         question = bytes(self._question)
         self._question.clear()
+        if not self._faults and self._off_until is None:
+            due = self._last_due = max(now, self._last_due)
+            self._hold(answer, due)
+            return
         if "silent" in self._faults or self._off or not self.connected or self._hit("drop"):
             return
         if "freeze" in self._faults:

@@ -83,8 +83,11 @@ def parse_condition(text: str) -> Condition:
     return Condition(match[1], match[2], parse_value(match[3]))
 
 
-def build(specs: tuple[str, ...], wire: Wire, seed: int, now: Nanos) -> "Line":
-    """Make the line that `serve DIALECT[@UNIT] …` names; ValueError says what is wrong and what would do."""
+def build(specs: tuple[str, ...], wire: Wire, seed: int, now: Nanos, *, diary: bool = True) -> "Line":
+    """Make the line that `serve DIALECT[@UNIT] …` names; ValueError says what is wrong and what would do.
+
+    diary: whether each change of its devices' states is noted, for `log`.
+    """
     units: dict[int, Faulty] = {}
     names: dict[int, str] = {}
     for spec in specs:
@@ -105,17 +108,21 @@ def build(specs: tuple[str, ...], wire: Wire, seed: int, now: Nanos) -> "Line":
     if len(units) > 1 and not all(dialects.describe(name).shares_line for name in names.values()):
         raise ValueError("only devices with units (Modbus) can share a line")
     first = dialects.describe(next(iter(names.values())))
-    return Line(units, first, overhears=wire is Wire.SERIAL, now=now)
+    return Line(units, first, overhears=wire is Wire.SERIAL, now=now, diary=diary)
 
 
 class Line:
     """The devices on one line. On a shared serial line each also hears what the others answer, as on RS-485."""
 
-    def __init__(self, units: Mapping[int, Faulty], description: Description, *, overhears: bool, now: Nanos) -> None:
+    def __init__(
+        self, units: Mapping[int, Faulty], description: Description, *, overhears: bool, now: Nanos, diary: bool = True
+    ) -> None:
         self.description = description
         self._units = dict(units)
+        self._single = next(iter(units.values()))
         self._overhears = overhears and len(units) > 1
         self._born = now
+        self._diary = diary
         self._entries: deque[Entry] = deque(maxlen=ENTRIES_MAX)
         self._sequence = 0
         self._seen: dict[str, Value] = {}
@@ -140,6 +147,8 @@ class Line:
 
     def take(self, now: Nanos) -> bytes:
         """Give what comes out now, one device after the other."""
+        if len(self._units) == 1:
+            return self._single.take(now)
         out = bytearray()
         for number, unit in self._units.items():
             said = unit.take(now)
@@ -151,6 +160,8 @@ class Line:
 
     def next_deadline(self) -> Nanos | None:
         """Say when any device next does something by itself."""
+        if len(self._units) == 1:
+            return self._single.next_deadline()
         return min((at for unit in self._units.values() if (at := unit.next_deadline()) is not None), default=None)
 
     # -- from outside --------------------------------------------------------------------------------------------------
@@ -208,6 +219,8 @@ class Line:
 
     def _notice(self, now: Nanos) -> None:
         """Note each word of the state that has changed: delivery, alarm, who stopped it, faults."""
+        if not self._diary:
+            return
         for number, unit in self._units.items():
             prefix = f"{number}." if len(self._units) > 1 else ""
             for key, value in unit.state().items():

@@ -9,7 +9,6 @@ host or the keypad asks (`start`, `stop`, `set_rate`, ...) with its `Origin`; an
 is where a lying pump lies) and from the counters; tell the truth (`infusion-sim ctl state`) from the properties.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,6 +32,10 @@ class Delivery(StrEnum):
     KVO = "kvo"
     BOLUS = "bolus"
     WITHDRAWING = "withdrawing"
+
+
+PROGRAMMED = frozenset({Delivery.INFUSING, Delivery.WITHDRAWING})
+"""What the programmed rate and volume are of."""
 
 
 class StoppedBy(StrEnum):
@@ -123,36 +126,44 @@ class Pump:
 
     def next_deadline(self) -> Nanos | None:
         """Say when the pump next changes by itself: VTBI or bolus done, empty, pressure, battery, dead man."""
-        return min((at for at, _ in self._events()), default=None)
+        events = self._events()
+        return min(events, key=_when)[0] if events else None
 
     def advance(self, now: Nanos) -> None:
         """Live until `now`, through everything that happens on the way, in order. An earlier `now` changes nothing."""
-        while (due := min(self._events(), key=_when, default=None)) is not None and due[0] <= now:
-            self._integrate(max(due[0], self._now))
-            self._happen(due[1])
-        self._integrate(max(now, self._now))
+        while events := self._events():
+            at, what = min(events, key=_when)
+            if at > now:
+                break
+            self._integrate(max(at, self._now))
+            self._happen(what)
+        if now > self._now:
+            self._integrate(now)
 
-    def _events(self) -> Iterator[tuple[Nanos, str]]:
+    def _events(self) -> list[tuple[Nanos, str]]:
         """Give what will happen by itself, as (when, what); of the same instant the first is what happens."""
+        events: list[tuple[Nanos, str]] = []
         if self.dead_man.deadline is not None:
-            yield self.dead_man.deadline, "dead-man"
+            events.append((self.dead_man.deadline, "dead-man"))
         if not self._mains and self._alarm is not Alarm.BATTERY:
-            yield self._now + self._battery_ns, "battery"
+            events.append((self._now + self._battery_ns, "battery"))
         if flow := abs(self._flow()):
-            for what, left in self._limits():
-                yield self._now + -(-left // flow), what
+            events += [(self._now + -(-left // flow), what) for what, left in self._limits()]
+        return events
 
-    def _limits(self) -> Iterator[tuple[str, int]]:
+    def _limits(self) -> list[tuple[str, int]]:
         """Give what bounds the present flow, as (what, volume units left)."""
-        if self._delivery in {Delivery.INFUSING, Delivery.WITHDRAWING} and self._vtbi is not None:
-            yield "vtbi", max(self._vtbi - self._vtbi_used, 0)
+        limits: list[tuple[str, int]] = []
+        if self._vtbi is not None and self._delivery in PROGRAMMED:
+            limits.append(("vtbi", max(self._vtbi - self._vtbi_used, 0)))
         if self._delivery is Delivery.WITHDRAWING:
-            return
-        yield "empty", self._reservoir
+            return limits
+        limits.append(("empty", self._reservoir))
         if self._occluded:
-            yield "occlusion", max(self._compliance - self._pressure, 0)
+            limits.append(("occlusion", max(self._compliance - self._pressure, 0)))
         if self._delivery is Delivery.BOLUS and self._bolus_left is not None:
-            yield "bolus", self._bolus_left
+            limits.append(("bolus", self._bolus_left))
+        return limits
 
     def _flow(self) -> int:
         """Give the motor's rate in nL/h: negative while withdrawing."""
@@ -176,7 +187,7 @@ class Pump:
         if not (flow := abs(self._flow())):
             return
         moved = min([flow * elapsed, *(left for _, left in self._limits())])
-        if self._delivery in {Delivery.INFUSING, Delivery.WITHDRAWING}:
+        if self._delivery in PROGRAMMED:
             self._vtbi_used += moved
         if self._delivery is Delivery.WITHDRAWING:
             self._withdrawn += moved

@@ -5,7 +5,8 @@ registers as blocks, and a read may begin and end anywhere inside one (docs/modb
 the specification's state diagrams: function, then value or count, then address.
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Protocol
@@ -42,6 +43,10 @@ class Table(StrEnum):
     INPUT = "input"
 
 
+TABLES = {READ_COILS: Table.COIL, READ_HOLDING: Table.HOLDING, READ_INPUT: Table.INPUT}
+"""By the function that reads it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Neighbouring registers (or coils, 0 or 1 each) as they are at this instant, from `start` on."""
@@ -61,7 +66,7 @@ class Registers(Protocol):
     identification: tuple[bytes, bytes, bytes]
     """Vendor, product code, revision: objects 0, 1 and 2 of 43/14."""
 
-    def blocks(self, table: Table) -> tuple[Block, ...]:
+    def blocks(self, table: Table) -> Iterable[Block]:
         """Give every block of a table, each of one instant."""
 
     def write(self, table: Table, address: int, values: Sequence[int]) -> Code | None:
@@ -106,13 +111,13 @@ def _word(pdu: bytes, at: int) -> int:
 
 
 def _packed(words: Sequence[int]) -> bytes:
-    return b"".join(word.to_bytes(2) for word in words)
+    return struct.pack(f">{len(words)}H", *words)
 
 
 def _read(pdu: bytes, device: Registers) -> bytes | Code | Malformed:
     if len(pdu) != 5:  # noqa: PLR2004 - function, address, count (6.1, 6.3, 6.4)
         return Malformed()
-    table = {READ_COILS: Table.COIL, READ_HOLDING: Table.HOLDING, READ_INPUT: Table.INPUT}[pdu[0]]
+    table = TABLES[pdu[0]]
     address, count = _word(pdu, 1), _word(pdu, 3)
     if not 1 <= count <= (MAX_COILS if table is Table.COIL else MAX_READ):
         return Code.VALUE

@@ -14,6 +14,7 @@ request is answered by `replied`; where nothing came within its time-out, by NoA
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from operator import itemgetter
 from typing import TypeAlias
 
 from infusion_gateway.devices.driver import (
@@ -191,10 +192,14 @@ class Bus:
             return self._flight.sent_at + self._flight.request.timeout
         if self._why or self._drain:
             return self._now
-        due = [at for s in self._standings.values() if (at := s.due_at(self._now)) is not None]
-        if self._noise or due:
-            return max(self._quiet_until, min(due, default=self._quiet_until))
-        return None
+        due: Nanos | None = None
+        for standing in self._standings.values():
+            at = standing.due_at(self._now)
+            if at is not None and (due is None or at < due):
+                due = at
+        if due is None:
+            return self._quiet_until if self._noise else None
+        return max(self._quiet_until, due)
 
     def _wait(self, now: Nanos) -> None:
         self._quiet_until = now + self._silence
@@ -248,18 +253,22 @@ class Bus:
         return self._choose_stop(now) or self._choose_arm(now) or self._choose_due(now)
 
     def _choose_stop(self, now: Nanos) -> Transmit | None:
-        wanted = [s for s in self._standings.values() if s.wants_stop(now)]
+        wanted = [s for s in self._standings.values() if s.stop_asked is not None and s.wants_stop(now)]
+        if not wanted:
+            return None
         ordered = sorted(wanted, key=lambda s: (s.stop_asked or 0, s.served))
         return next((found for s in ordered if (found := self._stop(s, now))), None)
 
     def _choose_arm(self, now: Nanos) -> Transmit | None:
-        wanted = [s for s in self._standings.values() if s.identity is Identity.HELD and s.wants_arming]
+        wanted = [s for s in self._standings.values() if s.wants_arming and s.identity is Identity.HELD]
+        if not wanted:
+            return None
         ready = sorted((s for s in wanted if s.may_be_fed(now) and now >= s.retry_at), key=lambda s: s.served)
         return next((found for s in ready if (found := self._arm(s, now))), None)
 
     def _choose_due(self, now: Nanos) -> Transmit | None:
-        times = [(s.due_at(now), s.served, s) for s in self._standings.values()]
-        due = sorted(((at, served, s) for at, served, s in times if at is not None and at <= now), key=lambda d: d[:2])
+        due = [(at, s.served, s) for s in self._standings.values() if (at := s.due_at(now)) is not None and at <= now]
+        due.sort(key=itemgetter(0, 1))
         for _, _, standing in due:
             ask = self._poll if standing.identity is Identity.HELD else self._identify
             found = ask(standing, now)
@@ -374,15 +383,20 @@ class Bus:
         """Let the driver read it, and pass what may be believed: who it is first, then what it says, then faults."""
         device = standing.unit.device
         said = standing.unit.driver.receive(reply, now)
-        faults = [item for item in said if isinstance(item, Fault)]
-        observations = [item for item in said if not isinstance(item, Fault)]
+        faults: list[Fault] = []
+        observations: list[Observation] = []
+        for one in said:
+            if isinstance(one, Fault):
+                faults.append(one)
+            else:
+                observations.append(one)
         if isinstance(reply, Identification) and any(f.kind is FaultKind.WRONG_DEVICE for f in faults):
             standing.refute(now)
         for item in observations:
             if isinstance(item, Identified):
                 faults.extend(self._identified(standing, item, now))
         passed = self._passing(standing, observations, now)
-        if any(f.kind in DOUBTS for f in faults):
+        if faults and any(f.kind in DOUBTS for f in faults):
             standing.doubt(now)
             self._drain = self._drain or self._silence > 0
         observed = (Observed(device, passed),) if passed else ()
@@ -405,15 +419,16 @@ class Bus:
             if standing.identity is Identity.REFUTED:
                 standing.kept.clear()
             return ()
-        kept = tuple(standing.kept)
-        standing.kept.clear()
-        who = [o for o in observations if isinstance(o, Identified)]
-        rest = [o for o in observations if not isinstance(o, Identified)]
-        for item in rest:
+        who: list[Observation] = []
+        rest: list[Observation] = []
+        for item in observations:
+            (who if isinstance(item, Identified) else rest).append(item)
             if isinstance(item, AlarmsReported):
                 if PumpAlarm.RESET in item.alarms - (item.alarms if standing.alarms is None else standing.alarms):
                     standing.doubt(now)
                 standing.alarms = item.alarms
+        kept = tuple(standing.kept)
+        standing.kept.clear()
         return (*who, *kept, *rest)
 
     def _done(self, flight: _Flight, now: Nanos) -> None:

@@ -154,10 +154,8 @@ class Standing:
 
     def due_at(self, now: Nanos) -> Nanos | None:
         """Say when its next request may go out; None: not before something happens."""
-        if self.stop_asked is not None and self.identity in {Identity.HELD, Identity.DOUBTFUL}:
-            return self.stop_asked
-        if self.stop_asked is not None and self.identity is Identity.UNKNOWN:
-            return self.retry_at
+        if self.stop_asked is not None and self.identity is not Identity.REFUTED:
+            return self.retry_at if self.identity is Identity.UNKNOWN else self.stop_asked
         at = self._wants_at(now)
         return at if at is not None and self.may_be_fed(max(at, now)) else None
 

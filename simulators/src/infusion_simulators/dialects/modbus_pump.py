@@ -3,7 +3,7 @@
 The map is this project's own; no pump on the market is behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from infusion_simulators import pump_keys
@@ -98,18 +98,19 @@ class ModbusPump:
 
     def take(self, now: Nanos) -> bytes:
         """Give the answers that wait."""
-        self.advance(now)
+        del now  # whoever serves it has advanced it
         return self._server.take()
 
-    def blocks(self, table: Table) -> tuple[Block, ...]:
+    def blocks(self, table: Table) -> Iterator[Block]:
         """Give every block of a table as of now."""
         match table:
             case Table.INPUT:
-                return Block(STATUS_AT, self.status().words()), Block(RESERVOIR_AT, self._reservoir())
+                yield Block(STATUS_AT, self.status().words())
+                yield Block(RESERVOIR_AT, self._reservoir())
             case Table.HOLDING:
-                return (Block(TIME_OUT_AT, (self._pump.dead_man.seconds,)),)
+                yield Block(TIME_OUT_AT, (self._pump.dead_man.seconds,))
             case Table.COIL:
-                return (Block(STOP_AT, (int(self._pump.reported().stopped_by is StoppedBy.REMOTE),)),)
+                yield Block(STOP_AT, (int(self._pump.reported().stopped_by is StoppedBy.REMOTE),))
 
     def write(self, table: Table, address: int, values: Sequence[int]) -> Code | None:
         """Stop, or set the time-out; a pump that refuses answers and leaves it at that."""
