@@ -72,9 +72,9 @@ study: setup
 lock:
 	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet uv
 	.lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --upgrade pyproject.toml simulators/pyproject.toml -o requirements/run.txt
+	  --upgrade --extra gpio pyproject.toml simulators/pyproject.toml -o requirements/run.txt
 	.lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --upgrade --extra dev pyproject.toml simulators/pyproject.toml -o requirements/dev.txt
+	  --upgrade --extra gpio --extra dev pyproject.toml simulators/pyproject.toml -o requirements/dev.txt
 	rm -rf .lock
 
 clean:
