@@ -44,7 +44,7 @@ METRICS = {
 KEYS = {metric: key for key, metric in METRICS.items()}
 GROUPS = {"spo2": ("spo2", "pulse")}
 """What the monitor's own groups of doubt hold, where that is more than their name."""
-UNTOLD = {"stopped_by", "battery_percent", "volume_epoch", "uptime_s"}
+UNTOLD = {"stopped_by", "battery_percent", "uptime_s"}
 """What the driver reads for itself, or has no word for."""
 BLOCKS = {(device, b.table, b.address, b.count) for device in DEVICES for b in PROFILES[device].map.blocks}
 
@@ -105,6 +105,8 @@ def put(means: Row, one: Reading) -> None:
     if one.validity is Validity.QUESTIONABLE:
         means["questionable"].append(key)
     means[key] = one.value
+    if one.epoch is not None:
+        means["volume_epoch"] = one.epoch
 
 
 def expected(row: Row) -> Row:

@@ -17,11 +17,12 @@ from infusion_gateway.model.session import Phase
 class Misread(Pump):
     """A pump on a line without a checksum: its next volumes are read as these numbers, then as they are.
 
-    wraps_ml: where its counter begins again.
+    wraps_ml: where its counter begins again. epoch: its own count of that, where it tells.
     """
 
     wrong: list[float] = field(default_factory=list)
     wraps_ml: float = 1e9
+    epoch: int | None = None
 
     def flow(self, span: Nanos) -> None:
         """Deliver for a while."""
@@ -30,13 +31,12 @@ class Misread(Pump):
 
     def report(self, now: Nanos) -> tuple[Observation, ...]:
         """Say what arrives of what the pump says."""
-        said = super().report(now)
-        if not self.wrong:
-            return said
-        read = self.wrong.pop(0)
+        read = self.wrong.pop(0) if self.wrong else None
         return tuple(
-            replace(item, value=read) if isinstance(item, Reading) and item.metric is Metric.VOLUME else item
-            for item in said
+            replace(item, value=item.value if read is None else read, epoch=self.epoch)
+            if isinstance(item, Reading) and item.metric is Metric.VOLUME
+            else item
+            for item in super().report(now)
         )
 
 
@@ -294,3 +294,56 @@ def test_a_number_read_a_little_too_high_costs_nothing_in_the_end() -> None:
     pump.running = True
     bed.run(10)
     assert abs(booked(bed) - pump.given) <= 0.002
+
+
+def telling(seconds: float = 60) -> tuple[Bed, Misread]:
+    """Give a bed that has been infusing with a pump that counts its counter's beginnings itself."""
+    pump = Misread(counter=3.0, epoch=7)
+    bed = Bed(pump=pump)
+    bed.infuse()
+    bed.run(seconds)
+    return bed, pump
+
+
+@pytest.mark.requirement("S35")
+def test_a_pump_that_says_that_its_counter_began_anew_is_believed_at_once() -> None:
+    """Pins that its own count of beginnings needs no second reading, and none of the volume is lost."""
+    bed, pump = telling()
+    pump.counter, pump.epoch = 0.0, 8
+    bed.run(1)
+    assert len(bed.events(CounterRestarted)) == 1
+    assert booked(bed) == pytest.approx(pump.given, abs=0.002)
+    bed.run(30)
+    assert booked(bed) == pytest.approx(pump.given, abs=0.002)
+
+
+@pytest.mark.requirement("S35")
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_counter_that_began_anew_and_passed_its_old_number_unseen(crash: bool) -> None:
+    """Pins that a beginning in a gap, or between two lives of the gateway, is known by the pump's count alone."""
+    bed, pump = telling(30)
+    given = pump.given
+    assert booked(bed) == pytest.approx(given, abs=0.002)
+    pump.mute = True
+    bed.run(5)
+    pump.counter, pump.epoch = 0.0, 8
+    bed.run(300)
+    if crash:
+        bed.crash()
+    pump.mute = False
+    bed.run(2)
+    assert pump.counter > 3.6
+    assert booked(bed) == pytest.approx(given + pump.counter, abs=0.002)
+    assert len(bed.events(CounterRestarted)) == 1
+    bed.check()
+
+
+def test_the_first_count_of_beginnings_is_nothing_new() -> None:
+    """Pins that a pump whose count is first heard, or stays, has begun nothing anew."""
+    bed, pump = telling()
+    pump.epoch = None
+    bed.run(3)
+    pump.epoch = 7
+    bed.run(3)
+    assert not bed.events(CounterRestarted)
+    assert booked(bed) == pytest.approx(pump.given, abs=0.002)

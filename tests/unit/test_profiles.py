@@ -153,6 +153,8 @@ REFUSED = {
     "a dead man of another unit": ('[dead_man]\ntable = "holding"\naddress = 0x20\nunit = "s"',
                                    '[dead_man]\ntable = "holding"\naddress = 0x20\nunit = "h"', "dead_man.unit", "fit"),
     "a dead man not read": ('{ at = 10, type = "u16", means = "dead-man", unit = "s" },', "", "dead_man", "reads it"),
+    "an epoch of another block's volume": ('metric = "MDC_VOL_FLUID_TBI", unit = "uL", valid = [0, 1000000]',
+                                           'means = "volume-epoch"', "block", "another instant"),
     "a dead man stored who knows how": ("stored_for_ever = false\n", "", "stored_for_ever", "missing"),
     "an unknown type": ('at = 9, type = "bits"', 'at = 9, type = "u8"', "type", "one of"),
     "alarms that are no bits": ('at = 9, type = "bits"', 'at = 9, type = "u16"', "type", "field of bits"),

@@ -336,7 +336,7 @@ def test_a_sample_is_complete(pump) -> None:
     assert said[1:] == (
         DeliveryReported(Delivery.INFUSING),
         Reading(Metric.RATE, 25.0, Validity.VALID, now, resolution=0.01),
-        Reading(Metric.VOLUME, 3.125, Validity.VALID, now, resolution=0.001),
+        Reading(Metric.VOLUME, 3.125, Validity.VALID, now, resolution=0.001, epoch=1),
         Reading(Metric.VTBI, 50.0, Validity.VALID, now, resolution=0.001),
         Reading(Metric.VTBI_REMAIN, 46.875, Validity.VALID, now, resolution=0.001),
         AlarmsReported(frozenset()),

@@ -123,7 +123,14 @@ def _received(durable: Durable, event: CaseReceived, at: Nanos) -> Durable:
     carried = event.carried
     if is_here(durable, carried.case, event.origin):
         return replace(durable, at=at)
-    account = replace(carried.account, counter_ml=None, epoch=durable.account.epoch + 1, seen_at=None, delivering=False)
+    account = replace(
+        carried.account,
+        counter_ml=None,
+        epoch=durable.account.epoch + 1,
+        seen_at=None,
+        delivering=False,
+        pump_epoch=None,
+    )
     return replace(
         durable,
         at=at,

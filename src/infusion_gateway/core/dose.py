@@ -126,6 +126,12 @@ def agrees(turn: Turn, volume_ml: float) -> bool:
     return -step <= volume_ml - pump.doubted_ml <= most + step
 
 
+def says_anew(turn: Turn, epoch: int | None) -> bool:
+    """Say whether the pump's own count of its counter's beginnings is another than last, also over a crash."""
+    known = turn.live.pump.epoch if turn.live.pump.epoch is not None else turn.live.account.pump_epoch
+    return epoch is not None and known is not None and epoch != known
+
+
 def began_anew(turn: Turn, volume_ml: float) -> bool:
     """Say whether a believed reading shows that the counter began anew.
 
@@ -143,16 +149,16 @@ def _volume(turn: Turn, account: Account, volume_ml: float) -> Account:
     """Book a believed counter reading. Of a counter that began anew all that it shows now came since."""
     if account.counter_ml is None:
         return replace(account, counter_ml=volume_ml)
-    step = volume_ml - account.counter_ml
-    if step > 0:
-        return replace(account, counter_ml=volume_ml, delivered_ml=account.delivered_ml + step)
-    if turn.live.pump.restarted_at != turn.now or step >= -ROUNDING_ML - turn.live.pump.resolution:
-        return account  # rounding, or a reading before this one was a little too high
+    pump, step = turn.live.pump, volume_ml - account.counter_ml
+    anew = pump.restarted_at == turn.now and step != 0
+    if not anew:  # what is less than booked is rounding, or a reading before this one was a little too high
+        more = max(0.0, step)
+        return replace(account, counter_ml=account.counter_ml + more, delivered_ml=account.delivered_ml + more)
     delivered = account.delivered_ml + volume_ml
     restarted = CounterRestarted(
         device=turn.pump_setup.device if turn.pump_setup is not None else "",
         epoch=account.epoch + 1,
-        reason=f"the pump's volume counter fell from {account.counter_ml:g} to {volume_ml:g} mL: it began anew, "
+        reason=f"the pump's volume counter went from {account.counter_ml:g} to {volume_ml:g} mL: it began anew, "
         "and what was delivered before stays counted",
         volume_ml=volume_ml,
         delivered_ml=delivered,

@@ -113,6 +113,7 @@ def _of_delivery(
                 epoch=event.epoch,
                 seen_at=at - event.pump_age,
                 delivering=event.delivery.delivering,
+                pump_epoch=event.pump_epoch,
             )
             case = windows.marked(changes.with_pressure(durable.case, event, at), event.dose_mg, at)
             return replace(durable, at=at, case=case, account=account, sampled_at=at)

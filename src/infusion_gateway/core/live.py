@@ -53,8 +53,8 @@ class PumpNow:
     the last word on delivery. moved_at: when the counter last read another number. risen, risen_at: consecutive
     readings of it above rest_ml while armed, and when the first came. doubted_ml, doubted_at: a reading that waits for
     another to agree with it. before_ml: the believed one before volume_ml, None where that was long before.
-    restarted_at: when the counter was last seen to have begun anew. kvo_mg: the dose when it began to keep the vein
-    open after a complete volume.
+    restarted_at: when the counter was last seen to have begun anew. epoch: the pump's own count of that, where it
+    tells. kvo_mg: the dose when it began to keep the vein open after a complete volume.
     """
 
     delivery: Delivery | None = None
@@ -69,6 +69,7 @@ class PumpNow:
     doubted_at: Nanos = 0
     before_ml: float | None = None
     restarted_at: Nanos | None = None
+    epoch: int | None = None
     kvo_mg: float | None = None
     moved_at: Nanos = 0
     risen: int = 0

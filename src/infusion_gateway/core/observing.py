@@ -151,19 +151,24 @@ def _of_the_pump(turn: Turn, reading: Reading) -> Reading:
         pump.rate_ml_h = reading.value
     elif reading.metric is Metric.VOLUME:
         pump.resolution = reading.resolution or pump.resolution
-        if not _believed_volume(turn, pump, reading.value):
+        if not _believed_volume(turn, pump, reading.value, reading.epoch):
             return replace(reading, validity=Validity.QUESTIONABLE)
     return reading
 
 
-def _believed_volume(turn: Turn, pump: PumpNow, value: float) -> bool:
-    """Take up a counter reading that follows from the last, or that bears out the doubted one; else doubt it."""
-    if dose.follows(turn, value):
+def _believed_volume(turn: Turn, pump: PumpNow, value: float, epoch: int | None) -> bool:
+    """Take up a counter reading that follows from the last, or that bears out the doubted one; else doubt it.
+
+    A pump that says itself that the counter began anew is believed at once.
+    """
+    said = dose.says_anew(turn, epoch)
+    pump.epoch = epoch
+    if said or dose.follows(turn, value):
         pump.doubted_ml = None
     elif not dose.agrees(turn, value):
         pump.doubted_ml, pump.doubted_at = value, turn.now
         return False
-    if dose.began_anew(turn, value):
+    if said or dose.began_anew(turn, value):
         pump.restarted_at = turn.now
     _volume(turn, pump, value)
     pump.doubted_ml = None

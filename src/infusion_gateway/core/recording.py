@@ -74,5 +74,6 @@ def sample(turn: Turn) -> None:
             delivered_ml=account.delivered_ml,
             expected_ml=account.expected_ml,
             pump_age=turn.now - account.seen_at if account.seen_at is not None else 0,
+            pump_epoch=pump.epoch if pump.epoch is not None else account.pump_epoch,
         )
     )

@@ -98,7 +98,9 @@ class _Answer:
             yield Fault(FaultKind.RANGE, text)
         resolution = 0.0 if field.type is Type.F32 else field.scale.numerator / field.scale.denominator
         if not facts.intermittent:
-            yield Reading(metric, value, validity, self.now, resolution=resolution)
+            epoch = self.numbers.get(Means.EPOCH) if metric is Metric.VOLUME else None
+            began = None if epoch is None else int(epoch)
+            yield Reading(metric, value, validity, self.now, resolution=resolution, epoch=began)
             return
         measured_at, at_least = self._measured(metric, value)
         sequence = self.numbers.get(Means.SEQUENCE)
@@ -158,7 +160,7 @@ def _meaning(field: Field, means: Means, value: int) -> Iterator[Observation | F
                 yield SensorReported(Sensor(words[0]), SensorState.ON if on else SensorState.OFF)
         case Means.DEAD_MAN:
             yield DeadManReported(float(value * field.scale))
-        case Means.UPTIME | Means.SERIAL_NUMBER | Means.SEQUENCE | Means.AGE | Means.QUESTIONABLE:
+        case Means.UPTIME | Means.SERIAL_NUMBER | Means.SEQUENCE | Means.AGE | Means.QUESTIONABLE | Means.EPOCH:
             return  # said of the others
         case _:
             assert_never(means)

@@ -42,6 +42,7 @@ class Means(StrEnum):
     QUESTIONABLE = "questionable"
     SEQUENCE = "sequence"  # of the intermittent readings in the same block
     AGE = "age"  # likewise
+    EPOCH = "volume-epoch"  # of the volume counter in the same block
 
 
 WORDS: Mapping[Means, frozenset[str]] = {

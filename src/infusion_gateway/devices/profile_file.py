@@ -29,9 +29,9 @@ MAX_BYTES = 256 * 1024
 ADDRESSES = 0x1_0000  # as many as a register has values
 BIT_TABLES = frozenset({Table.COIL, Table.DISCRETE})
 FRAMINGS = {f"{bits}{parity}{stops}" for bits in "78" for parity in "NEO" for stops in "12"}
-NUMBERS = {Means.UPTIME, Means.SERIAL_NUMBER, Means.DEAD_MAN, Means.SEQUENCE, Means.AGE}
+NUMBERS = {Means.UPTIME, Means.SERIAL_NUMBER, Means.DEAD_MAN, Means.SEQUENCE, Means.AGE, Means.EPOCH}
 TIMES = {Means.UPTIME, Means.AGE, Means.DEAD_MAN}
-ONE_A_PROFILE = {Means.DELIVERY, Means.ALARMS, Means.DEAD_MAN, Means.SENSORS, Means.CUFF}
+ONE_A_PROFILE = {Means.DELIVERY, Means.ALARMS, Means.DEAD_MAN, Means.SENSORS, Means.CUFF, Means.EPOCH}
 
 
 def read_profile(path: Path) -> RegisterMap:
@@ -268,6 +268,9 @@ def _whole(top: Reader, kind: Kind, blocks: tuple[Block, ...], stop: Stop | None
     if kind is Kind.PUMP and Metric.VOLUME not in everywhere and stop is not None:
         text = "no volume counter would show a pump that goes on after a stop"
         top.refuse("stop", text, f'Add a field with `metric = "{Metric.VOLUME}"`')
+    if any(block.field(Means.EPOCH) and not block.field(Metric.VOLUME) for block in blocks):
+        text = "it tells of a volume counter that was read at another instant"
+        top.refuse("block", text, f'Put `means = "{Means.EPOCH}"` into the block of "{Metric.VOLUME}"')
     if dead_man is not None and Means.DEAD_MAN not in everywhere:
         top.refuse("dead_man", "nothing reads it back", 'Add a field with `means = "dead-man"`')
 

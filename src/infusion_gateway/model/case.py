@@ -12,6 +12,7 @@ class Account:
     """Volume since T0 in mL. counter_ml: the pump's own count up to which it is booked, in this epoch.
 
     expected_ml: the ordered rate over the time of observed delivery, up to seen_at; delivering: at seen_at.
+    pump_epoch: the pump's own count of its counter's beginnings, where it tells.
     """
 
     delivered_ml: float = 0.0
@@ -20,6 +21,7 @@ class Account:
     epoch: int = 0
     seen_at: Nanos | None = None
     delivering: bool = False
+    pump_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

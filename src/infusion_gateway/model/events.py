@@ -492,7 +492,8 @@ class Sampled:
     """The newest readings, at most once a second a bed: recorded, never published. epoch: of the volume counter.
 
     volume_ml: the counter. delivered_ml: observed since T0, over every epoch. expected_ml: the ordered rate over the
-    time the pump was observed delivering. pump_age: since the pump last said what it does.
+    time the pump was observed delivering. pump_age: since the pump last said what it does. pump_epoch: the pump's own
+    count of its counter's beginnings, where it tells.
     """
 
     values: tuple[SampledValue, ...]
@@ -504,6 +505,7 @@ class Sampled:
     delivered_ml: float = 0.0
     expected_ml: float = 0.0
     pump_age: Nanos = 0
+    pump_epoch: int | None = None
 
 
 Event: TypeAlias = (

@@ -71,7 +71,8 @@ class Reading:
     value is None exactly where validity is INVALID and the device gave none. measured_at is when it was measured,
     not when it was polled; at_least: the true age may be greater (the device has neither counter nor time).
     resolution is the device's smallest step of this value, 0 where unknown. sequence is the device's own count of
-    measurements (an NIBP reading counter), None where it has none.
+    measurements (an NIBP reading counter), None where it has none. epoch is its own count of how often a counter that
+    only rises (a pump's volume) began anew, None where it doesn't tell.
     """
 
     metric: Metric
@@ -81,6 +82,7 @@ class Reading:
     at_least: bool = False
     resolution: float = 0.0
     sequence: int | None = None
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
