@@ -66,7 +66,7 @@ class Cable:
         if self.asked is not None and self.answer_due < at:
             at = self.answer_due
         bus = self.bus.next_deadline()
-        if bus is not None:
+        if bus is not None and bus + self.base < at:
             # A deadline that is over with nothing to do (a poll that waits for a step) is looked at a little later.
             at = min(at, max(bus + self.base, self.quiet_until, self.lived_at + TURN))
         return at

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from infusion_gateway.core import views
+from infusion_gateway.core.durable import FLOOD
 from infusion_gateway.core.state import State
 from infusion_gateway.core.step import next_deadline, step
 from infusion_gateway.model.alarm import AlarmStatus
@@ -60,6 +61,8 @@ class Process:
         self.session: dict[str, Any] = {}
         self.on_shown: Callable[[], None] | None = None
         self._shape: tuple[AlarmStatus, ...] | None = None
+        self._shaped_by: object = None
+        self._pump = state.setup.pump
         self._revision = 0
         self._inbox: deque[Input] = deque(maxlen=INBOX)
         disk.changed = self._journal_changed
@@ -121,9 +124,8 @@ class Process:
             self.commands.append((self.now, command))
             self._carry_out(command)
         self.state = done.state
-        pump = self.state.setup.pump
-        if pump is not None:
-            self.cables[pump.device].bus.decided(pump.device, now)
+        if self._pump is not None:
+            self.cables[self._pump.device].bus.decided(self._pump.device, now)
         by_person = isinstance(given, Instructed)
         if not by_person:
             self._show_alarms()
@@ -155,6 +157,10 @@ class Process:
         self.disk.append(events, self.at, EPOCH + self.now, self.boot_id, done=done, now=self.now)
 
     def _show_alarms(self) -> None:
+        durable = self.state.durable
+        if durable.conditions is self._shaped_by and len(durable.raised_at) < FLOOD:
+            return  # only what is on record makes the shape, and with a flood the time
+        self._shaped_by = durable.conditions
         found = views.alarms(self.state, self.at)
         if not found and not self._shape:
             return

@@ -45,6 +45,7 @@ class World:
         self.observed: list[tuple[Nanos, Observed]] = []
         self.ticks: list[Callable[[], None]] = []
         self.on_shown: Callable[[], None] | None = None
+        self._dues: list[Nanos] = []
         self._acts: list[tuple[Nanos, int, Callable[[], None]]] = []
         self._counts = count()
         self._tick_at = now + SECOND
@@ -217,17 +218,16 @@ class World:
         heappush(self._acts, (self.now + round(seconds * SECOND), next(self._counts), act))
 
     def _next(self, end: Nanos) -> Nanos:
-        due = min(end, self._tick_at, self.disk.due())
+        dues = [end, self._tick_at, self.disk.due()]
         if self._acts:
-            due = min(due, self._acts[0][0])
-        for line in self.lines:
-            if self.process is not None:
-                due = min(due, line.due())
-            elif line.far_due is not None:
-                due = min(due, line.far_due)
+            dues.append(self._acts[0][0])
         if self.process is not None:
-            due = min(due, self.process.due())
-        return max(due, self.now)
+            self._dues = [line.due() for line in self.lines]
+            dues += self._dues
+            dues.append(self.process.due())
+        else:
+            dues += [line.far_due for line in self.lines if line.far_due is not None]
+        return max(min(dues), self.now)
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
@@ -239,22 +239,26 @@ class World:
             before, self.now = self.now, self._next(end)
             still = still + 1 if self.now == before else 0
             assert still < MAX_STILL, f"time stands still at {self.now}"
+            untouched = True
             while self._acts and self._acts[0][0] <= self.now:
                 heappop(self._acts)[2]()
+                untouched = False
                 for line in self.lines:
                     line.touched()
-            self._live()
+            self._live(untouched=untouched)
             if self.now >= self._tick_at:
                 self._tick_at = self.now + SECOND
                 for tick in self.ticks:
                     tick()
 
-    def _live(self) -> None:
+    def _live(self, *, untouched: bool) -> None:
+        """Do what is due; untouched: what `_next` found of the lines still holds, until one of them is heard."""
         now = self.now
-        for line in self.lines:
+        for at, line in enumerate(self.lines):
             if self.process is None:
                 line.dead(now)
-            elif line.due() <= now:
+            elif (self._dues[at] if untouched else line.due()) <= now:
+                untouched = False
                 self._take(line.live(now))
         process = self.process
         if process is None:
