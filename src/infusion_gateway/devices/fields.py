@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TypeAlias, assert_never
 
 from infusion_gateway.devices.profile import Block, Field, Means, Type
-from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
+from infusion_gateway.model.metric import FACTS, SECOND, Metric, MetricFacts, Nanos
 from infusion_gateway.model.observation import (
     AlarmsReported,
     DeadManReported,
@@ -42,96 +42,140 @@ def number(field: Field, words: tuple[int, ...], *, high_word_first: bool) -> fl
 
     words: the whole block, from its beginning, long enough to hold the field.
     """
-    part = words[field.at : field.ends]
-    if field.type is Type.BITS:
+    kind, at = field.type, field.at
+    if kind is Type.U16:
+        whole = words[at]
+    elif kind is Type.BITS:
+        part = words[at : at + field.registers]
         return part[0] if len(part) == 1 else sum(1 << n for n, bit in enumerate(part) if bit)
-    raw = b"".join(w.to_bytes(2, "big") for w in (part if high_word_first else part[::-1]))
-    if field.type is Type.F32:
-        value = float(struct.unpack(">f", raw)[0])
-        return value if value - value == 0 else None  # neither NaN nor infinite
-    whole = int.from_bytes(raw, "big", signed=field.type in {Type.I16, Type.I32})
+    elif kind is Type.I16:
+        whole = words[at] - (words[at] >> 15 << 16)
+    else:
+        high, low = (words[at], words[at + 1]) if high_word_first else (words[at + 1], words[at])
+        whole = high << 16 | low
+        if kind is Type.F32:
+            value = float(struct.unpack(">f", struct.pack(">I", whole))[0])
+            return value if value - value == 0 else None  # neither NaN nor infinite
+        if kind is Type.I32:
+            whole -= whole >> 31 << 32
     return None if whole == field.missing else whole
 
 
-def decode(block: Block, numbers: Numbers, seen: dict[Metric, Seen], now: Nanos) -> Iterator[Observation | Fault]:
-    """Say what a block's fields mean; `seen` is the device's memory of its intermittent readings, kept here."""
-    answer = _Answer(block, numbers, seen, now)
-    doubted, unlisted = answer.doubted()
-    if unlisted:
-        yield unlisted
-    for field in block.fields:
-        if isinstance(field.means, Metric):
-            yield from answer.reading(field, field.means, doubted)
-        else:
-            yield from _meaning(field, field.means, int(numbers[field.means] or 0))
-
-
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """One block as it came."""
+class _Value:
+    """A metric's field, and what follows from it alone. Its number times `times` plus `plus`, by `by`, is the value."""
 
-    block: Block
-    numbers: Numbers
-    seen: dict[Metric, Seen]
-    now: Nanos
+    field: Field
+    metric: Metric
+    facts: MetricFacts
+    resolution: float
+    times: int
+    plus: int
+    by: int
 
-    def doubted(self) -> tuple[frozenset[str], Fault | None]:
+    def scaled(self, raw: float) -> float:
+        """Give raw x scale + offset, correctly rounded; in whole numbers, since fractions take ten times as long."""
+        if isinstance(raw, float):
+            return float(Fraction(raw) * self.field.scale + self.field.offset)
+        return (raw * self.times + self.plus) / self.by
+
+
+def _value(field: Field, metric: Metric) -> _Value:
+    scale, offset = field.scale, field.offset
+    return _Value(
+        field,
+        metric,
+        FACTS[metric],
+        resolution=0.0 if field.type is Type.F32 else scale.numerator / scale.denominator,
+        times=scale.numerator * offset.denominator,
+        plus=offset.numerator * scale.denominator,
+        by=scale.denominator * offset.denominator,
+    )
+
+
+class Decoder:
+    """What the fields of one block mean. seen: the device's memory of its intermittent readings, kept here."""
+
+    def __init__(self, block: Block, seen: dict[Metric, Seen]) -> None:
+        self._seen = seen
+        self._fields: tuple[tuple[Field, Means | _Value], ...] = tuple(
+            (f, _value(f, f.means) if isinstance(f.means, Metric) else f.means) for f in block.fields
+        )
+        self._age = block.field(Means.AGE)
+        self._questionable = block.field(Means.QUESTIONABLE)
+        self._before: dict[Means, tuple[int, tuple[Observation | Fault, ...]]] = {}
+
+    def decode(self, numbers: Numbers, now: Nanos) -> list[Observation | Fault]:
+        """Say what a block as it came means."""
+        said: list[Observation | Fault] = []
+        doubted, unlisted = self._doubted(numbers)
+        if unlisted:
+            said.append(unlisted)
+        for field, means in self._fields:
+            if isinstance(means, _Value):
+                said += self._reading(means, numbers, doubted, now)
+            elif means not in OF_OTHERS:
+                number_now = int(numbers[means] or 0)
+                before = self._before.get(means)
+                if before is None or before[0] != number_now:
+                    before = self._before[means] = number_now, tuple(_meaning(field, means, number_now))
+                said += before[1]  # the same number says the same again
+        return said
+
+    def _doubted(self, numbers: Numbers) -> tuple[frozenset[str], Fault | None]:
         """Give the metrics that the device itself marks as questionable; every one for a bit that nobody knows."""
-        field = self.block.field(Means.QUESTIONABLE)
-        if field is None or field.words is None:
+        field = self._questionable
+        bits = 0 if field is None else int(numbers[Means.QUESTIONABLE] or 0)
+        if field is None or field.words is None or not bits:
             return frozenset(), None
-        bits = int(self.numbers[Means.QUESTIONABLE] or 0)
         marked = frozenset(w for bit, words in field.words.items() if bits >> bit & 1 for w in words)
         unlisted = _unlisted(field, bits)
         return (frozenset(Metric) if unlisted else marked), unlisted
 
-    def reading(self, field: Field, metric: Metric, doubted: frozenset[str]) -> Iterator[Observation | Fault]:
+    def _reading(
+        self, known: _Value, numbers: Numbers, doubted: frozenset[str], now: Nanos
+    ) -> tuple[Observation | Fault, ...]:
         """Give a metric's reading, with a Fault before it where its value can't be right."""
-        raw, facts = self.numbers[metric], FACTS[metric]
-        value = None if raw is None else _scaled(raw, field)
+        field, metric = known.field, known.metric
+        raw = numbers[metric]
+        value = None if raw is None else known.scaled(raw)
+        fault: tuple[Fault, ...] = ()
         validity = Validity.QUESTIONABLE if metric in doubted else Validity.VALID
         if value is None:
             validity = Validity.INVALID
         elif not field.low <= value <= field.high:
             validity = Validity.INVALID
-            text = f"{metric} {value:g} is outside {field.low:g} to {field.high:g} {facts.unit}"
-            yield Fault(FaultKind.RANGE, text)
-        resolution = 0.0 if field.type is Type.F32 else field.scale.numerator / field.scale.denominator
-        if not facts.intermittent:
-            epoch = self.numbers.get(Means.EPOCH) if metric is Metric.VOLUME else None
+            text = f"{metric} {value:g} is outside {field.low:g} to {field.high:g} {known.facts.unit}"
+            fault = (Fault(FaultKind.RANGE, text),)
+        if not known.facts.intermittent:
+            epoch = numbers.get(Means.EPOCH) if metric is Metric.VOLUME else None
             began = None if epoch is None else int(epoch)
-            yield Reading(metric, value, validity, self.now, resolution=resolution, epoch=began)
-            return
-        measured_at, at_least = self._measured(metric, value)
-        sequence = self.numbers.get(Means.SEQUENCE)
+            return (*fault, Reading(metric, value, validity, now, resolution=known.resolution, epoch=began))
+        measured_at, at_least = self._measured(metric, value, numbers, now)
+        sequence = numbers.get(Means.SEQUENCE)
         count = None if sequence is None else int(sequence)
-        yield Reading(metric, value, validity, measured_at, at_least, resolution, count)
+        return (*fault, Reading(metric, value, validity, measured_at, at_least, known.resolution, count))
 
-    def _measured(self, metric: Metric, value: float | None) -> tuple[Nanos, bool]:
+    def _measured(self, metric: Metric, value: float | None, numbers: Numbers, now: Nanos) -> tuple[Nanos, bool]:
         """Say when an intermittent value was measured, and whether it may be older than that.
 
         The device's own age says it; else its counter, from the second reading on; else a changed value, always "at
         least".
         """
-        age, field = self.numbers.get(Means.AGE), self.block.field(Means.AGE)
+        age, field = numbers.get(Means.AGE), self._age
         if age is not None and field is not None:
-            return self.now - int(Fraction(age) * field.scale * SECOND), False
-        sequence = self.numbers.get(Means.SEQUENCE)
+            return now - int(Fraction(age) * field.scale * SECOND), False
+        sequence = numbers.get(Means.SEQUENCE)
         mark = value if sequence is None else sequence
-        before = self.seen.get(metric)
+        before = self._seen.get(metric)
         if before is None or before.mark != mark:
-            before = Seen(mark, self.now, at_least=before is None or sequence is None)
-            self.seen[metric] = before
+            before = Seen(mark, now, at_least=before is None or sequence is None)
+            self._seen[metric] = before
         return before.measured_at, before.at_least
 
 
-def _scaled(raw: float, field: Field) -> float:
-    """Give raw x scale + offset, correctly rounded; in whole numbers, since fractions take ten times as long."""
-    if isinstance(raw, float):
-        return float(Fraction(raw) * field.scale + field.offset)
-    scale, offset = field.scale, field.offset
-    whole = raw * scale.numerator * offset.denominator + offset.numerator * scale.denominator
-    return whole / (scale.denominator * offset.denominator)
+OF_OTHERS = frozenset({Means.UPTIME, Means.SERIAL_NUMBER, Means.SEQUENCE, Means.AGE, Means.QUESTIONABLE, Means.EPOCH})
+"""Said of the others, and nothing by itself."""
 
 
 def _meaning(field: Field, means: Means, value: int) -> Iterator[Observation | Fault]:

@@ -26,7 +26,7 @@ from infusion_gateway.devices.driver import (
     WriteRegisters,
     Written,
 )
-from infusion_gateway.devices.fields import Seen, decode, number
+from infusion_gateway.devices.fields import Decoder, Seen, number
 from infusion_gateway.devices.profile import Block, Means, RegisterMap
 from infusion_gateway.devices.profile_file import read_profile
 from infusion_gateway.devices.uptime import Uptime
@@ -97,6 +97,8 @@ class ModbusDriver:
         self._blocks = {ReadRegisters(b.table, b.address, b.count, timeout): b for b in register_map.blocks}
         self._due_at: dict[ReadRegisters, Nanos] = {}
         self._seen: dict[Metric, Seen] = {}
+        self._decoders = {read: Decoder(block, self._seen) for read, block in self._blocks.items()}
+        self._who: tuple[int | None, Identified] | None = None
         self.opened(0)
 
     @property
@@ -114,8 +116,8 @@ class ModbusDriver:
         if self._uptime:
             self._uptime.forget()
         self._probing = None
-        self._objects = {}
-        self._seen = {}
+        self._objects, self._who = {}, None
+        self._seen.clear()
         self._due_at = dict.fromkeys(self._blocks, now)
 
     def identify(self) -> tuple[Request, ...]:
@@ -125,7 +127,7 @@ class ModbusDriver:
         earlier one then has the wrong length, so the right length shows that it isn't late.
         """
         wanted: list[Request] = []
-        self._objects = {}
+        self._objects, self._who = {}, None
         self._probing = None
         if self._map.identification is not None:
             wanted.append(ReadIdentification(self._map.traits.timeout))
@@ -184,7 +186,7 @@ class ModbusDriver:
                 assert_never(reply)
 
     def _identification(self, objects: tuple[tuple[int, str], ...]) -> tuple[Observation | Fault, ...]:
-        self._objects = {OBJECTS[n]: _plain(text) for n, text in objects if n in OBJECTS}
+        self._objects, self._who = {OBJECTS[n]: _plain(text) for n, text in objects if n in OBJECTS}, None
         for key, wanted in (self._map.identification or {}).items():
             said = self._objects.get(key, "nothing")
             if said != wanted:
@@ -192,10 +194,14 @@ class ModbusDriver:
         return () if self._probe is not None else (self._identity(None),)
 
     def _identity(self, serial_number: int | None) -> Identified:
+        """Say who it is; in the same object for as long as it says the same."""
+        if self._who is not None and self._who[0] == serial_number:
+            return self._who[1]
         said = [(key, self._objects[key]) for key in OBJECTS.values() if key in self._objects]
         if serial_number is not None:
             said.append(("serial-number", str(serial_number)))
-        return Identified((*said, ("address", str(self._address))))
+        self._who = serial_number, Identified((*said, ("address", str(self._address))))
+        return self._who[1]
 
     def _written(self, request: WriteRegisters, now: Nanos) -> tuple[Observation | Fault, ...]:
         """Read at once what shows the effect of a write; the echo itself proves nothing."""
@@ -209,14 +215,16 @@ class ModbusDriver:
 
     def _words(self, reply: Words, now: Nanos) -> tuple[Observation | Fault, ...]:
         asked, words = reply.request, reply.words
-        if len(words) != asked.count or not all(0 <= w <= 0xFFFF for w in words):  # noqa: PLR2004 (a register)
+        if len(words) != asked.count or (words and not 0 <= min(words) <= max(words) <= 0xFFFF):  # noqa: PLR2004 (a register)
             return (_fault(FaultKind.UNEXPECTED, f"{len(words)} words came, {asked.count} were asked"),)
         probing = asked == self._probing
         block = self._probe if probing else self._blocks.get(asked)
         if block is None:
             return (_fault(FaultKind.UNEXPECTED, f"an answer to what was never asked: {asked}"),)
         high = self._map.high_word_first
-        numbers = {f.means: number(f, words, high_word_first=high) for f in block.fields if f.ends <= len(words)}
+        whole = len(words) == block.count
+        fields = block.fields if whole else tuple(f for f in block.fields if f.ends <= len(words))
+        numbers = {f.means: number(f, words, high_word_first=high) for f in fields}
         stale = self._judge(numbers.get(Means.UPTIME), reply.sent_at, now, probing=probing)
         if stale:
             return (stale,)
@@ -227,7 +235,7 @@ class ModbusDriver:
         if probing:
             self._probing = None
         else:
-            said.extend(decode(block, numbers, self._seen, now))
+            said += self._decoders[asked].decode(numbers, now)
         return tuple(said)
 
     def _judge(self, count: float | None, sent_at: Nanos, now: Nanos, *, probing: bool) -> Fault | None:
