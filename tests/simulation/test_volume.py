@@ -75,7 +75,7 @@ def test_a_volume_that_ends_too_soon_is_told_as_read() -> None:
     assert "volume-ended-early" not in shown(other)
 
 
-@pytest.mark.requirement("S35")
+@pytest.mark.requirement("S02")
 def test_a_counter_cleared_in_the_dark_loses_no_dose() -> None:
     """Pins that a counter begun anew unseen, and past its old number, is told by the pump's own count of that."""
     made = bed(MODBUS, minutes=1.0)

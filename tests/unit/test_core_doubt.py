@@ -117,7 +117,7 @@ def test_what_the_pump_can_have_given_is_believed_at_once(much: float, at_once: 
     assert abs(booked(bed) - pump.given) <= 0.002
 
 
-@pytest.mark.requirement("S35")
+@pytest.mark.requirement("S02")
 @pytest.mark.parametrize("back", [0.0, 0.2])
 def test_a_power_cycle_loses_no_dose(back: float) -> None:
     """Pins that a counter that begins anew is believed at the second reading; what was booked stays, what came counts.
@@ -241,7 +241,7 @@ def test_a_jump_while_armed_is_a_start_at_its_second_reading() -> None:
     assert started.volume_ml == 3.0
 
 
-@pytest.mark.requirement("S22")
+@pytest.mark.requirement("S30")
 def test_a_misread_number_after_a_stop_is_no_delivery() -> None:
     """Pins that a stop is confirmed by believed readings, and one wrong number later is no `delivering-after-stop`."""
     bed, pump = infusing()
@@ -258,7 +258,7 @@ def test_a_misread_number_after_a_stop_is_no_delivery() -> None:
     assert not bed.events(CounterRestarted)
 
 
-@pytest.mark.requirement("S22")
+@pytest.mark.requirement("S30")
 def test_the_first_step_of_a_pump_that_lies_is_told_at_once() -> None:
     """Pins that a step at the old rate after a confirmed stop is believed, and told, in the reading that shows it."""
     bed, pump = infusing()
@@ -305,7 +305,7 @@ def telling(seconds: float = 60) -> tuple[Bed, Misread]:
     return bed, pump
 
 
-@pytest.mark.requirement("S35")
+@pytest.mark.requirement("S02")
 def test_a_pump_that_says_that_its_counter_began_anew_is_believed_at_once() -> None:
     """Pins that its own count of beginnings needs no second reading, and none of the volume is lost."""
     bed, pump = telling()
@@ -317,7 +317,7 @@ def test_a_pump_that_says_that_its_counter_began_anew_is_believed_at_once() -> N
     assert booked(bed) == pytest.approx(pump.given, abs=0.002)
 
 
-@pytest.mark.requirement("S35")
+@pytest.mark.requirement("S02")
 @pytest.mark.parametrize("crash", [False, True])
 def test_a_counter_that_began_anew_and_passed_its_old_number_unseen(crash: bool) -> None:
     """Pins that a beginning in a gap, or between two lives of the gateway, is known by the pump's count alone."""
