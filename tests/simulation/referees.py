@@ -16,6 +16,7 @@ from infusion_gateway.model.events import (
     ConditionAcknowledged,
     ConditionRaised,
     InfusionStarted,
+    PhaseChanged,
     ResumePermitted,
     Sampled,
     StopAsked,
@@ -53,6 +54,7 @@ BLIND = (
 )
 MISSING = "-missing"
 UNDER_CASE = ("infusing", "paused", "completed", "stopped")
+GONE = ("closed", "aborted", "idle")
 LOOKED_BACK_S = 260.0
 HOLDS_S = 5.5
 """A value that was inside and is then gone may count for so long."""
@@ -71,6 +73,7 @@ class Court:
         self.held_until: dict[str, tuple[float, float]] = {}
         self.past_at: dict[str, float] = {}
         self.latched: dict[str, float] = {}
+        self.left_at = 0.0
         self.asked_for: set[str] = set()
         self.was_shown: dict[str, dict[str, Any]] = {}
         self.shown_by = 0.0
@@ -130,9 +133,12 @@ class Court:
         if self.changes is not None:
             self.changes.fact(fact)
         if isinstance(event, ConditionRaised) and event.latching:
-            self.latched[event.code] = fact.now
+            self.latched.setdefault(event.code, fact.now)
         elif isinstance(event, CaseOrdered):
-            self.latched.clear()  # a new case begins: what was of the one before is told of no more, on record
+            # a new case begins: what was of the one before is told of no more, on record; what came since stays
+            self.latched = {code: at for code, at in self.latched.items() if at > self.left_at}
+        elif isinstance(event, PhaseChanged) and event.phase in GONE:
+            self.left_at = fact.now
         elif isinstance(event, StopConfirmed):
             self.case.owed = True
         elif isinstance(event, ConditionAcknowledged) and event.code in self.asked_for:
