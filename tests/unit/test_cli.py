@@ -64,6 +64,7 @@ def test_check_says_fine_and_which_sqlite() -> None:
     assert result.exit_code == 0
     assert f"SQLite {sqlite3.sqlite_version}" in result.output
     assert "protocol depression-40 is unsigned" in result.output
+    assert "bed chair-1: no bedside alarm" in result.output
     assert result.output.splitlines()[-1] == "fine: 1 bed, 3 devices, 3 lines, mode test"
 
 
