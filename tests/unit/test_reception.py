@@ -1,4 +1,4 @@
-"""Where instructions come in: judged, bounded by kind, turned away on record; no flood stands in a stop's way."""
+"""Where instructions come in: judged, put to their bed, or turned away, answered and on record."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from infusion_gateway.runtime.audience import Audience
 from infusion_gateway.runtime.inbox import INSTRUCTIONS, Inbox
 from infusion_gateway.runtime.incoming import LONGEST, Incoming, ReplyTo
 from infusion_gateway.runtime.mqtt import Arrived
-from infusion_gateway.runtime.reception import BEDS, RECORDS_RESERVE, RESERVE, Reception
+from infusion_gateway.runtime.reception import RECORDS_RESERVE, Reception
 from infusion_gateway.wire.admission import Admission
 from infusion_gateway.wire.asking import write_instruction
 from infusion_gateway.wire.sealing import Keyring
@@ -53,7 +53,15 @@ class Desk:
         self.answers: list[dict[str, Any]] = []
         self.seals: list[bytes] = []
         answers = Answers(cast("Any", self), OWN.seal, cast("Any", self))
-        self.reception = Reception(TOPICS, Admission(keys), answers, lambda: cast("Any", self.beds), cast("Any", self))
+        self.unheard: Counter[str] = Counter()
+        self.reception = Reception(
+            topics=TOPICS,
+            admission=Admission(keys),
+            answers=answers,
+            beds=lambda: cast("Any", self.beds),
+            unheard=lambda bed: self.unheard.pop(bed, 0),
+            clock=cast("Any", self),
+        )
         self.reception.admission.renew("c-1", self.at)
 
     def now(self) -> int:
@@ -125,42 +133,20 @@ def test_answers_are_sealed_for_the_station_that_asked() -> None:
     assert not isinstance(ours.verify(TOPICS.answers("desk-2"), desk.seals[0]), type(enrolled(OWN, "viewer")))
 
 
-@pytest.mark.parametrize("keys", [KEYS, Keyring([])], ids=["signed", "unsigned"])
-@pytest.mark.parametrize("name", ["stop", "hold"])
-def test_a_stop_gets_through_a_flood_of_nonsense_under_its_name(name: str, keys: Keyring) -> None:
-    """Pins that ten thousand false stops cost the true one nothing, and are answered and recorded within bounds."""
-    desk, asked = Desk(keys), Stop("") if name == "stop" else Hold("")
-    records = [given for number in range(10_000) for given in desk.take(name, b"{" * (number % 50))]
-    assert len(desk.answers) == RESERVE
-    assert Counter(type(one) for one in records) == {TurnedAway: RECORDS_RESERVE}
-    assert isinstance(desk.take(name, sealed(name, asked))[0], Instructed)
+def test_refusals_are_recorded_once_a_second_and_none_is_left_uncounted() -> None:
+    """Pins that a run of refusals fills no disk, and that the next record says how many there were, heard or not."""
+    desk = Desk(KEYS)
+    records = [given for _ in range(100) for given in desk.take("stop", b"nonsense")]
+    assert [type(one) for one in records] == [TurnedAway] * RECORDS_RESERVE
+    assert len(desk.answers) == 100
+    desk.unheard["chair-1"] = 10_000
     desk.at += 2 * SECOND
-    (later,) = desk.take(name, b"nonsense")
+    (later,) = desk.take("stop", b"nonsense")
     assert isinstance(later, TurnedAway)
-    assert later.others == 10_000 - RECORDS_RESERVE, "nothing that came is left uncounted"
-
-
-def test_forgeries_in_a_stations_name_leave_its_own_allowance_alone() -> None:
-    """Pins that who only claims a key can't use up what that key may ask, nor can one key another's."""
-    desk, lead = Desk(Keyring([*KEYS.keys, enrolled(signer("lead-1"), "supervisor")])), signer("lead-1")
-    forged = signer("station-1", "another").seal(TOPICS.do("chair-1", "pause-audio"), write(PAUSE))
-    for _ in range(1000):
-        desk.take("pause-audio", forged)
-    taken = [desk.take("pause-audio", sealed("pause-audio", PAUSE, f"i-{n}")) for n in range(50)]
-    assert sum(isinstance(one[0], Instructed) for one in taken if one) == RESERVE
-    theirs = lead.seal(TOPICS.do("chair-1", "pause-audio"), write(PAUSE, "l-1"))
-    assert isinstance(desk.take("pause-audio", theirs)[0], Instructed)
-    assert isinstance(desk.take("stop", sealed("stop", Stop("")))[0], Instructed), "a stop counts by itself"
-
-
-def test_stops_are_bounded_and_come_back_with_time() -> None:
-    """Pins that unsigned stops have a bound of their own, where nobody signs, and are taken again after a second."""
-    desk = Desk(Keyring([]))
-    taken = [desk.take("stop", write(Stop(""), f"i-{n}")) for n in range(1000)]
-    assert sum(bool(one) for one in taken) == RESERVE
-    assert desk.reception.ignored == 1000 - RESERVE
-    desk.at += SECOND
-    assert desk.take("stop", write(Stop(""), "later"))
+    assert later.others == 10_000 + 100 - RECORDS_RESERVE
+    (last,) = desk.take("stop", b"nonsense")
+    assert isinstance(last, TurnedAway)
+    assert last.others == 0
 
 
 def test_an_unknown_bed_a_full_inbox_and_a_broken_bed_are_answered() -> None:
@@ -175,15 +161,6 @@ def test_an_unknown_bed_a_full_inbox_and_a_broken_bed_are_answered() -> None:
     desk.beds["chair-2"].broken = "ZeroDivisionError"
     assert desk.take("stop", sealed("stop", Stop(""), bed="chair-2"), bed="chair-2") == [DeadlineReached()]
     assert "quarantined" in desk.answers[-1]["reason"]
-
-
-def test_beds_that_strangers_invent_are_bounded() -> None:
-    """Pins that names of beds that there are none of cost no memory without end."""
-    desk = Desk(KEYS)
-    for number in range(10_000):
-        desk.take("stop", b"{}", bed=f"b-{number}")
-    assert len(desk.reception._allowed) <= 4 * BEDS + 4
-    assert not desk.reception._unrecorded
 
 
 def test_a_revoked_key_asks_for_nothing_any_more() -> None:

@@ -98,7 +98,7 @@ class Publisher:
         self._incoming = Incoming(
             topics, journal, on_instruction, self._came_back, self._catch_up, self._audience, clock
         )
-        self._hearing = Hearing(settings, topics, self._incoming.take, clock)
+        self.hearing = Hearing(settings, topics, self._incoming.take, clock)
         self._incoming.on_kept = self._was_kept
         self._expected: frozenset[str] | None = None
         self._looked_for: tuple[str, ...] = ()
@@ -150,7 +150,7 @@ class Publisher:
     async def run(self) -> None:
         """Connect, serve, connect again, for ever. Cancelling says good-bye to the broker."""
         failures = 0
-        hearing = asyncio.create_task(self._hearing.run())
+        hearing = asyncio.create_task(self.hearing.run())
         try:
             while True:
                 began = self._clock.now()
@@ -170,6 +170,7 @@ class Publisher:
         finally:
             hearing.cancel()
             await self._farewell()
+            await asyncio.wait((hearing,))
 
     async def _open(self) -> Connection:
         """Connect under our name; raises BrokerError, also where it is another's."""
@@ -219,7 +220,7 @@ class Publisher:
             self._retained.send(connection)
             await self._woken()
         await self._settle_outbox()
-        await self._hearing.begin()
+        await self.hearing.begin()
         self._connected = True
         self._why = ""
         log.info("broker connected", mqtt=5 if connection.version_5 else 3, remembered=self._presence.remembered)
@@ -401,7 +402,7 @@ class Publisher:
 
     def _say_change(self) -> None:
         listeners = self._audience.listeners(self._clock.now()) if self._connected else None
-        deaf = self._hearing.deaf if self._connected else ""
+        deaf = self.hearing.deaf if self._connected else ""
         new = (self._connected and not deaf, listeners, deaf or self._why, self.name.another)
         if new != self._told:
             self._told = new
@@ -426,7 +427,7 @@ class Publisher:
         self._say_change()
         if not self._why.startswith(ANOTHER_GATEWAY) or self.name.in_session():
             return 0.0
-        self._hearing.leave()
+        self.hearing.leave()
         return ANOTHER_GATEWAY_S
 
     async def _farewell(self) -> None:

@@ -79,8 +79,15 @@ class Gateway:
         own = settings.gateway.key_file
         self._seal: Seal = Signer(settings.gateway.name, read_private(own)).seal if own is not None else unsigned
         self._answers = Answers(self._publisher, self._seal, clock)
-        admission = Admission(Keyring(settings.keys))
-        self._reception = Reception(self._topics, admission, self._answers, lambda: self.beds, clock)
+        self._reception = Reception(
+            topics=self._topics,
+            admission=Admission(Keyring(settings.keys)),
+            answers=self._answers,
+            beds=lambda: self.beds,
+            unheard=self._publisher.hearing.unheard,
+            clock=clock,
+        )
+        self._publisher.hearing.enrol(settings.keys)
         beds = tuple(bed.id for bed in settings.beds)
         self._history = History(
             settings.gateway.state_directory,
@@ -119,6 +126,13 @@ class Gateway:
             found |= set() if prefix is None else {topics.discovery(prefix, bed.id)}
         return frozenset(found)
 
+    def _tell_home_assistant(self) -> None:
+        """Describe each bed to Home Assistant, where the configuration says so."""
+        prefix = self._settings.broker.home_assistant
+        for bed in self._settings.beds if prefix is not None else ():
+            found = Discovery.of(bed.setup, self._topics, self._version).to_bytes()
+            self._publisher.set_state(self._topics.discovery(prefix or "", bed.id), found)
+
     def _bed(self, bed: BedSettings) -> tuple[Bed, bool]:
         state, same_boot, broken = self._restore(bed)
         lines = {d.device: self._lines[d.line] for d in bed.devices}
@@ -133,9 +147,6 @@ class Gateway:
             clock=self._clock,
             version=self._version,
         )
-        if self._settings.broker.home_assistant is not None:
-            topic = self._topics.discovery(self._settings.broker.home_assistant, bed.id)
-            self._publisher.set_state(topic, Discovery.of(bed.setup, self._topics, self._version).to_bytes())
         made = Bed(
             state,
             version=self._version,
@@ -193,6 +204,7 @@ class Gateway:
         self._lost = opened.why if opened.moved_to is not None else ""
         started = [self._bed(bed) for bed in self._settings.beds]
         self.beds = {bed.name: bed for bed, _ in started}
+        self._tell_home_assistant()
         try:
             await self._publisher.name.claim()
         except BaseException:
@@ -257,6 +269,7 @@ class Gateway:
     def enrol(self, keys: tuple[EnrolledKey, ...]) -> None:
         """Take these keys from now on: whose was revoked asks for nothing any more."""
         self._reception.admission.keys = Keyring(keys)
+        self._publisher.hearing.enrol(keys)
         log.info("keys enrolled", keys=", ".join(key.kid for key in keys) or "none: nothing is signed")
 
     async def _watch(self) -> None:

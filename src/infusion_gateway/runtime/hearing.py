@@ -1,27 +1,28 @@
-"""The instructions' own connection to the broker: whatever comes in on it, telling people and supervising go on.
-
-Apart from it, so that a flood of instructions is this connection's backlog and not the publisher's, and a message that
-ends it ends nothing else.
-"""
+"""The gateway's side of its border: starts it, starts it again, and takes what it lets through (runtime.border)."""
 
 import asyncio
 import contextlib
-import random
+import json
+import sys
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
 from infusion_gateway.config.settings import BrokerSettings
-from infusion_gateway.core.backoff import RECONNECT
-from infusion_gateway.errors import BrokerError
+from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.runtime.border import LONGEST_LINE, begin_of, heard
 from infusion_gateway.runtime.clock import Clock
-from infusion_gateway.runtime.mqtt import ANSWER_S, Arrived, Connection
+from infusion_gateway.runtime.mqtt import Arrived
 from infusion_gateway.wire.topics import Topics
 
 log = structlog.get_logger(__name__)
 
-TICK_S = 0.25
+BEGIN_S = 5.0
+"""How long a border may take to start and to connect before people are told that there is a connection."""
+AGAIN_S = 0.5
 DEAF_AFTER: Nanos = 2 * SECOND
 """As long as the broker's return may take; then people are told that nobody hears what they ask."""
 
@@ -30,68 +31,105 @@ class Hearing:
     """Hears instructions while it is wanted. take: told of each message, in the loop; it must not block nor raise."""
 
     def __init__(self, settings: BrokerSettings, topics: Topics, take: Callable[[Arrived], None], clock: Clock) -> None:
-        self._settings = settings
-        self._topics = topics
+        self._begin = begin_of(settings, topics)
         self._take = take
         self._clock = clock
-        self._wanted = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._keys: list[list[Any]] = []
+        self._wanted = False
         self._open = asyncio.Event()
         self._closed_at: Nanos = clock.now()
         self._why = "not connected yet"
+        self._dropped: Counter[str] = Counter()
+
+    def enrol(self, keys: tuple[EnrolledKey, ...]) -> None:
+        """Let through what these keys have signed; with none, what anybody asks."""
+        self._keys = [[key.kid, key.raw.hex(), sorted(key.instructions)] for key in keys]
+        self._say({"keys": self._keys})
+
+    def unheard(self, bed: str) -> int:
+        """Give how many messages for a bed were not let through since it was last asked."""
+        return self._dropped.pop(bed, 0)
 
     async def begin(self) -> None:
-        """Want to hear from now on, and wait for it as long as a broker may take to answer."""
-        if not self._wanted.is_set():
-            self._closed_at = self._clock.now()
-            self._wanted.set()
+        """Want to hear from now on, and wait for it as long as that may take."""
+        self._want(True)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(BEGIN_S):
                 await self._open.wait()
 
     def leave(self) -> None:
         """Leave what people ask to another."""
-        self._wanted.clear()
+        self._want(False)
+
+    def _want(self, wanted: bool) -> None:  # noqa: FBT001 - what is wanted
+        if wanted and not self._wanted:
+            self._closed_at = self._clock.now()
+        self._wanted = wanted
+        self._say({"wanted": wanted})
 
     @property
     def deaf(self) -> str:
         """Why nobody hears what people ask, where that has lasted too long; "" else."""
-        if self._open.is_set() or not self._wanted.is_set() or self._clock.now() - self._closed_at < DEAF_AFTER:
+        if self._open.is_set() or not self._wanted or self._clock.now() - self._closed_at < DEAF_AFTER:
             return ""
         return f"instructions are not heard: {self._why}"
 
     async def run(self) -> None:
-        """Hear, for ever; ends by being cancelled."""
-        failures = 0
+        """Have a border for ever; ends, and it with it, by being cancelled."""
         while True:
-            await self._wanted.wait()
             try:
-                await self._hear()
-                failures = 0
-            except BrokerError as error:
-                self._why = str(error)
-                failures += 1
+                await self._serve()
+                self._closed("the border has ended")
             except Exception as error:  # the boundary: whatever broke here, supervising and telling go on
                 log.exception("hearing")
-                self._why = f"{type(error).__name__}: {error}"
-                failures += 1
-            if self._open.is_set():
-                self._open.clear()
-                self._closed_at, failures = self._clock.now(), 1
-                log.warning("instructions not heard any more", why=self._why)
-            await asyncio.sleep(RECONNECT.delay(failures, random.random()) / SECOND)  # noqa: S311 - spreads retries, keeps no secret
+                self._closed(f"{type(error).__name__}: {error}")
+            await asyncio.sleep(AGAIN_S)
 
-    async def _hear(self) -> None:
-        """Connect and hear until the connection ends (BrokerError says why) or nobody wants it any more."""
-        name = f"igw-{self._topics.site}-{self._topics.gateway}-do"
-        connection = await Connection.open_any(self._settings, identifier=name, will=None, arrived=self._take)
+    async def _serve(self) -> None:
+        """Start a border and take what it says until it ends."""
+        process = self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "infusion_gateway.runtime.border"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LONGEST_LINE,
+        )
         try:
-            await connection.subscribe(self._topics.asked)
-            self._open.set()
-            while not connection.lost.done():
-                if not self._wanted.is_set():
-                    return
-                await asyncio.wait((connection.lost,), timeout=TICK_S)
-            lost = connection.lost.exception()
-            raise BrokerError(f"the connection ended: {lost or 'without a reason'}")
+            for line in (self._begin, {"keys": self._keys}, {"wanted": self._wanted}):
+                self._say(line)
+            assert process.stdout is not None
+            while said := await process.stdout.readline():
+                self._told(json.loads(said))
         finally:
-            await connection.leave()
+            self._process = None
+            assert process.stdin is not None
+            process.stdin.close()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def _told(self, line: dict[str, Any]) -> None:
+        match line:
+            case {"heard": message}:
+                self._take(heard(message))
+            case {"dropped": dropped}:
+                self._dropped.update(dropped)
+            case {"open": True}:
+                self._open.set()
+            case {"open": False, "why": why}:
+                self._closed(str(why))
+            case _:
+                raise ValueError(f"the border says {list(line)}")
+
+    def _closed(self, why: str) -> None:
+        self._why = why
+        if self._open.is_set():
+            self._open.clear()
+            self._closed_at = self._clock.now()
+            log.warning("instructions not heard any more", why=why)
+
+    def _say(self, line: dict[str, Any]) -> None:
+        """Tell the border, where there is one; a new one is told everything."""
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(json.dumps(line).encode() + b"\n")
