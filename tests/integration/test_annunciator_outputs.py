@@ -17,7 +17,7 @@ from infusion_gateway.config.settings import LightSettings, LineSettings
 from infusion_gateway.core.bedside import Burst
 from infusion_gateway.model.alarm import Priority
 from infusion_gateway.runtime.annunciator.light import RelayLight, relay_lines
-from infusion_gateway.runtime.annunciator.sound import LONGER_S, Sound, write_files
+from infusion_gateway.runtime.annunciator.sound import LONGER_S, Files, Sound
 from infusion_gateway.runtime.clock import Clock
 from simulated import running
 
@@ -44,7 +44,7 @@ class Ear:
         player.chmod(0o755)
         self.ends: list[bool] = []
         command = (str(player), "{priority}", "--file={file}", "; touch injected")
-        self.sound = Sound(command, write_files(directory), Clock(), self.ends.append)
+        self.sound = Sound(command, Files(directory), Clock(), self.ends.append)
 
     async def until(self, ends: int, seconds: float = 10) -> float:
         return await eventually(lambda: len(self.ends) >= ends, seconds)
@@ -79,18 +79,29 @@ async def test_a_player_that_fails_is_told_in_its_own_words(tmp_path: Path, scri
     assert len(ear.sound.why) <= 200
 
 
-async def test_a_player_that_is_not_there_is_told() -> None:
+async def test_a_player_that_is_not_there_is_told(tmp_path: Path) -> None:
     """Pins a command that can't be started."""
     ends: list[bool] = []
-    sound = Sound(("/nowhere/aplay", "{file}"), {SILENCE: Path("x")}, Clock(), ends.append)
+    sound = Sound(("/nowhere/aplay", "{file}"), Files(tmp_path), Clock(), ends.append)
     sound.play(SILENCE)
     await eventually(lambda: ends)
     assert ends == [False]
     assert "can't be started: No such file" in sound.why
 
 
+async def test_files_that_can_t_be_written_are_told(tmp_path: Path) -> None:
+    """Pins that a full disk is a sound that does not work, in words, and no end of the process."""
+    ear = Ear(tmp_path, "exit 0")
+    (tmp_path / "blocked").write_text("")
+    ear.sound._files = Files(tmp_path / "blocked")
+    ear.sound.play(SILENCE)
+    await ear.until(1)
+    assert ear.ends == [False]
+    assert ear.sound.why.startswith("its files can't be written: ")
+
+
 async def test_a_player_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
-    """Pins the bound: its burst and three seconds, then it and its children are gone."""
+    """Pins the bound: its burst and two seconds, then it and its children are gone."""
     ear = Ear(tmp_path, "sleep 100 & echo $! > child; sleep 100")
     ear.sound.play(SILENCE)
     took = await ear.until(1)

@@ -20,7 +20,8 @@ from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.annunciator import tones
 from infusion_gateway.runtime.annunciator.console import Console, line
 from infusion_gateway.runtime.annunciator.light import AGAIN, GpioLight
-from infusion_gateway.runtime.annunciator.sound import write_files
+from infusion_gateway.runtime.annunciator.sound import BURSTS as EVERY
+from infusion_gateway.runtime.annunciator.sound import LONGER_S, Files
 
 HIGH, MEDIUM, LOW = Priority.HIGH, Priority.MEDIUM, Priority.LOW
 
@@ -90,13 +91,32 @@ def test_every_pulse_has_four_partials_or_more_in_the_band(priority: Priority) -
 
 def test_a_reminder_is_one_pulse_and_a_try_is_silence(tmp_path: Path) -> None:
     """Pins the two that are no bursts, and that a file of each is there for the player."""
-    files = write_files(tmp_path)
-    assert len(files) == 7
-    for burst, file in files.items():
-        heard = pulses(samples(file.read_bytes()))
+    files = Files(tmp_path)
+    assert len({files.path(burst) for burst in EVERY}) == 7
+    for burst in EVERY:
+        heard = pulses(samples(files.path(burst).read_bytes()))
         wanted = 0 if burst.priority is None else 1 if burst.reminder else BURSTS[burst.priority][0]
         assert len(heard) == wanted, burst
-    assert len(samples(files[Burst(None, reminder=False)].read_bytes())) > 0
+    assert len(samples(files.path(Burst(None, reminder=False)).read_bytes())) > 0
+
+
+def test_a_file_that_was_tidied_away_is_written_again(tmp_path: Path) -> None:
+    """Pins that what cleans temporary files after some days does not make the alarm mute; a full disk is an OSError."""
+    files = Files(tmp_path / "tones")
+    high = files.path(Burst(HIGH, reminder=False))
+    before = high.read_bytes()
+    high.unlink()
+    high.parent.rmdir()
+    assert files.path(Burst(HIGH, reminder=False)).read_bytes() == before
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="File exists"):
+        Files(tmp_path / "file").path(Burst(HIGH, reminder=False))
+
+
+def test_a_player_that_hangs_is_ended_before_the_next_burst() -> None:
+    """Pins that no burst is cut off by the next one of its own rhythm, which would hide that it never ends."""
+    for priority, (_, repeat) in BURSTS.items():
+        assert repeat is None or tones.length_s(priority) + LONGER_S < repeat / SECOND
 
 
 # --- the console

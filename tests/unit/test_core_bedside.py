@@ -18,10 +18,11 @@ from infusion_gateway.core.bedside import (
     alone,
     word_of,
 )
+from infusion_gateway.core.state import restored
 from infusion_gateway.core.views import session
 from infusion_gateway.model.alarm import Annunciation, Priority, Sound
 from infusion_gateway.model.events import CaseConfirmed, ConditionCleared, InstructionRefused
-from infusion_gateway.model.inputs import BrokerChanged, GateChanged
+from infusion_gateway.model.inputs import BrokerChanged, GateChanged, Restarted
 from infusion_gateway.model.instructions import Acknowledge, Confirm, Override, PauseAudio, TestAlarm
 from infusion_gateway.model.metric import SECOND, Metric, Nanos
 from infusion_gateway.model.session import Gate, GenerationMode, Phase
@@ -119,6 +120,22 @@ def test_a_lost_one_is_a_condition_after_ten_seconds() -> None:
     fine(made)
     made.run(1)
     assert [event.code for _, event in made.events(ConditionCleared)] == ["bedside-alarm-lost"]
+
+
+def test_a_restart_does_not_end_it() -> None:
+    """Pins that what was lost before a restart stays lost until it is seen to work: no end, no second beginning."""
+    made = bed(annunciator=True)
+    made.run(10)
+    restarted = Bed(made.state.setup)
+    restarted.state, restarted.now = restored(made.state.setup, made.state.durable), made.now
+    restarted.give(Restarted(same_boot=True))
+    restarted.give(BrokerChanged(True, True))
+    restarted.run(30)
+    assert "bedside-alarm-lost" in restarted.alarms
+    assert not restarted.events(ConditionCleared)
+    fine(restarted)
+    restarted.run(1)
+    assert "bedside-alarm-lost" not in restarted.alarms
 
 
 def test_one_that_was_never_heard_is_a_condition_too() -> None:

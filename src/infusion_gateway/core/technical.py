@@ -385,7 +385,8 @@ def _telling(turn: Turn) -> None:
         turn.claim(technical("nobody-supervising", priority, text))
     silent = bedside_alarm(turn.setup, live) is BedsideAlarm.LOST
     since = turn.holds_since("bedside-alarm-lost", silent)
-    if since is not None and turn.has_come(since + UNTOLD_AFTER):
+    told = turn.durable.conditions.get("bedside-alarm-lost")  # before a restart: it is not over because nobody looked
+    if since is not None and ((told is not None and told.present) or turn.has_come(since + UNTOLD_AFTER)):
         why = live.gates.get(BEDSIDE, (False, 0, "nothing is known of it"))[2]
         text = f"The bedside alarm does not work ({why}): nothing may sound at the bed. Stay with the patient"
         turn.claim(technical("bedside-alarm-lost", priority, text))

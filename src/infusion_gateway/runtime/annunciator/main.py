@@ -14,13 +14,13 @@ from pathlib import Path
 import structlog
 
 from infusion_gateway.config.settings import BedSettings, Settings
-from infusion_gateway.core.bedside import Bedside, Burst
+from infusion_gateway.core.bedside import Bedside
 from infusion_gateway.model.alarm import Annunciation, Priority
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.runtime import logs
 from infusion_gateway.runtime.annunciator import console
 from infusion_gateway.runtime.annunciator.light import GpioLight, Light, RelayLight, relay_lines
-from infusion_gateway.runtime.annunciator.sound import Sound, write_files
+from infusion_gateway.runtime.annunciator.sound import Files, Sound
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.wire.bedside import LINE_BYTES, Report, told
@@ -50,7 +50,7 @@ async def _announce(settings: Settings) -> None:
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, end.set)
     with tempfile.TemporaryDirectory(prefix="igw-tones-") as directory:
-        await Annunciator(settings, Clock(), write_files(Path(directory))).run(end)
+        await Annunciator(settings, Clock(), Files(Path(directory))).run(end)
 
 
 class AtBed:
@@ -59,7 +59,7 @@ class AtBed:
     def __init__(
         self,
         bed: BedSettings,
-        files: dict[Burst, Path],
+        files: Files,
         clock: Clock,
         out: console.Console,
         wake: Callable[[], None],
@@ -112,7 +112,7 @@ class AtBed:
 class Annunciator:
     """Every bed of a configuration that has a bedside alarm."""
 
-    def __init__(self, settings: Settings, clock: Clock, files: dict[Burst, Path]) -> None:
+    def __init__(self, settings: Settings, clock: Clock, files: Files) -> None:
         self._socket = settings.gateway.annunciator_socket
         self._clock = clock
         self._wake = asyncio.Event()

@@ -17,27 +17,35 @@ from infusion_gateway.runtime.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-LONGER_S = 3.0
-"""How much longer than its burst a player may take: opening a sound card, emptying its buffer."""
+LONGER_S = 2.0
+"""How much longer than its burst a player may take: opening a sound card, emptying its buffer. In all less than from
+one burst to the next, so that a player that hangs is told, not cut off by the next burst for ever."""
 SAID_BYTES = 2000
 BURSTS = (*(Burst(p, reminder) for p in Priority for reminder in (False, True)), Burst(None, reminder=False))
 
 
-def write_files(directory: Path) -> dict[Burst, Path]:
-    """Write every burst there is into a directory; OSError where that can't be had."""
-    files = {}
-    for burst in BURSTS:
-        files[burst] = directory / f"{_name(burst)}{'-reminder' if burst.reminder else ''}.wav"
-        files[burst].write_bytes(tones.burst(burst.priority, reminder=burst.reminder))
-    return files
+class Files:
+    """Every burst there is, as a file in a directory; one that somebody tidied away is written again."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._waves = {burst: tones.burst(burst.priority, reminder=burst.reminder) for burst in BURSTS}
+
+    def path(self, burst: Burst) -> Path:
+        """Give a burst's file; OSError where it can't be had."""
+        path = self._directory / f"{_name(burst)}{'-reminder' if burst.reminder else ''}.wav"
+        if not path.exists():
+            self._directory.mkdir(exist_ok=True, mode=0o700)
+            part = path.with_suffix(".part")
+            part.write_bytes(self._waves[burst])
+            part.replace(path)
+        return path
 
 
 class Sound:
     """One bed's sound. played: is told how each burst ended, unless another took its place. why: "" while it works."""
 
-    def __init__(
-        self, command: tuple[str, ...], files: dict[Burst, Path], clock: Clock, played: Callable[[bool], None]
-    ) -> None:
+    def __init__(self, command: tuple[str, ...], files: Files, clock: Clock, played: Callable[[bool], None]) -> None:
         self._command = command
         self._files = files
         self._clock = clock
@@ -62,10 +70,14 @@ class Sound:
     async def _play(self, burst: Burst, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait((before,))
-        words = {"{file}": str(self._files[burst]), "{priority}": _name(burst)}
-        command = [_put(word, words) for word in self._command]
         began = self._clock.now()
-        why = await self._run(command, tones.length_s(burst.priority) + LONGER_S)
+        try:
+            words = {"{file}": str(self._files.path(burst)), "{priority}": _name(burst)}
+        except OSError as error:
+            why = f"its files can't be written: {error.strerror}"[:200]
+        else:
+            command = [_put(word, words) for word in self._command]
+            why = await self._run(command, tones.length_s(burst.priority) + LONGER_S)
         took = (self._clock.now() - began) / SECOND
         if why != self.why:
             log.log(20 if not why else 40, "sound", works=not why, why=why, took_s=round(took, 2))
