@@ -9,6 +9,7 @@ taken from the format command), what DF7's timer counts (here: packets), and wha
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from infusion_simulators.device import SECOND, Nanos, Value
 from infusion_simulators.dialects import Description, Kind, Settings
@@ -88,6 +89,16 @@ def create(settings: Settings, seed: int) -> "NoninOem3":
     return NoninOem3(settings.now, seed)
 
 
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """What every frame shows, by the settings alone: its status byte during a pulse and between two, but for SYNC."""
+
+    on: bool
+    gain: float
+    during_pulse: int
+    between: int
+
+
 class NoninOem3:
     """An oximeter on its line. Frame n is sent n/75 s after the first, by the time `advance` is given: no drift."""
 
@@ -114,12 +125,15 @@ class NoninOem3:
         self._replies: list[bytes] = []
         self._out = bytearray()
         self._commands = Commands()
+        self._face = self._now_shown()
 
     # -- the stream ----------------------------------------------------------------------------------------------------
 
     def advance(self, now: Nanos) -> None:
         """Send the frames that are due; what was missed for longer than a packet is lost."""
         last = (now - self._begin) * FRAMES_PER_SECOND // SECOND
+        if last < self._next:
+            return
         for number in range(max(self._next, last + 1 - CATCH_UP), last + 1):
             self._send_frame(number, self._begin + number * SECOND // FRAMES_PER_SECOND)
         self._next = max(self._next, last + 1)
@@ -139,12 +153,11 @@ class NoninOem3:
         packet, position = divmod(number, FRAMES)
         if packet != self._packet:
             self._begin_packet(packet, at)
-        flags = self._flags()
-        pulse = None if self._settings["probe"] != "on" else self._patient.at("pulse", at)
-        level, since_beat = self._pleth_wave.step(pulse)
-        perfusion = Perfusion(self._settings["perfusion"]) if since_beat < PULSE_FRAMES else Perfusion.NONE
-        pleth = self._pleth(level) if self._settings["probe"] == "on" else 0
-        self._emit(frame(self._form, status(flags, perfusion, sync=position == 0), pleth, self._data[position]))
+        face = self._face
+        level, since_beat = self._pleth_wave.step(self._patient.at("pulse", at) if face.on else None)
+        shown = face.during_pulse if since_beat < PULSE_FRAMES else face.between
+        pleth = self._pleth(level, face.gain) if face.on else 0
+        self._emit(frame(self._form, shown | (position == 0), pleth, self._data[position]))
 
     def _begin_packet(self, packet: int, at: Nanos) -> None:
         """Answer the host, which is only done between packets, and fix the values of this packet."""
@@ -186,9 +199,18 @@ class NoninOem3:
             sensor_alarm=probe == "off-finger",
         )
 
-    def _pleth(self, level: float) -> int:
+    def _now_shown(self) -> _Face:
+        """Say what every frame shows until a setting is changed."""
+        flags, perfusion = self._flags(), Perfusion(self._settings["perfusion"])
+        return _Face(
+            on=self._settings["probe"] == "on",
+            gain=GAIN[perfusion],
+            during_pulse=status(flags, perfusion, sync=False),
+            between=status(flags, Perfusion.NONE, sync=False),
+        )
+
+    def _pleth(self, level: float, gain: float) -> int:
         """Give the waveform's number: the weaker the perfusion, the smaller the beat."""
-        gain = GAIN[Perfusion(self._settings["perfusion"])]
         highest = 0xFF if self._form is Format.DF2 else 0xFFFF
         return round(min(max(0.5 + gain * (level - 0.5), 0.0), 1.0) * highest)
 
@@ -237,6 +259,7 @@ class NoninOem3:
             self._patient.put(key, value)
         else:
             raise ValueError(f"{key}: no such key; there are {', '.join(DESCRIPTION.keys)}")
+        self._face = self._now_shown()
 
     def press(self, key: str, now: Nanos) -> None:
         """Refuse: the module has no keypad."""
