@@ -161,6 +161,7 @@ def breaks_of(name: str, published: Schema) -> list[str]:
 @cache
 def _addresses() -> tuple[tuple[Channel, "re.Pattern[str]"], ...]:
     patterns = (re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+?)", re.escape(channel.address)) for channel in CHANNELS)
+    patterns = (pattern.replace("(?P<prefix>[^/]+?)", "(?P<prefix>.+?)") for pattern in patterns)  # may have levels
     return tuple((channel, re.compile(pattern)) for channel, pattern in zip(CHANNELS, patterns, strict=True))
 
 
