@@ -54,6 +54,9 @@ def check(file: Path) -> None:
     for protocol in settings.protocols.values():
         if not protocol.signed:
             click.echo(f"protocol {protocol.name} is unsigned: a template, until a clinic's lead has signed it")
+    for bed in settings.beds:
+        if not bed.setup.annunciator:
+            click.echo(f"bed {bed.id}: no bedside alarm: where no station listens, nobody is told of anything")
     sound = (
         "" if sqlite3.sqlite_version_info >= SQLITE_SOUND else ", before 3.51.3: copy the journal while it is closed"
     )

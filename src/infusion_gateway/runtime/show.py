@@ -84,7 +84,8 @@ class Show:
 
         values_too: with the second, so that the bed's own alarm hears of us, and a value that merely moved goes out.
         """
-        self._annunciate(word_of(state, now, quarantined=quarantined, leaving=False), anew=values_too)
+        if self._setup.annunciator:
+            self._annunciate(word_of(state, now, quarantined=quarantined, leaving=False), anew=values_too)
         found = views.alarms(state, now)
         if quarantined is not None:
             found = (_quarantined(quarantined, now), *found)
@@ -104,7 +105,8 @@ class Show:
 
     def leave(self, state: State, now: Nanos, *, quarantined: str | None) -> None:
         """Tell the bed's own alarm that the gateway was told to end."""
-        self._annunciate(word_of(state, now, quarantined=quarantined, leaving=True), anew=True)
+        if self._setup.annunciator:
+            self._annunciate(word_of(state, now, quarantined=quarantined, leaving=True), anew=True)
 
     def session(self, state: State, now: Nanos) -> None:
         """Publish the session where it changed."""
