@@ -34,12 +34,13 @@ $(STAMP): requirements/dev.txt pyproject.toml simulators/pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation -e . -e ./simulators
 	@touch $@
 
-# Mosquitto: the broker of the integration tests. Where it can't be installed the demo runs on the embedded one.
+# Mosquitto: the broker of the integration tests; where it can't be installed the demo runs on the embedded one. aplay: an
+# independent player of the annunciator's sounds.
 debian:
-	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || \
+	@{ command -v mosquitto || test -x /usr/sbin/mosquitto; } >/dev/null && command -v aplay >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto mosquitto-clients >/dev/null; \
-	else echo "Mosquitto is not installed; once, as root: apt-get install mosquitto mosquitto-clients"; fi
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto mosquitto-clients alsa-utils >/dev/null; \
+	else echo "Mosquitto or aplay is not installed; once, as root: apt-get install mosquitto mosquitto-clients alsa-utils"; fi
 
 # Pages and schemas that are written from the code; tests keep them fresh.
 docs: setup

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +18,7 @@ from infusion_gateway.config.settings import LightSettings, LineSettings
 from infusion_gateway.core.bedside import Burst
 from infusion_gateway.model.alarm import Priority
 from infusion_gateway.runtime.annunciator.light import RelayLight, relay_lines
-from infusion_gateway.runtime.annunciator.sound import LONGER_S, Files, Sound
+from infusion_gateway.runtime.annunciator.sound import BURSTS, LONGER_S, Files, Sound
 from infusion_gateway.runtime.clock import Clock
 from simulated import running
 
@@ -59,6 +60,24 @@ async def test_a_player_gets_the_file_and_the_priority_and_no_shell(tmp_path: Pa
     assert (tmp_path / "said").read_text() == f"high --file={tmp_path}/high.wav ; touch injected\n"
     assert not (tmp_path / "injected").exists()
     assert (ear.ends, ear.sound.why) == ([True], "")
+
+
+@pytest.mark.skipif(shutil.which("aplay") is None, reason="ALSA's aplay is not installed: apt-get install alsa-utils")
+async def test_alsa_s_own_player_takes_every_burst(tmp_path: Path) -> None:
+    """Pins that aplay reads and plays every file that we make, and what it says of a card that is not there."""
+    ends: list[bool] = []
+    files = Files(tmp_path)
+    sound = Sound(("aplay", "--quiet", "--device=null", "{file}"), files, Clock(), ends.append)
+    for number, burst in enumerate(BURSTS, 1):
+        sound.play(burst)
+        await eventually(lambda wanted=number: len(ends) == wanted)
+        assert sound.why == ""
+    gone = Sound(("aplay", "--quiet", "--device=plughw:99", "{file}"), files, Clock(), ends.append)
+    gone.play(SILENCE)
+    await eventually(lambda: len(ends) == len(BURSTS) + 1)
+    assert ends == [True] * len(BURSTS) + [False]
+    assert gone.why.startswith("aplay ended with 1: aplay: main")
+    assert "audio open error" in gone.why
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,6 @@ class Sound:
         self._clock = clock
         self._played = played
         self._playing: asyncio.Task[None] | None = None
-        self._priority: Priority | None = None
         self.why = "it was not tried yet"
 
     def play(self, burst: Burst) -> None:
@@ -72,17 +71,23 @@ class Sound:
             await asyncio.wait((before,))
         began = self._clock.now()
         try:
-            words = {"{file}": str(self._files.path(burst)), "{priority}": _name(burst)}
-        except OSError as error:
-            why = f"its files can't be written: {error.strerror}"[:200]
-        else:
-            command = [_put(word, words) for word in self._command]
-            why = await self._run(command, tones.length_s(burst.priority) + LONGER_S)
+            why = await self._tried(burst)
+        except Exception as error:  # a task that nobody waits for: what broke in it is a sound that does not work
+            log.exception("sound")
+            why = f"{type(error).__name__}: {error}"[:200]
         took = (self._clock.now() - began) / SECOND
         if why != self.why:
             log.log(20 if not why else 40, "sound", works=not why, why=why, took_s=round(took, 2))
         self.why = why
         self._played(not why)
+
+    async def _tried(self, burst: Burst) -> str:
+        try:
+            words = {"{file}": str(self._files.path(burst)), "{priority}": _name(burst)}
+        except OSError as error:
+            return f"its files can't be written: {error.strerror}"[:200]
+        command = [_put(word, words) for word in self._command]
+        return await self._run(command, tones.length_s(burst.priority) + LONGER_S)
 
     async def _run(self, command: list[str], most_s: float) -> str:
         """Run the player; say why it did not play, "" where it ended well. Cut off, it is gone when this ends."""
