@@ -10,9 +10,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import aiomqtt
 from jsonschema import Draft202012Validator
 
 from infusion_gateway.runtime import mqtt
+from infusion_gateway.station import client
 from infusion_gateway.wire import contract
 from infusion_gateway.wire.asking import Answer
 from infusion_gateway.wire.happenings import EventMessage, Telemetry
@@ -107,7 +109,15 @@ def install() -> None:
             _note(judge_on(topic, payload))
         return sent(self, topic, payload, **how)
 
+    class Judged(aiomqtt.Client):
+        """A station's client, judged too."""
+
+        async def publish(self, topic: str, payload: bytes = b"", **how: Any) -> None:
+            _note(judge_on(topic, payload))
+            await super().publish(topic, payload, **how)
+
     Payload.to_bytes = to_bytes  # type: ignore[method-assign]
+    client.Client = Judged  # type: ignore[misc, assignment]
     mqtt.Connection._publish = publish  # type: ignore[method-assign, assignment]
 
 
