@@ -9,7 +9,7 @@ from infusion_gateway.config import protocols
 from infusion_gateway.core.signals import annunciation
 from infusion_gateway.model.alarm import Signal
 from infusion_gateway.model.events import ConditionRaised
-from infusion_gateway.model.instructions import Acknowledge, Assess, Close, PauseAudio, Score, Stop
+from infusion_gateway.model.instructions import Acknowledge, Assess, Away, Close, PauseAudio, Score, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND
 from infusion_gateway.model.session import Phase
 
@@ -192,3 +192,23 @@ def test_an_acknowledgement_outlives_a_crash_and_no_reboot(same_boot: bool) -> N
     bed.crash(same_boot=same_boot)
     assert (SYS in bed.state.durable.quieted) is same_boot
     bed.check()
+
+
+def test_a_severe_first_reading_of_an_absence_waits_three_minutes_from_the_return() -> None:
+    """Pins that nobody's pump is counted down for a reading whose repetition nobody could have asked for."""
+    bed = infusing()
+    bed.pump.running = False
+    bed.run(5)
+    bed.ask(Away(10 * MINUTE))
+    bed.monitor.cuff(bed.now, 150, 112)
+    bed.run(240)
+    bed.pump.running = True
+    bed.run(2)
+    assert bed.phase is Phase.INFUSING
+    assert bed.alarms[DIA].priority is MEDIUM
+    assert "repeat the cuff now" in bed.alarms[DIA].text
+    at = bed.events(ConditionRaised)[-1][0]
+    bed.run((at - bed.now) / SECOND + 179.999)
+    assert bed.alarms[DIA].priority is MEDIUM
+    bed.run(0.001)
+    assert bed.alarms[DIA].priority is HIGH

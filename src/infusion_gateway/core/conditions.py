@@ -15,7 +15,7 @@ from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case
 from infusion_gateway.core.live import Group, LimitTimer, Live, Look, RowTimer, Source, Truth, Watched
 from infusion_gateway.core.pumping import rate_condition
-from infusion_gateway.core.sources import BY_HAND, believed, suppressed, usable_until
+from infusion_gateway.core.sources import BY_HAND, HERE, believed, suppressed, usable_until
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority, Response
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
@@ -371,12 +371,17 @@ def _truth(
         return perhaps
     if row.confirm_within:
         symptom = turn.live.symptom_at is not None and turn.live.symptom_at >= was.first_at
-        waited = turn.now >= was.first_at + row.confirm_within
+        waited = turn.now >= _unconfirmed_until(turn, row, was)
         return Truth.TRUE if was.readings > 1 or symptom or waited else perhaps
     if was.readings < row.readings:
         return Truth.NOT
     measured = timer.source is not None and timer.source[1] == BY_HAND  # whoever counts it has taken the time
     return Truth.TRUE if measured or was.ran >= row.delay else perhaps
+
+
+def _unconfirmed_until(turn: Turn, row: Row, was: RowTimer) -> Nanos:
+    """Say how long a first reading waits for another: since it was measured, or since the patient is back."""
+    return max(was.first_at, turn.live.since.get(HERE, 0)) + row.confirm_within
 
 
 def _lost(turn: Turn, row: Row, timer: LimitTimer, was: RowTimer) -> bool:
@@ -408,7 +413,7 @@ def _wake(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...
     for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
         if _past(condition, row, limit, reading.value):
             if was.active < Truth.TRUE and row.confirm_within and was.readings:
-                times.append(was.first_at + row.confirm_within)
+                times.append(_unconfirmed_until(turn, row, was))
             waits = [row.delay - was.ran] if valid and was.active < Truth.TRUE else []
             if was.active < Truth.PERHAPS:
                 waits.append(_doubted_delay(condition, limits, row, reading.value) - was.ran_any)

@@ -56,9 +56,12 @@ def keep(turn: Turn) -> None:
 
 
 def _present(turn: Turn) -> None:
-    """Keep since when the patient is on the monitors. Time that ran out is no return: missing since they left."""
+    """Keep since when the patient is back on the monitors. Time that ran out is no return: missing since they left."""
     known, durable = turn.live.since.get(HERE), turn.durable
     until, left_at = durable.away_until, durable.away_since
     turn.holds_since(HERE, not turn.away)
-    if known is None and HERE in turn.live.since and until is not None and left_at is not None and until <= turn.now:
-        turn.live.since[HERE] = left_at
+    if known is None and HERE in turn.live.since:
+        if turn.live.started_at == turn.now:
+            turn.live.since[HERE] = 0  # nobody came back: we began to look
+        elif until is not None and left_at is not None and until <= turn.now:
+            turn.live.since[HERE] = left_at
