@@ -253,6 +253,51 @@ def test_a_change_of_what_is_taken_that_breaks_nobody_is_let_through(new: dict[s
     assert breaks(contract.schemas()[of(new)], new, sent=False) == []
 
 
+TEXT = {"type": "string", "pattern": "^[a-z]+$", "maxLength": 4}
+NUMBER = {"type": "number", "minimum": 0, "maximum": 9}
+OPEN = {"type": "object", "properties": {"a": TEXT}}
+CLOSED = {**OPEN, "additionalProperties": False}
+NUMBERED = {"type": "object", "properties": {"a": TEXT}, "additionalProperties": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "says"),
+    [
+        ({"enum": ["ok", "fine"]}, TEXT, ""),
+        ({"enum": ["OK"]}, TEXT, "'OK' is out of its form"),
+        ({"enum": ["a"]}, {"pattern": "^a$"}, ""),
+        ({"enum": ["endless"]}, TEXT, "'endless' is out"),
+        ({"enum": [1, 9.0]}, NUMBER, ""),
+        ({"const": 10}, NUMBER, "10 is out"),
+        ({"const": None}, {"type": ["string", "null"]}, ""),
+        ({"const": True}, {"type": "boolean"}, ""),
+        ({"const": True}, NUMBER, "boolean where number"),
+        ({"type": "integer", "minimum": 1, "maximum": 2}, NUMBER, ""),
+        ({"type": "number"}, NUMBER, "minimum none"),
+        ({}, NUMBER, "any where number"),
+        (NUMBER, {}, ""),
+        (OPEN, CLOSED, "any key where only named ones fit"),
+        (CLOSED, OPEN, ""),
+        (OPEN, NUMBERED, "*: any where integer"),
+        (NUMBERED, NUMBERED, ""),
+        (NUMBERED, {**NUMBERED, "additionalProperties": {"type": "string"}}, "*: integer where string"),
+        ({**CLOSED, "properties": {"a": TEXT, "b": TEXT}}, NUMBERED, "b: string where integer"),
+        ({**NUMBERED, "propertyNames": {"enum": ["a"]}}, {**NUMBERED, "propertyNames": {"enum": ["a", "b"]}}, ""),
+        (NUMBERED, {**NUMBERED, "propertyNames": {"enum": ["a"]}}, "*: any string where only"),
+        ({"type": "array", "items": NUMBER}, {"type": "array", "items": TEXT}, "[]: number where string"),
+        ({"type": "array"}, {"type": "array", "items": TEXT}, "[]: any where string"),
+        ({"type": "array", "prefixItems": [TEXT]}, {"type": "array", "prefixItems": [NUMBER]}, "[0]: string"),
+        ({"anyOf": [TEXT, NUMBER]}, {"anyOf": [NUMBER, TEXT]}, ""),
+        ({"anyOf": [TEXT, {"type": "null"}]}, {"anyOf": [NUMBER, TEXT]}, "null fits none of the 2 forms"),
+    ],
+)
+def test_one_schema_in_anothers_place(inner: dict[str, Any], outer: dict[str, Any], says: str) -> None:
+    """Pins keyword by keyword what may stand for what: listed values, bounds, other keys, arrays, choices."""
+    found = breaks(outer, inner, sent=True)
+    assert bool(found) is bool(says), found
+    assert says in " ".join(found)
+
+
 def test_a_keyword_that_cannot_be_judged_is_refused() -> None:
     """Pins that an unknown keyword, or a schema that holds itself, is never taken for compatible."""
     with pytest.raises(ValueError, match="exclusiveMinimum"):

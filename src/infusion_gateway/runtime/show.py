@@ -137,7 +137,8 @@ class Show:
     def happened(self, record: Record) -> None:
         """Tell those at this machine of an event; over MQTT it goes through the outbox."""
         now, utc_ns, boot_id = self._clock.now(), self._clock.utc_ns(), self._clock.boot_id()
-        name, payload = event_payload(record, self._setup.bed, now=now, utc_ns=utc_ns, boot_id=boot_id)
+        source = f"{self._topics.root}/{record.bed}"
+        name, payload = event_payload(record, source, now=now, utc_ns=utc_ns, boot_id=boot_id)
         self._feed.say(self._topics.event(record.bed, name), payload, retain=False)
 
     def _say(self, topic: str, payload: bytes, *, retain: bool) -> None:

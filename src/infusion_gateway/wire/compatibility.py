@@ -4,6 +4,7 @@ What a gateway sends may only become narrower (fewer values of a key, more keys)
 question: is everything that fits the inner schema fit for the outer one? Answered for the keywords our schemas use.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -13,7 +14,6 @@ _WORDS = frozenset({"$schema", "$id", "$defs", "title", "description", "default"
 _KNOWN = _WORDS | {
     "$ref", "type", "enum", "const", "anyOf", "oneOf", "properties", "required", "additionalProperties", "items",
     "prefixItems", "propertyNames", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
-    "uniqueItems",
 }  # fmt: skip
 _LEAST = ("minimum", "minLength", "minItems")
 _MOST = ("maximum", "maxLength", "maxItems")
@@ -90,12 +90,28 @@ def _values(inner: Schema, outer: Schema, where: str) -> Iterator[str]:
         )
         if wrong:
             yield f"{where}: {' or '.join(wrong)} where {outer['type']} fits"
-    if "pattern" in outer and listed is None and inner.get("pattern") != outer["pattern"]:
+    if listed is None and "pattern" in outer and inner.get("pattern") != outer["pattern"]:
         yield f"{where}: another pattern"
+    for value in () if listed is None else listed:
+        if not _within(value, outer):
+            yield f"{where}: {value!r} is out of its form or bounds"
 
 
 def _listed(schema: Schema) -> list[Any] | None:
     return [schema["const"]] if "const" in schema else schema.get("enum")
+
+
+def _within(value: object, outer: Schema) -> bool:
+    """Say whether one listed value keeps to the pattern and the bounds."""
+    most = float("inf")
+    match value:
+        case str():
+            fits = outer.get("minLength", 0) <= len(value) <= outer.get("maxLength", most)
+            return fits and re.search(outer.get("pattern", ""), value) is not None
+        case int() | float() if not isinstance(value, bool):
+            return bool(outer.get("minimum", -most) <= value <= outer.get("maximum", most))
+        case _:
+            return True
 
 
 def _kind(value: object) -> str:
@@ -112,8 +128,6 @@ def _bounds(inner: Schema, outer: Schema, where: str) -> Iterator[str]:
     for key in _MOST:
         if key in outer and inner.get(key, float("inf")) > outer[key]:
             yield f"{where}: {key} {inner.get(key, 'none')} where it is {outer[key]}"
-    if outer.get("uniqueItems") and not inner.get("uniqueItems"):
-        yield f"{where}: repeated items where each fits once"
 
 
 def _keys(inner: Schema, outer: Schema, roots: tuple[Schema, Schema], at: str, depth: int) -> Iterator[str]:

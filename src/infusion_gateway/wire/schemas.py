@@ -113,8 +113,6 @@ def _form(hint: Any, hidden: Mapping[str, Any]) -> Schema:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _either([_form(one, hidden) for one in arguments])
-    if origin is Literal:
-        return {"enum": list(arguments), "type": "string"}
     if origin is frozenset or (origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis):  # noqa: PLR2004 - tuple[X, ...]
         return {"type": "array", "items": _form(arguments[0], hidden)}
     if origin is tuple:
