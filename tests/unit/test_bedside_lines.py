@@ -128,7 +128,7 @@ class Rig:
     def __init__(self) -> None:
         self.clock = Clock()
         self.gates: list[tuple[str, GateChanged]] = []
-        self.bedsides = Bedsides(Path("none"), ["chair-1"], cast("Any", self.clock), self._take)
+        self.bedsides = Bedsides(Path("none"), {"chair-1": frozenset({"sound"})}, cast("Any", self.clock), self._take)
 
     def _take(self, bed: str, gate: GateChanged) -> None:
         self.gates.append((bed, gate))
@@ -163,7 +163,7 @@ def test_one_that_hears_and_works_is_one_until_it_is_not_heard() -> None:
     assert rig.looks() == ""
     assert rig.gates[-1][1].open
     rig.clock.at += HEARD_WITHIN
-    rig.reports(rig.clock.at)
+    rig.reports(rig.clock.at, sound="")
     assert rig.looks() is None
     rig.clock.at += HEARD_WITHIN + MS
     assert "nothing is heard" in str(rig.looks())
@@ -196,10 +196,21 @@ def test_an_output_that_fails_is_told_by_its_name() -> None:
     assert rig.looks() == ""
 
 
+def test_one_with_another_configuration_is_none() -> None:
+    """Pins that what ought to sound here and is not spoken of is no bedside alarm, however well the rest is."""
+    rig = Rig()
+    rig.reports(rig.clock.at, console="", light="")
+    assert "sound: it runs with another configuration" in str(rig.looks())
+    rig.reports(rig.clock.at)
+    assert rig.looks() is None
+    rig.reports(rig.clock.at, sound="")
+    assert rig.looks() == ""
+
+
 def test_reports_of_the_future_and_of_other_beds_count_for_nothing_more() -> None:
     """Pins that a stamp ahead of our clock keeps nobody alive longer, and that strangers' beds are dropped."""
     rig = Rig()
-    ahead = Report.of({"chair-1": (rig.clock.at, None, {})}, rig.clock.at + 3600 * SECOND, BOOT)
+    ahead = Report.of({"chair-1": (rig.clock.at, None, {"sound": ""})}, rig.clock.at + 3600 * SECOND, BOOT)
     rig.bedsides.take(ahead)
     assert rig.looks() == ""
     rig.clock.at += HEARD_WITHIN + MS
@@ -220,7 +231,7 @@ async def test_over_a_real_socket(tmp_path: Path) -> None:
     """Pins the socket: its owner's alone, words out and reports in, nonsense cut off, gone when closed."""
     clock = Clock()
     path = tmp_path / "run" / "annunciator.sock"
-    bedsides = Bedsides(path, ["chair-1"], cast("Any", clock), lambda _bed, _gate: None)
+    bedsides = Bedsides(path, {"chair-1": frozenset({"sound"})}, cast("Any", clock), lambda _bed, _gate: None)
     await bedsides.open()
     assert path.stat().st_mode & 0o777 == 0o600
     reader, writer = await asyncio.open_unix_connection(path)
@@ -241,7 +252,7 @@ async def test_over_a_real_socket(tmp_path: Path) -> None:
 async def test_one_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
     """Pins the bound on what waits for an annunciator: past it the connection is gone, and the rest is not slowed."""
     path = tmp_path / "annunciator.sock"
-    bedsides = Bedsides(path, ["chair-1"], cast("Any", Clock()), lambda _bed, _gate: None)
+    bedsides = Bedsides(path, {"chair-1": frozenset({"sound"})}, cast("Any", Clock()), lambda _bed, _gate: None)
     await bedsides.open()
     _, writer = await asyncio.open_unix_connection(path, limit=1024)
     async with asyncio.timeout(10):
@@ -260,7 +271,7 @@ async def test_one_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
 
 async def test_a_bed_that_can_t_be_put_into_words_is_told_as_high(caplog: pytest.LogCaptureFixture) -> None:
     """Pins that what can't be said is no silence: high, look at the patient."""
-    bedsides = Bedsides(Path("none"), ["chair-1"], cast("Any", Clock()), lambda _bed, _gate: None)
+    bedsides = Bedsides(Path("none"), {"chair-1": frozenset({"sound"})}, cast("Any", Clock()), lambda _bed, _gate: None)
     heard = told(bedsides._line("chair-1", word(replace(HIGH, repeat=1))), BOOT)
     assert not isinstance(heard, str)
     assert heard[1].shown.sounding is Priority.HIGH
@@ -272,7 +283,9 @@ async def test_where_the_socket_can_t_be_had_the_bed_is_told(tmp_path: Path) -> 
     blocked = tmp_path / "file"
     blocked.write_text("")
     clock = Clock()
-    bedsides = Bedsides(blocked / "annunciator.sock", ["chair-1"], cast("Any", clock), lambda _bed, _gate: None)
+    bedsides = Bedsides(
+        blocked / "annunciator.sock", {"chair-1": frozenset({"sound"})}, cast("Any", clock), lambda _bed, _gate: None
+    )
     await bedsides.open()
     assert "its socket can't be had" in bedsides.judge("chair-1", clock.at)
     await bedsides.close()

@@ -59,7 +59,9 @@ def test_none_a_console_and_a_whole_one(tmp_path: Path) -> None:
     none, console, whole = loaded(tmp_path, "", "[bed.annunciator]\n", SOUND + RELAY)
     assert none is None
     assert console == AnnunciatorSettings((), None)
+    assert console.outputs == {"console"}
     assert whole is not None
+    assert whole.outputs == {"sound", "light"}
     assert whole.sound == ("aplay", "--quiet", "{file}")
     line = LineSettings("tcp://10.0.0.9:502", "tcp://10.0.0.9:502", 0, "", modbus=True)
     assert whole.light == LightSettings(line, None, 1, WHICH, active_low=False, flashes_itself=False)

@@ -106,6 +106,11 @@ class AnnunciatorSettings:
     sound: tuple[str, ...]
     light: LightSettings | None
 
+    @property
+    def outputs(self) -> frozenset[str]:
+        """What must be seen to work for this to be a bedside alarm."""
+        return frozenset(name for name in ("sound", "light") if getattr(self, name)) or frozenset({"console"})
+
 
 @dataclass(frozen=True, slots=True)
 class BedSettings:

@@ -5,7 +5,7 @@ that was heard of late, that has heard us, and whose outputs were all seen to wo
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -34,14 +34,18 @@ REPEAT: Nanos = 20 * SECOND
 
 
 class Bedsides:
-    """The annunciators' socket. beds: those that have one. tell: takes a bed's gate; never blocks, never raises."""
+    """The annunciators' socket. beds: those that have one, with the outputs that it must have.
+
+    tell: takes a bed's gate; never blocks, never raises.
+    """
 
     def __init__(
-        self, path: Path, beds: Collection[str], clock: Clock, tell: Callable[[str, GateChanged], object]
+        self, path: Path, beds: Mapping[str, frozenset[str]], clock: Clock, tell: Callable[[str, GateChanged], object]
     ) -> None:
         self._path = path
         self._clock = clock
         self._tell = tell
+        self._outputs = dict(beds)
         self._reports: dict[str, tuple[Nanos, AtBed]] = {}
         self._told: dict[str, tuple[Nanos, GateChanged | None]] = dict.fromkeys(beds, (0, None))
         self._listeners: set[asyncio.StreamWriter] = set()
@@ -114,7 +118,9 @@ class Bedsides:
             return self._why
         if standing.heard_at is None or now - standing.heard_at > HEEDS_WITHIN:
             return "it does not take in what the gateway says"
-        wrong = [f"{name}: {why}" for name, why in standing.outputs.items() if why]
+        missing = sorted(self._outputs[bed] - standing.outputs.keys())
+        wrong = [f"{name}: it runs with another configuration, without this" for name in missing]
+        wrong += [f"{name}: {why}" for name, why in standing.outputs.items() if why]
         return "; ".join(wrong)[:200]
 
     def take(self, said: Report) -> None:

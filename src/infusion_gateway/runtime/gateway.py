@@ -66,7 +66,7 @@ class Gateway:
         self._feed = Feed(settings.gateway.socket)
         self._bedsides = Bedsides(
             settings.gateway.annunciator_socket,
-            [bed.id for bed in settings.beds if bed.annunciator is not None],
+            {bed.id: bed.annunciator.outputs for bed in settings.beds if bed.annunciator is not None},
             clock,
             lambda bed, gate: self.beds[bed].inbox.put(gate),
         )
