@@ -17,15 +17,15 @@ other codes name theirs here. A research gateway's defaults: a clinic's medical 
 
 * **tell**: people are told. **stop-unless-held**: the pump is asked to stop after a countdown, which a named clinician
   can hold off once. **stop**: it is asked at once.
-* Values that are questionable raise at most medium, by medium's delay, and never stop anything. A gap pauses a delay; it
-  doesn't reset it. It begins with the first reading that is no value.
+* Values that are questionable raise at most medium, by medium's delay, and never stop anything. A gap pauses a delay;
+  it doesn't reset it. It begins with the first reading that is no value.
 * The last valid value outside a high limit, and then no usable signal for 30 s: high, as that limit.
 * A severe pressure is medium at first, "repeat the cuff now"; the next reading past the limit, a symptom, or no new
   reading for as long as the protocol says make it high. Acknowledged, it sounds again when 10 mmHg worse, of the next
-  priority, or after 15 minutes, though a reading between was good; what was acknowledged within a minute sounds together.
+  priority, or after 15 minutes, though a reading between was good; acknowledged within a minute, they sound together.
 * One cause is one condition: a sensor off, a line or a device stands for all that is missing for it. A sensor that was
-  off when its device fell silent is off until it is seen put back; put back, it has 10 s to find a value. What a patient
-  who was away lacks counts from the return.
+  off when its device fell silent is off until it is seen put back; put back, it has 10 s to find a value. What a
+  patient who was away lacks counts from the return.
 * A high alarm that nobody acknowledges is told further at the protocol's `escalate_after`. More than ten new alarms
   within ten minutes: the first of each cause stands for the rest of it, but for high ones of the patient.
 """
