@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 STAMP := $(VENV)/.ready
+CORE_TESTS := $(wildcard tests/unit/test_core_*.py tests/property/test_core_*.py) tests/unit/test_backoff.py \
+  tests/unit/test_bad_input.py tests/unit/test_sessions_told.py
 
-.PHONY: hazards study demo test check lint setup debian docs bench simulate planted nuisance lock clean
+.PHONY: hazards study demo test check lint setup debian docs bench simulate planted nuisance lock clean told coverage mutate
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -50,6 +52,21 @@ docs: setup
 
 bench: setup
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+# The texts of the sessions told, written anew: read the difference before it is kept.
+told: setup
+	PYTHONPATH=tests $(BIN)/python tests/tell.py
+
+# Branch coverage of the core by its own tests, without the simulation: 100 percent, or it fails.
+coverage: setup
+	nice $(BIN)/pytest -q -n auto --dist loadgroup $(CORE_TESTS) --cov=infusion_gateway.core --cov-branch --cov-fail-under=100 \
+	  --cov-report=term-missing:skip-covered
+
+# Mutants of the core, and who survives. Takes hours of one core, and what was judged is not judged again unless it
+# changed; ARGS="infusion_gateway.core.windows.*" judges some. docs/mutation.md
+mutate: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests nice -n 10 mutmut run --max-children $(or $(CHILDREN),2) $(ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/mutation_score.py
 
 # docs/hazards.md from docs/hazards.toml and the markers on the tests.
 hazards: setup

@@ -1,0 +1,136 @@
+"""How a mutant of the core is judged: `make mutate` alone loads this, as a plugin of pytest in mutmut's own process.
+
+mutmut makes the mutants and keeps the books. Thousands are judged, so each is judged in a fork that has the tests
+collected already and calls them as the plain functions that they are: first those that caught others of the same
+function, then the sessions told, then the quick ones. Who isn't caught within MOST_S seconds of work has survived,
+which counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds of a bed's time, and
+those that want anything of pytest but their parameters.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from inspect import iscoroutinefunction
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from mutmut.mutation import trampoline
+from mutmut.runners.harness import PytestRunner
+from mutmut.state import state
+
+from core_bed import Bed
+from infusion_gateway.model.metric import SECOND
+
+LONGEST_S = 900
+MOST_S = 5.0
+HANGING_S = 15.0  # of work: a mutant that never ends
+JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input")
+KILLED, SURVIVED, HANGS = 1, 0, 36  # as mutmut has them
+BEGIN = 1000 * SECOND  # of a bed's time
+CAUGHT = Path("mutants/caught.txt").absolute()
+ITEMS: dict[str, pytest.Function] = {}
+
+
+def pytest_configure() -> None:
+    """Bound the time of a bed, judge by ourselves, and find the mutant that is tried without the environment."""
+    run = Bed.run
+
+    def bounded(bed: Bed, seconds: float) -> None:
+        if bed.now + seconds * SECOND > BEGIN + LONGEST_S * SECOND:
+            pytest.skip("a longer session than mutants are tried with")
+        run(bed, seconds)
+
+    if run.__name__ == bounded.__name__:
+        return
+    reached = state()._stats
+    Bed.run = bounded  # type: ignore[method-assign] -- this process tries mutants and does nothing else
+    PytestRunner.run_tests = judge  # type: ignore[method-assign] -- likewise
+    trampoline.get_mutant_under_test = lambda: trampoline._mutant_under_test or ""
+    trampoline.record_trampoline_hit = lambda name, **_: reached.add(name)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Look at the tests of the core alone."""
+    return True if collection_path.suffix == ".py" and not collection_path.name.startswith(JUDGES) else None
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Have no mutant judged by a test that was skipped."""
+    if report.skipped:
+        state()._stats.clear()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep the tests that can be called as they are."""
+    for item in session.items:
+        if isinstance(item, pytest.Function) and not iscoroutinefunction(item.obj):
+            params = item.callspec.params if hasattr(item, "callspec") else {}
+            if not set(item.fixturenames) - set(params):
+                ITEMS[item.nodeid] = item
+
+
+def judge(_: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
+    """Say whether these tests (none named: all) catch the mutant that is tried."""
+    names = [name for name in tests if name in ITEMS] or list(ITEMS)
+    if mutant_name is not None:
+        signal.signal(signal.SIGPROF, _hangs)
+        signal.setitimer(signal.ITIMER_PROF, HANGING_S)
+        names = _likely_first(mutant_name, names)
+    core = [module for name, module in sys.modules.items() if name.startswith("infusion_gateway.core")]
+    for module in (*core, *{ITEMS[name].module for name in names}):
+        for known in vars(module).values():
+            if hasattr(known, "cache_clear"):
+                known.cache_clear()  # what it knows is of the code before
+    begun = time.process_time()
+    for name in names:
+        if mutant_name is not None and time.process_time() - begun > MOST_S:
+            return SURVIVED
+        if not _passes(ITEMS[name]):
+            if mutant_name is not None:
+                _note(mutant_name, name)
+            return KILLED
+    return SURVIVED
+
+
+def _hangs(_signal: int, _frame: FrameType | None) -> None:
+    os._exit(HANGS)
+
+
+def _passes(item: pytest.Function) -> bool:
+    try:
+        item.obj(**(item.callspec.params if hasattr(item, "callspec") else {}))
+    except pytest.skip.Exception:
+        return True
+    except BaseException:  # noqa: BLE001 -- whatever a mutant raises, it is caught
+        return False
+    return True
+
+
+def _function(mutant: str) -> str:
+    return mutant.partition("__mutmut_")[0]
+
+
+def _note(mutant: str, test: str) -> None:
+    with CAUGHT.open("a") as file:
+        file.write(f"{_function(mutant)}\t{test}\n")
+
+
+def _likely_first(mutant: str, tests: list[str]) -> list[str]:
+    """Put the tests first that caught others: of the same function, then of the same module, then the sessions told."""
+    own, near = Counter[str](), Counter[str]()
+    function = _function(mutant)
+    module = function.rpartition(".")[0]
+    for line in CAUGHT.read_text().splitlines() if CAUGHT.is_file() else ():
+        where, _, test = line.partition("\t")
+        own[test] += where == function
+        near[test] += where.startswith(f"{module}.")
+    times = state().duration_by_test
+
+    def rank(test: str) -> tuple[int, int, bool, float]:
+        return -own[test], -near[test], "test_sessions_told" not in test, times.get(test, 0.0)
+
+    return sorted(tests, key=rank)

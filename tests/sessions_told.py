@@ -1,0 +1,95 @@
+"""Sessions told: scripted sessions whose whole record, and what people see of them, is kept as text and compared.
+
+Each is a story: what the devices say, what people ask, what is looked at. Its text holds every event but most samples,
+every command, and what the views gave where the story looks, all with times and fields, so that a change of any word,
+value, limit or moment is seen where it lands. `make told` writes the texts anew; read the difference before it is kept.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+
+from core_bed import Bed, Pump
+from infusion_gateway.core.step import Step
+from infusion_gateway.core.views import devices, vitals
+from infusion_gateway.model.events import Sampled
+from infusion_gateway.model.inputs import Input, Instructed
+from infusion_gateway.model.metric import SECOND
+from infusion_gateway.model.session import BedSetup
+
+TEXTS = Path(__file__).parent / "golden" / "sessions"
+BEGIN = 1000 * SECOND
+SAMPLES_APART = 90
+
+
+def say(value: object) -> str:
+    """Give a value as text: moments and lengths of time in seconds; of a dataclass no None, and no field's default."""
+    if isinstance(value, Enum):
+        return str(value.value)
+    if is_dataclass(value):
+        told = ((f, getattr(value, f.name)) for f in fields(value))
+        words = [f"{f.name}={say(held)}" for f, held in told if held is not None and held != f.default]
+        return f"{type(value).__name__}({', '.join(words)})"
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > SECOND // 1000:
+        return f"{value // SECOND}.{value % SECOND:09d}".rstrip("0").rstrip(".") + " s"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(say, value))}]"
+    if isinstance(value, frozenset | set):
+        return f"[{', '.join(sorted(map(say, value)))}]"
+    if isinstance(value, Mapping):
+        return f"[{', '.join(f'{k}: {say(v)}' for k, v in value.items())}]"
+    return repr(value)
+
+
+class Told(Bed):
+    """A bed that keeps the text of what happens to it, and of what it does."""
+
+    def __init__(self, setup: BedSetup | None = None, pump: Pump | None = None) -> None:
+        self.lines: list[str] = []
+        self.samples = 0
+        super().__init__(setup, pump)
+
+    def note(self, kind: str, what: object) -> None:
+        """Keep a line: the moment, what it is of, what."""
+        self.lines.append(f"{(self.now - BEGIN) / SECOND:10.3f} {kind} {say(what)}")
+
+    def give(self, taken: Input) -> Step:
+        """Step, and keep what was asked, recorded and commanded."""
+        if isinstance(taken, Instructed):
+            self.note("ask ", taken.instruction)
+        done = super().give(taken)
+        for event in done.events:
+            self.samples += isinstance(event, Sampled)
+            if not isinstance(event, Sampled) or self.samples % SAMPLES_APART == 1:
+                self.note("  + ", event)
+        for command in done.commands:
+            self.note("  ! ", command)
+        return done
+
+    def look(self) -> None:
+        """Keep what people see now."""
+        self.note("  = ", self.session)
+        for alarm in self.alarms.values():
+            self.note("  = ", alarm)
+        for status in (*vitals(self.state, self.now), *devices(self.state, self.now)):
+            self.note("  = ", status)
+        self.check()
+
+
+STORIES: dict[str, Callable[[], Told]] = {}
+
+
+def story(tell: Callable[[], Told]) -> Callable[[], Told]:
+    """Add a story to those that are told, by its name."""
+    STORIES[tell.__name__.replace("_", "-")] = tell
+    return tell
+
+
+def text_of(name: str) -> str:
+    """Tell a story; give its text, which ends with what would outlive a crash."""
+    bed = STORIES[name]()
+    bed.note("  # ", bed.state.durable)
+    return "\n".join(bed.lines) + "\n"
