@@ -23,6 +23,7 @@ from infusion_gateway.demo import stage as stage_module
 from infusion_gateway.demo.scenario import Scenario
 from infusion_gateway.demo.script import ask
 from infusion_gateway.demo.stage import Stage
+from infusion_gateway.errors import JournalError
 from infusion_gateway.model.events import ConditionCleared, ConditionRaised, StopAsked, StopConfirmed
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime.journal_store import Reader
@@ -82,9 +83,10 @@ class Rig:
 
     def records(self, kind: type[Any]) -> list[tuple[float, Any]]:
         """Give the events of a kind that are on record, with their times (UTC)."""
-        if not (self.stage.directory / "state/journal.db").exists():
+        try:
+            found = list(Reader(self.stage.directory / "state").records("chair-1", 0))
+        except JournalError:  # it is just being made
             return []
-        found = Reader(self.stage.directory / "state").records("chair-1", 0)
         return [(record.utc_ns / SECOND, record.event) for record in found if isinstance(record.event, kind)]
 
     async def until(self, holds: Callable[[], object], what: str, seconds: float) -> float:

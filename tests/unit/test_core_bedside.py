@@ -399,6 +399,17 @@ def test_a_burst_that_was_not_heard_is_tried_again_each_second() -> None:
     assert [at for at, _ in made.heard] == [0, 1, 2, 3, 4]
 
 
+def test_a_change_of_words_does_not_end_the_trying() -> None:
+    """Pins that a low alarm that was not heard is still tried again after its text has changed."""
+    made = Listener()
+    made.saying, made.works = sounding(LOW), False
+    made.run(0)
+    made.saying, made.works = sounding(LOW, "Look again"), True
+    made.tell()
+    made.run(5)
+    assert [at for at, _ in made.heard] == [0, 1]
+
+
 def test_the_player_is_tried_with_silence_while_nothing_sounds() -> None:
     """Pins a try at the start and each minute, and every five seconds where it fails."""
     made = listening()

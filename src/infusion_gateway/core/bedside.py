@@ -178,7 +178,7 @@ class Bedside:
             self._next_burst = now
         elif shown.repeat is not None:
             self._next_burst = max(now, self._burst_at + shown.repeat)
-        else:
+        elif shown.sounding is not was.sounding:
             self._next_burst = None
 
     def _lamp(self, shown: Annunciation, now: Nanos) -> tuple[Priority | None, Nanos | None]:
