@@ -25,7 +25,7 @@ from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
 from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection
 from infusion_gateway.runtime.naming import Name
 from infusion_gateway.runtime.presence import Presence
-from infusion_gateway.runtime.retained import FAILED, STATES, Retained
+from infusion_gateway.runtime.retained import FAILED, Retained
 from infusion_gateway.wire.happenings import CONTENT_TYPE, event_payload
 from infusion_gateway.wire.outbox import Outbox, Outgoing
 from infusion_gateway.wire.topics import Topics, sendable
@@ -99,10 +99,7 @@ class Publisher:
             topics, journal, on_instruction, self._came_back, self._catch_up, self._audience, clock
         )
         self.hearing = Hearing(settings, topics, self._incoming.take, clock)
-        self._incoming.on_kept = self._was_kept
-        self._expected: frozenset[str] | None = None
-        self._looked_for: tuple[str, ...] = ()
-        self._stale: set[str] = set()
+        self._incoming.on_kept = self._retained.was_kept
         self._scanned = 0
         self.dropped = 0
 
@@ -116,9 +113,8 @@ class Publisher:
 
         home_assistant: its discovery prefix, to look there too.
         """
-        self._expected = topics
         elsewhere = () if home_assistant is None else (self._topics.discoveries(home_assistant),)
-        self._looked_for = (*self._topics.kept, *elsewhere)
+        self._retained.expect(topics, (*self._topics.kept, *elsewhere))
 
     def say(self, topic: str, payload: bytes, expires_s: int, *, retain: bool = False) -> None:
         """Publish once, now or never. retain: only where the broker lets it expire (MQTT 5)."""
@@ -201,20 +197,20 @@ class Publisher:
 
     async def _tell(self, connection: Connection) -> None:
         await connection.subscribe(self._topics.subscriptions)
-        looking = await self._look_for_kept(connection)
+        await self._retained.look(connection)
         await self._say_online(connection)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ECHO_S):
                 await self._presence.echo.wait()
-        if looking:
-            await connection.unsubscribe(self._looked_for)
+        await self._retained.looked(connection)
         if self._presence.another:
             self.name.met()
         if self._presence.another and not self.name.in_session():
             await self._ask(connection, self._topics.availability, self._presence.gave_way())
             await connection.leave()
             raise BrokerError(ANOTHER_GATEWAY)
-        self._clear_stale()
+        if not self.name.another:  # another gateway's, of our name, is left alone
+            self._retained.clear_stale()
         self._retained.anew()
         while self._retained.underway:
             self._retained.send(connection)
@@ -235,29 +231,6 @@ class Publisher:
     async def _say_online(self, connection: Connection) -> None:
         """Say that we are here; it comes back to us, behind whatever the broker had kept."""
         await self._ask(connection, self._topics.availability, self._presence.online())
-
-    async def _look_for_kept(self, connection: Connection) -> bool:
-        """Ask for what the broker kept of our beds; it is here before our own word comes back. False: it won't say."""
-        self._stale.clear()
-        if self._expected is None:
-            return False
-        try:
-            await connection.subscribe(self._looked_for)
-        except BrokerError as error:
-            log.warning("what the broker keeps of beds that are gone can't be looked for", error=str(error))
-            return False
-        return True
-
-    def _was_kept(self, topic: str) -> None:
-        ours = any(topic.startswith(one.partition("+")[0]) for one in self._looked_for)
-        if ours and self._expected is not None and topic not in self._expected and len(self._stale) < STATES:
-            self._stale.add(topic)
-
-    def _clear_stale(self) -> None:
-        """Clear what is left of beds and devices that are gone; another gateway's of our name is left alone."""
-        cleared = [topic for topic in sorted(self._stale) if not self.name.another and self._retained.clear(topic)]
-        if cleared:
-            log.info("retained state of what is gone cleared", topics=cleared[:20], number=len(cleared))
 
     def _came_back(self, message: Arrived) -> None:
         self._presence.came_back(message)

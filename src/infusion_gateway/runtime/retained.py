@@ -1,9 +1,14 @@
-"""The retained state of each topic, and what of it the broker still has to get: the newest alone, alarms first."""
+"""The retained state of each topic, and what of it the broker still has to get: the newest alone, alarms first.
+
+The broker is the memory of what was published before: what it kept under our name, and nobody publishes any more, is
+cleared.
+"""
 
 from collections.abc import Callable
 
 import structlog
 
+from infusion_gateway.errors import BrokerError
 from infusion_gateway.runtime.mqtt import GONE, Connection
 from infusion_gateway.wire.outbox import CUTS
 from infusion_gateway.wire.topics import sendable
@@ -28,6 +33,10 @@ class Retained:
         self._dirty: dict[str, None] = {}
         self._flying: dict[str, None] = {}
         self._cuts: dict[str, int] = {}
+        self._expected: frozenset[str] = frozenset()
+        self._filters: tuple[str, ...] = ()
+        self._stale: set[str] = set()
+        self._looking = False
 
     @property
     def underway(self) -> bool:
@@ -47,9 +56,38 @@ class Retained:
         self._dirty[topic] = None
         return True
 
-    def clear(self, topic: str) -> bool:
-        """Clear what the broker kept of something that is not ours any more; False where it is, and stands."""
-        return topic not in self._states and self.put(topic, b"")
+    def expect(self, topics: frozenset[str], filters: tuple[str, ...]) -> None:
+        """Take only these for topics that something may stand on, of all that these filters (ending in +) hold."""
+        self._expected, self._filters = topics, filters
+
+    async def look(self, connection: Connection) -> None:
+        """Ask for what the broker kept; it is here before what we say next comes back to us."""
+        self._stale.clear()
+        self._looking = False
+        if not self._filters:
+            return
+        try:
+            await connection.subscribe(self._filters)
+            self._looking = True
+        except BrokerError as error:
+            log.warning("what the broker keeps of beds that are gone can't be looked for", error=str(error))
+
+    async def looked(self, connection: Connection) -> None:
+        """Hear no more of it: from here on it is our own words."""
+        if self._looking:
+            await connection.unsubscribe(self._filters)
+
+    def was_kept(self, topic: str) -> None:
+        """Take note of a topic that the broker kept something on."""
+        ours = any(topic.startswith(one.partition("+")[0]) for one in self._filters)
+        if ours and topic not in self._expected and len(self._stale) < STATES:
+            self._stale.add(topic)
+
+    def clear_stale(self) -> None:
+        """Clear what was left of beds and devices that are gone."""
+        cleared = [topic for topic in sorted(self._stale) if topic not in self._states and self.put(topic, b"")]
+        if cleared:
+            log.info("retained state of what is gone cleared", topics=cleared[:20], number=len(cleared))
 
     def anew(self) -> None:
         """Send everything again, but what the broker ended connections over: that waits until it changes."""
