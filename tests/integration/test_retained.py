@@ -179,3 +179,20 @@ async def test_home_assistant_is_told_where_it_is_asked_for(tmp_path: Path, mosq
         await asyncio.gather(task, return_exceptions=True)
     await gateway_._history.close()
     await gateway_.journal.close()
+
+
+async def test_a_broker_that_learns_mqtt_5_is_spoken_to_in_mqtt_5(tmp_path: Path) -> None:
+    """Pins that the version is found out at each connection, on one address: nothing is configured or remembered."""
+    old = await start(tmp_path / "old", 0, kind="iotcore")
+    port = int(old.url_311.rpartition(":")[2])
+    versions = []
+    async with gateway(tmp_path / "j", port) as side:
+        side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(1))
+        for broker in (old, None):
+            new = broker or await start(tmp_path / "new", port, kind="mosquitto")
+            await until(lambda: side.connected, 20)
+            assert side.publisher._connection is not None
+            versions.append(side.publisher._connection.version_5)
+            await new.stop()
+            await until(lambda: not side.connected)
+    assert versions == [False, True]
