@@ -209,6 +209,15 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What a rule came to from all that it goes by: what it claims, and when to look again though that stays so."""
+
+    key: tuple[object, ...]
+    claims: tuple[Claim, ...]
+    wake: Nanos | None
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """The reading by which a group of conditions was last seen to be calm, and when."""
 
@@ -273,6 +282,7 @@ class Live:
     watched: Watched = field(default_factory=Watched)
     limits: dict[str, LimitTimer] = field(default_factory=dict)
     calm: dict[tuple[Metric, ...], Look | None] = field(default_factory=dict)
+    kept: dict[str, Kept] = field(default_factory=dict)
     since: dict[str, Nanos] = field(default_factory=dict)
     symptom_at: Nanos | None = None
     disputed: frozenset[Metric] = frozenset()
@@ -297,6 +307,7 @@ class Live:
         other.devices = self.devices.copy()
         other.values = self.values.copied()
         other.calm = self.calm.copy()
+        other.kept = self.kept.copy()
         other.since = self.since.copy()
         other.gates = self.gates.copy()
         return other

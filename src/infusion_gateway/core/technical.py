@@ -191,9 +191,28 @@ def _monitors(turn: Turn) -> None:
             _spo2_lost(turn, stages, protocol.spo2_lost)
         pump = turn.pump_setup.device if turn.pump_setup is not None else ""
         missed = frozenset(m for m, code in MISSING.items() if _stands(turn, code)) if turn.durable.conditions else NONE
-        for metric in _expected(turn.live.values.heard, missed, protocol.required_metrics, pump):
+        expected = _expected(turn.live.values.heard, missed, protocol.required_metrics, pump)
+        _all_missing(turn, expected, stages.steps, explained)
+
+
+def _all_missing(
+    turn: Turn, expected: tuple[Metric, ...], steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]
+) -> None:
+    """Claim which of these metrics are missing; looked for anew only when one came, or something else has changed."""
+
+    def every() -> None:
+        for metric in expected:
             if metric is not Metric.PULSE or not _with_spo2(turn):
-                _missing(turn, metric, stages.steps, explained)
+                _missing(turn, metric, steps, explained)
+
+    live = turn.live
+    if any(explained.values()):
+        live.kept.pop("missing", None)
+        every()
+        return
+    came = tuple(preferred(turn.sources, live, metric) for metric in expected)
+    state = (live.since.get(HERE), live.suppressed, live.disputed, live.inherited, live.started_at)
+    turn.keep("missing", (expected, came, steps, *state, turn.durable.conditions), every)
 
 
 def _causes(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
@@ -364,12 +383,14 @@ def overdue_words(entry: Scheduled) -> tuple[str, str]:
 
 
 def _last_done(turn: Turn, case: Case, what: Score | Metric) -> Nanos:
-    times: list[Nanos] = [0]
+    last = 0
     if isinstance(what, Metric):
-        times += [newest.valid_at or 0 for _, newest in preferred(turn.sources, turn.live, what)]
+        for _, newest in preferred(turn.sources, turn.live, what):
+            if newest.valid_at is not None and newest.valid_at > last:
+                last = newest.valid_at
     elif case.scores:
-        times += [known.measured_at for known in case.scores if known.score is what]
-    return max(times)
+        last = max((known.measured_at for known in case.scores if known.score is what), default=0)
+    return last
 
 
 def _telling(turn: Turn) -> None:

@@ -3,10 +3,12 @@
 Live state is a copy of the turn's own, written to in place. protocol: what the case is held against, None without one.
 """
 
+from collections.abc import Callable
+
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import evolve
-from infusion_gateway.core.live import DeviceNow, Live, Source
+from infusion_gateway.core.live import DeviceNow, Kept, Live, Source
 from infusion_gateway.core.sources import choose
 from infusion_gateway.core.state import State
 from infusion_gateway.model.commands import Command
@@ -84,6 +86,23 @@ class Turn:
     def chosen(self, metrics: tuple[Metric, ...]) -> tuple[Source, Reading] | None:
         """Choose the reading that counts now."""
         return choose(self.sources, self.live, metrics, self.now)
+
+    def keep(self, name: str, key: tuple[object, ...], rule: Callable[[], None]) -> None:
+        """Go through a rule where what it goes by has changed or its time has come; else claim what it came to.
+
+        key: all that it goes by; time it sees by `has_come` alone.
+        """
+        known = self.live.kept.get(name)
+        if known is None or known.key != key or (known.wake is not None and known.wake <= self.now):
+            claims, deadline = self.claims, self.deadline
+            self.claims, self.deadline = {}, None
+            rule()
+            known = self.live.kept[name] = Kept(key, tuple(self.claims.values()), self.deadline)
+            self.claims, self.deadline = claims, deadline
+        for claim in known.claims:
+            self.claim(claim)
+        if known.wake is not None:
+            self.wake_at(known.wake)
 
     def device(self, name: str) -> DeviceNow:
         """Give what is known of a device."""
