@@ -11,6 +11,7 @@ import pytest
 from infusion_gateway.demo.main import scenario_files
 from infusion_gateway.model.events import ConditionRaised, StopAsked, StopConfirmed
 from infusion_gateway.runtime.journal_store import Reader
+from listening import Listener
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
@@ -19,8 +20,14 @@ REAL_INPUT = "recorded-desaturation"
 
 
 def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the demo; whatever goes over its broker fits the contract."""
     command = [sys.executable, "-m", "infusion_gateway", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    out = Path(arguments[arguments.index("--out") + 1]) if "--out" in arguments else Path(os.devnull)
+    with Listener(out) as listener:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert listener.wrong == []
+    assert listener.heard > 100 or "--out" not in arguments or done.returncode != 0, "the listener heard the demo"
+    return done
 
 
 def result(done: "subprocess.CompletedProcess[str]") -> dict[str, object]:
