@@ -122,6 +122,7 @@ class Bedside:
             self.doubt("what it says is of another time line")
         elif self._word is None or said.at >= self._word.at:
             self._word, self._good_at, self._own = said, min(said.at, now), None
+            self._why = "it says nothing any more"
 
     def doubt(self, why: str) -> None:
         """Take note why no good word comes; it counts once the gateway is silent."""

@@ -182,6 +182,8 @@ class Annunciator:
         elif heard[0] in self.beds:
             self.beds[heard[0]].alarm.hear(heard[1], self._clock.now())
             self._wake.set()
+        else:
+            self._doubt("what it says is of another bed")
 
     def _doubt(self, why: str) -> None:
         for bed in self.beds.values():
