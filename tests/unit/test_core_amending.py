@@ -1,8 +1,10 @@
 """Amending: down by one person, up within the limits by two; another syringe; a concentration read wrongly."""
 
+from dataclasses import replace
+
 import pytest
 
-from core_bed import Bed
+from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.amending import PROPOSED_FOR
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import (
@@ -14,7 +16,7 @@ from infusion_gateway.model.events import (
     SyringeChanged,
 )
 from infusion_gateway.model.inputs import JournalChanged
-from infusion_gateway.model.instructions import Amend, Correct, End, Extend, Hold, PermitResume, Syringe
+from infusion_gateway.model.instructions import Amend, Correct, End, Extend, Hold, PermitResume, Prime, Syringe
 from infusion_gateway.model.metric import MINUTE, SECOND
 from infusion_gateway.model.session import Order, Phase
 
@@ -373,3 +375,54 @@ def test_what_the_protocol_does_not_allow_is_not_resumed() -> None:
     assert bed.phase is Phase.PAUSED
     assert "concentration-not-allowed" in bed.alarms
     assert "concentration-not-allowed" in refusal(bed.ask(PermitResume("go on")))
+
+
+def test_an_armed_order_is_amended_before_anything_ran() -> None:
+    """Pins that before T0 all of the ordered time is left, and that the end is counted once the infusion runs."""
+    bed = Bed()
+    bed.arm()
+    assert taken(bed.ask(Amend("smaller vein", rate_ml_h=42.0))) == (
+        "enforced from now on: 42 mL/h, 28 mg, 40 min in all"
+    )
+    assert bed.session.ends_at is None
+    order = order_of(bed)
+    assert (order.rate_ml_h, order.dose_mg, order.duration) == (42.0, 28.0, 40 * MINUTE)
+    bed.pump.rate, bed.pump.running = 42.0, True
+    bed.run(2)
+    assert bed.session.ends_at == bed.state.durable.case.t0 + 40 * MINUTE
+
+
+def test_what_is_over_is_not_amended() -> None:
+    """Pins that in the grace after the ordered time another rate is refused: there is nothing left to give it to."""
+    bed = Bed()
+    bed.infuse(duration=10 * MINUTE, dose_mg=8.75, volume_ml=12.0)
+    bed.run(598)
+    assert taken(bed.ask(Amend("dizzy", rate_ml_h=50.0)))
+    bed.run(1)
+    words = "the time ordered is over: give more time, or end the session"
+    assert refusal(bed.ask(Amend("dizzy", rate_ml_h=48.0))) == words
+
+
+def test_two_people_always_where_the_protocol_wants_them() -> None:
+    """Pins that without `second_entry_after` no wait makes one person enough for a change either."""
+    bed = Bed(bed_setup(replace(depression_40(), second_entry_after=None)))
+    bed.infuse()
+    bed.ask(Amend("more", rate_ml_h=60.0), by="nurse-1")
+    bed.run(300)
+    assert refusal(bed.ask(Amend("more", rate_ml_h=60.0), by="nurse-1")) == "another person must ask for the same"
+
+
+def test_no_syringe_is_entered_while_the_pump_runs() -> None:
+    """Pins that during a purge, armed but delivering, a syringe is refused; a second at rest is not yet rest."""
+    bed = Bed()
+    bed.arm()
+    bed.ask(Prime(MINUTE))
+    bed.pump.running = True
+    bed.run(3)
+    words = "the pump is not seen at rest: pause it first"
+    assert refusal(bed.ask(Syringe(50.0, 1.0))) == words
+    bed.pump.running = False
+    bed.run(1)
+    assert refusal(bed.ask(Syringe(50.0, 1.0))) == words
+    bed.run(1)
+    assert taken(bed.ask(Syringe(50.0, 1.0)))

@@ -6,10 +6,13 @@ import pytest
 
 from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.changes import MOST_KNOWN, MOST_PRESSURES
+from infusion_gateway.core.evolve import evolve
 from infusion_gateway.core.state import fold, restored
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import (
     BaselineTaken,
+    BedQuarantined,
+    CaseLimitSet,
     InstructionAccepted,
     InstructionRefused,
     PhaseChanged,
@@ -17,7 +20,7 @@ from infusion_gateway.model.events import (
 )
 from infusion_gateway.model.instructions import Abort, Assess, Close, Confirm, End, Limits, Override, Score
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
-from infusion_gateway.model.session import BaselineGate, Discharge, GenerationMode, Phase
+from infusion_gateway.model.session import BaselineGate, DeviceSetup, Discharge, GenerationMode, Phase
 
 DISCHARGE = Discharge(15 * MINUTE, 90, 160, 100, moaa_s=5, oriented=True, escort=True)
 
@@ -316,3 +319,179 @@ def test_a_syringe_may_hold_no_more_than_the_hard_dose() -> None:
         bed.run(3)
         said = refusal(bed.order(volume_ml=volume))
         assert (words in said) if words else not said
+
+
+def quarantined() -> Bed:
+    """Give a bed without a case that was put in quarantine before its process began anew."""
+    bed = Bed()
+    bed.run(3)
+    bed.journal.append((bed.now, BedQuarantined("KeyError: x")))
+    bed.crash()
+    return bed
+
+
+def test_a_quarantine_ends_by_a_named_person_who_looked() -> None:
+    """Pins the way out: the pump seen at rest in two reports, a reason, and then the bed is as any other."""
+    bed = quarantined()
+    words = "the bed is in quarantine: stop the pump by hand, and wait until it is seen to stand"
+    assert refusal(bed.ask(Close("looked at"))) == words
+    bed.run(1)
+    assert refusal(bed.ask(Close("looked at"))) == words
+    bed.run(1)
+    words = "the bed is in quarantine: a reason is needed to end it, such as that the pump was looked at"
+    assert refusal(bed.ask(Close(" "))) == words
+    assert taken(bed.ask(Close("looked at"))) == "closed: the quarantine is over"
+    assert bed.events(PhaseChanged)[-1][1] == PhaseChanged(
+        Phase.CLOSED, Phase.IDLE, "the quarantine is over: looked at"
+    )
+    assert bed.state.durable.quarantined == ""
+    bed.arm()
+
+
+def test_no_quarantine_ends_while_a_stop_is_not_seen() -> None:
+    """Pins that at a bed in quarantine a stop under way is seen through first; a bed without a pump has none."""
+    bed = Bed()
+    bed.infuse()
+    bed.pump.obeys = False
+    bed.ask(Abort("wrong patient"))
+    bed.journal.append((bed.now, BedQuarantined("KeyError: x")))
+    bed.crash()
+    bed.run(5)
+    assert refusal(bed.ask(Close("looked at")))
+    quiet = (DeviceSetup("monitor", False, False, None),)
+    recovery = Bed(replace(bed_setup(depression_40()), devices=quiet))
+    recovery.pump.mute = True
+    recovery.journal.append((recovery.now, BedQuarantined("KeyError: x")))
+    recovery.crash()
+    assert taken(recovery.ask(Close("looked at")))
+
+
+QUICK = replace(DISCHARGE, pressures_apart=30 * SECOND)
+
+
+def short(**changes: object) -> Bed:
+    """Give a bed whose recovery of a minute has begun."""
+    bed = Bed(bed_setup(replace(depression_40(), recovery=MINUTE, discharge=replace(QUICK, **changes))))
+    bed.infuse()
+    bed.run(10)
+    bed.ask(End("enough"))
+    bed.run(15)
+    assert bed.phase is Phase.RECOVERY
+    return bed
+
+
+def pressure(bed: Bed, systolic: float, diastolic: float, ago: int = 0) -> None:
+    """Enter a pressure by hand."""
+    bed.ask(Assess((), ((Metric.NIBP_SYS, systolic), (Metric.NIBP_DIA, diastolic)), ago))
+
+
+SAID = {
+    "pressures": "two pressures in range, 30 s apart, are not seen in recovery",
+    "moaa": "no MOAA/S of 5 was entered in recovery",
+    "oriented": "nobody entered that the patient is oriented",
+    "escort": "nobody entered that an escort is here",
+}
+
+
+def test_everything_that_recovery_wants_is_said_at_once() -> None:
+    """Pins the words for each thing that is missing, seconds left rounded up, and that closing early keeps them."""
+    bed = short()
+    left = bed.state.durable.phase_since + MINUTE - bed.now
+    lacking = "; ".join([f"recovery is not over, {left // SECOND} s are left", *SAID.values()])
+    assert refusal(bed.ask(Close(" "))) == f"{lacking}: a reason is needed to close early"
+    bed.now += SECOND // 2
+    assert f"{left // SECOND} s are left" in refusal(bed.ask(Close("")))
+    bed.now += SECOND // 2
+    lacking = lacking.replace(f"{left // SECOND} s", f"{left // SECOND - 1} s")
+    assert taken(bed.ask(Close(" the ward takes over "))) == f"closed early: {lacking}"
+    assert bed.events(PhaseChanged)[-1][1].reason == f"closed early ({lacking}): the ward takes over"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "apart", "seen"),
+    [
+        ((125, 78), (125, 78), 30, True),
+        ((125, 78), (125, 78), 29, False),
+        ((159, 99), (90, 78), 30, True),
+        ((160, 99), (125, 78), 30, False),
+        ((159, 100), (125, 78), 30, False),
+        ((125, 78), (89, 60), 30, False),
+    ],
+)
+def test_pressures_in_range_and_far_enough_apart(
+    first: tuple[int, int], second: tuple[int, int], apart: int, seen: bool
+) -> None:
+    """Pins each end of the range and the distance, as entered by hand, with nothing else missing."""
+    bed = short()
+    scores(bed)
+    pressure(bed, *first)
+    bed.run(apart)
+    pressure(bed, *second)
+    bed.run(60)
+    said = refusal(bed.ask(Close("")))
+    assert said == ("" if seen else f"{SAID['pressures']}: a reason is needed to close early")
+
+
+def test_recovery_is_over_in_the_instant_in_which_it_ends() -> None:
+    """Pins the last nanosecond of recovery, and that what is entered in its first instant counts."""
+    bed = short()
+    since = bed.state.durable.phase_since
+    scores(bed)
+    pressure(bed, 125, 78, bed.now - since)
+    bed.run((since + 30 * SECOND - bed.now) / SECOND)
+    pressure(bed, 125, 78)
+    bed.run((since + MINUTE - bed.now) / SECOND - 0.1)
+    bed.now = since + MINUTE - 1
+    assert "recovery is not over, 1 s are left: " in refusal(bed.ask(Close("")))
+    bed.now += 1
+    assert taken(bed.ask(Close(""))) == "closed"
+    assert bed.events(PhaseChanged)[-1][1].reason == "recovery is over"
+
+
+@pytest.mark.parametrize(
+    ("wants", "entered", "words"),
+    [
+        ({}, {"moaa_s": 4}, "moaa"),
+        ({"moaa_s": 4}, {"moaa_s": 4}, ""),
+        ({}, {"oriented": 0}, "oriented"),
+        ({"oriented": False}, {"oriented": 0}, ""),
+        ({}, {"escort": 0}, "escort"),
+        ({"escort": False}, {"escort": 0}, ""),
+        ({"systolic_below": 120.0}, {}, "pressures"),
+        ({"diastolic_below": 78.0}, {}, "pressures"),
+    ],
+)
+def test_what_is_wanted_is_as_the_protocol_has_it(
+    wants: dict[str, object], entered: dict[str, float], words: str
+) -> None:
+    """Pins that each want of the protocol is its own, and is not looked for where it isn't wanted."""
+    bed = short(**wants)
+    scores(bed, **entered)
+    for _ in range(2):
+        pressure(bed, 125, 78)
+        bed.run(30)
+    said = refusal(bed.ask(Close("")))
+    assert said == (f"{SAID[words]}: a reason is needed to close early" if words else "")
+
+
+@pytest.mark.parametrize(
+    ("code", "limit", "entered", "seen"),
+    [
+        ("nibp-sys-high", 170.0, (165, 90), True),
+        ("nibp-sys-high", 165.0, (165, 90), False),
+        ("nibp-dia-high", 110.0, (150, 105), True),
+        ("nibp-sys-high", 140.0, (150, 90), True),  # stricter for the infusion is no stricter for going home
+    ],
+)
+def test_a_limit_of_the_case_is_that_of_going_home(
+    code: str, limit: float, entered: tuple[int, int], seen: bool
+) -> None:
+    """Pins that a limit set for the case widens the range for closing on its own side, and never narrows it."""
+    bed = short()
+    durable = evolve(bed.state.durable, CaseLimitSet(code, limit, "doctor-1", "known"), bed.now)
+    bed.state = replace(bed.state, durable=durable)
+    scores(bed)
+    for _ in range(2):
+        pressure(bed, *entered)
+        bed.run(30)
+    assert bool(taken(bed.ask(Close("")))) is seen

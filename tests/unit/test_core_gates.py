@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from core_bed import Bed, bed_setup, depression_40
+from infusion_gateway.core.gates import soft_or_seen
 from infusion_gateway.core.step import Step
+from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.events import CaseConfirmed, GateOverridden, InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import BrokerChanged, GateChanged
 from infusion_gateway.model.instructions import Acknowledge, Assess, Confirm, Limits, Override, TestAlarm
@@ -279,3 +281,28 @@ def test_a_pump_that_nothing_stops_wants_a_name() -> None:
     assert "override pump-unstoppable" in confirm(bed)
     bed.ask(Override("pump-unstoppable", "the syringe holds no more than the dose"), by="doctor-1")
     assert not confirm(bed)
+
+
+def test_a_pump_that_never_spoke_shuts_every_gate_of_it() -> None:
+    """Pins what is said of a pump that was not heard: not seen, not named, not known to be stopped."""
+    bed = Bed()
+    bed.pump.mute = True
+    bed.run(2)
+    bed.order()
+    assert confirm(bed) == (
+        "the pump is not seen: look at its cable; the pump has not said who it is: look at its cable; the pump is not "
+        "known to be stopped"
+    )
+
+
+def test_without_a_protocol_only_the_pump_is_judged() -> None:
+    """Pins that before an order the one gate beside the hard ones is a pump that nothing can stop."""
+    unstoppable = Bed(bed_setup(depression_40(), stoppable=False, dead_man=None))
+    [shut] = soft_or_seen(Turn(unstoppable.state, unstoppable.now))
+    assert (shut.gate, shut.soft, shut.unseen) == ("pump-unstoppable", True, False)
+    assert shut.words == (
+        "the pump can't be stopped from here and has no dead man: take one that can, so that no more than the syringe "
+        "holds can run"
+    )
+    bed = Bed()
+    assert soft_or_seen(Turn(bed.state, bed.now)) == []

@@ -9,6 +9,7 @@ from infusion_gateway.core.moving import ASK_EVERY, carried
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import (
     ArrivalRefused,
+    BedQuarantined,
     CaseMoved,
     CaseReceived,
     InstructionAccepted,
@@ -369,3 +370,23 @@ def test_without_a_record_nothing_moves() -> None:
     bed = recovering(house)
     bed.give(JournalChanged(False, "disk full"))
     assert "not-recorded" in refusal(bed.ask(Move("recovery-1")))
+
+
+def test_nothing_goes_along_where_nothing_is_to_move() -> None:
+    """Pins that a bed without a case, or whose case stays, has nothing to hand on."""
+    assert carried(Bed().state.durable) is None
+    house = House()
+    assert carried(held(house).state.durable) is None
+
+
+def test_a_bed_in_quarantine_takes_no_case() -> None:
+    """Pins the refusal of a bed that can't decide any more, in words."""
+    house = House()
+    bed, other = held(house), house.beds["chair-2"]
+    other.journal.append((other.now, BedQuarantined("KeyError: x")))
+    other.crash()
+    other.run(2)
+    bed.ask(Move("chair-2"))
+    house.settle()
+    assert house.where() == ["chair-1"]
+    assert bed.events(MoveFailed)[-1][1].reason == "it stays here: bed chair-2 is in quarantine"

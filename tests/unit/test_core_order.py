@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from core_bed import Bed, Monitor, bed_setup, depression_40
+from infusion_gateway.core.ordering import faults_of_second_entry
 from infusion_gateway.core.step import Step
+from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.events import CaseOrdered, InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import BrokerChanged, GateChanged, JournalChanged, LinkLost
 from infusion_gateway.model.instructions import Confirm
@@ -268,3 +270,9 @@ def test_a_second_order_replaces_one_that_is_not_confirmed() -> None:
     assert "under way" in refusal(bed.order(case="case-3"))
     assert bed.state.durable.case is not None
     assert bed.state.durable.case.ordered_at == bed.now - 0 * SECOND
+
+
+def test_without_an_order_nothing_can_be_confirmed() -> None:
+    """Pins what is said where a second entry has no first."""
+    bed = Bed()
+    assert faults_of_second_entry(Turn(bed.state, bed.now), Confirm(70.0, 1.0), "nurse-2") == ["nothing is ordered"]

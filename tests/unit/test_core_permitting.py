@@ -8,7 +8,7 @@ from core_bed import LOW, MEDIUM, Bed, bed_setup, depression_40
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import InstructionAccepted, InstructionRefused, ResumePermitted
 from infusion_gateway.model.inputs import JournalChanged
-from infusion_gateway.model.instructions import Acknowledge, Away, Hold, Limits, PermitResume, TestAlarm
+from infusion_gateway.model.instructions import Acknowledge, Away, End, Hold, Limits, PermitResume, TestAlarm
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.observation import Sensor
 from infusion_gateway.model.session import Phase, Supervision
@@ -317,3 +317,59 @@ def test_seconds_of_a_pause_are_no_bound() -> None:
     bed.run(1)
     assert bed.session.away_until is None
     assert bed.now % SECOND == 0
+
+
+def test_one_person_alone_releases_after_two_minutes_with_a_reason() -> None:
+    """Pins the way past a lock for one person on site: asked twice, two minutes apart, with a reason (E14)."""
+    bed = infusing()
+    for number in range(3):
+        desaturate(bed)
+        if number < 2:
+            resume(bed)
+    bed.ask(PermitResume("nobody else is here"))
+    bed.run(120)
+    locked = "spo2-low stopped it 3 times within 10 min: "
+    assert refusal(bed.ask(PermitResume(" "))) == locked + "one person alone must give a reason"
+    assert taken(bed.ask(PermitResume("nobody else is here")))
+
+
+def test_nothing_is_permitted_while_a_stop_is_under_way() -> None:
+    """Pins that a second hold of a paused pump is seen through before it is released."""
+    bed = on_hold()
+    bed.ask(Hold("once more"))
+    assert refusal(bed.ask(PermitResume("x"))) == "the pump is not yet seen to have stopped: wait for it"
+    bed.run(5)
+    assert taken(bed.ask(PermitResume("x")))
+
+
+def test_nobody_leaves_while_a_pump_lies() -> None:
+    """Pins that in recovery too a pump that says stopped while its volume rises keeps the patient on the monitors."""
+    bed = infusing()
+    bed.ask(End("enough"))
+    bed.run(15)
+    assert bed.phase is Phase.RECOVERY
+    bed.pump.lies = bed.pump.said_stopped = bed.pump.running = True
+    bed.run(5)
+    words = "the pump was asked to stop and is not yet seen to have: wait for it"
+    assert refusal(bed.ask(Away(MINUTE))) == words
+
+
+def test_after_a_restart_rest_is_seen_anew() -> None:
+    """Pins that nobody leaves the monitors on the word of what was seen before the process began."""
+    bed = on_hold()
+    bed.crash()
+    assert refusal(bed.ask(Away(MINUTE))) == "zero flow is not seen: wait until the pump is seen at rest"
+    bed.run(2)
+    assert taken(bed.ask(Away(MINUTE)))
+
+
+def test_a_shorter_time_away_holds_for_who_is_away() -> None:
+    """Pins that under a protocol that now allows two minutes, who is away for five must come back first."""
+    bed = on_hold()
+    bed.ask(Away(10 * MINUTE))
+    bed.run(300)
+    bed.setup = bed_setup(replace(depression_40(), longest_away=2 * MINUTE))
+    bed.crash()
+    bed.run(2)
+    words = "2 min are over: the patient must be back on the monitors first"
+    assert refusal(bed.ask(Away(MINUTE))) == words

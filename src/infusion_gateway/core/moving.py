@@ -108,10 +108,10 @@ def arrived(turn: Turn, arrival: CaseArrived) -> None:
 
 def _refusal(turn: Turn, given: Carried) -> str:
     durable, pump = turn.durable, turn.live.pump
-    if durable.phase not in FREE or durable.stop is not None:
-        return f"bed {turn.setup.bed} has another case (phase {durable.phase})"
     if durable.quarantined:
         return f"bed {turn.setup.bed} is in quarantine"
+    if durable.phase not in FREE or durable.stop is not None:
+        return f"bed {turn.setup.bed} has another case (phase {durable.phase})"
     if turn.live.journal_kept is False:
         return f"bed {turn.setup.bed} can't write its record"
     if all(protocol.name != given.case.order.protocol for protocol in turn.setup.protocols):
