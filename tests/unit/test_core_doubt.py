@@ -175,6 +175,21 @@ def test_a_misread_number_right_after_a_gap_is_no_dose(read: float) -> None:
     assert not bed.events(CounterRestarted)
 
 
+def test_a_misread_number_between_two_gaps_at_rest_is_no_dose() -> None:
+    """Pins that a little too much, read once between two silences of a pump at rest, is neither dose nor a restart."""
+    bed, pump = infusing()
+    pump.running = False
+    bed.run(5)
+    for wrong in ([pump.counter + 0.04], [], []):
+        pump.mute = True
+        bed.run(6)
+        pump.mute, pump.wrong = False, wrong
+        bed.run(1)
+    bed.run(5)
+    assert booked(bed) == pytest.approx(pump.given, abs=0.002)
+    assert not bed.events(CounterRestarted)
+
+
 def test_one_reading_between_two_gaps_is_held_against_the_next() -> None:
     """Pins that a doubted reading isn't forgotten in a gap: the reading after it agrees, and all of it counts."""
     bed, pump = infusing()
@@ -270,7 +285,7 @@ def test_the_first_step_of_a_pump_that_lies_is_told_at_once() -> None:
     assert bed.alarms["delivering-after-stop"].priority is HIGH
 
 
-@pytest.mark.parametrize("read", [0.1, 83.6])
+@pytest.mark.parametrize("read", [0.1, 3.92, 83.6])
 def test_the_first_reading_of_a_process_is_held_against_the_record(read: float) -> None:
     """Pins that a misread number right after a crash neither restarts the counter nor adds volume."""
     bed, pump = infusing()

@@ -17,7 +17,7 @@ HOUR: Nanos = 60 * MINUTE
 AHEAD = 2.0
 """So many times the greatest rate known may show in a counter at once: readings come late, rates rise (unsourced)."""
 SOON: Nanos = 3 * SECOND
-"""After a longer silence what can have flowed is no bound any more: a rise then waits for a second reading."""
+"""After a longer silence, or a crash, what can have flowed is no bound: every rise then waits for a second reading."""
 ROUNDING_ML = 1e-6
 
 
@@ -104,14 +104,14 @@ def follows(turn: Turn, volume_ml: float) -> bool:
 
     The first of a process is held against the record. A step back by one is the counter's rounding.
     """
-    pump, account, case = turn.live.pump, turn.live.account, turn.durable.case
-    last, at = pump.volume_ml, pump.volume_at
-    if last is None:
-        last, at = account.counter_ml, turn.now if account.seen_at is None else account.seen_at
+    pump, case = turn.live.pump, turn.durable.case
+    last = pump.volume_ml if pump.volume_ml is not None else turn.live.account.counter_ml
     if last is None:
         return True
-    rate = max(pump.rate_ml_h or 0.0, turn.durable.rate_ml_h, 0.0 if case is None else case.order.rate_ml_h)
-    most = AHEAD * rate * min(turn.now - at, SOON) / HOUR
+    most = 0.0
+    if pump.volume_ml is not None and turn.now - pump.volume_at <= SOON:
+        rate = max(pump.rate_ml_h or 0.0, turn.durable.rate_ml_h, 0.0 if case is None else case.order.rate_ml_h)
+        most = AHEAD * rate * (turn.now - pump.volume_at) / HOUR
     step = pump.resolution + ROUNDING_ML
     return -step <= volume_ml - last <= most + step
 
