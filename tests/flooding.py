@@ -5,12 +5,42 @@
 Prints how many it has sent, a line a second.
 """
 
+import contextlib
 import socket
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 BATCH = 50
+
+
+@dataclass
+class Flood:
+    """One that runs, or ran. rate: messages a second, known at its end."""
+
+    rate: float = 0.0
+
+
+@contextlib.contextmanager
+def flood(port: int, qos: int, topic: str, payload: bytes) -> Iterator[Flood]:
+    """Flood a topic meanwhile."""
+    command = [sys.executable, __file__, str(port), str(qos), topic]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(payload)
+    process.stdin.close()
+    found = Flood()
+    try:
+        yield found
+    finally:
+        process.kill()
+        counts = process.stdout.read().split()
+        process.wait()
+        found.rate = int(counts[-1]) / len(counts) if counts else 0.0
 
 
 def _length(count: int) -> bytes:
@@ -43,10 +73,9 @@ def main() -> None:
             pass
 
     threading.Thread(target=drain, daemon=True).start()
-    frames = [
-        _publish(topic, payloads[n % len(payloads)], qos, 1 + n % 60_000) for n in range(max(len(payloads), BATCH))
-    ]
-    batches = [b"".join(frames[n : n + BATCH]) for n in range(0, len(frames) - BATCH + 1, BATCH)]
+    whole = max(len(payloads), BATCH)
+    frames = [_publish(topic, payloads[n % len(payloads)], qos, 1 + n % 60_000) for n in range(whole)]
+    batches = [b"".join(frames[n : n + BATCH]) for n in range(0, whole - BATCH + 1, BATCH)]
     sent, told = 0, time.monotonic()
     while True:
         for batch in batches:

@@ -103,7 +103,7 @@ def test_a_key_asks_for_what_its_role_allows(desk: Admission) -> None:
         assert isinstance(found, Parsed) is allowed, (key.kid, name)
         if isinstance(found, Refusal):
             assert found.reason.startswith(f"{key.kid} may not ask for {name}")
-            assert found.key == key.kid
+            assert (found.key, found.id, found.station) == (key.kid, f"i-{number}", "desk-1"), "its asker is told"
 
 
 @pytest.mark.requirement("S42", "S43")

@@ -143,3 +143,14 @@ def test_written_again_it_is_the_same_instruction_in_other_bytes() -> None:
     assert isinstance(one, Parsed)
     assert isinstance(two, Parsed)
     assert one.id == two.id == "i-1"
+
+
+def test_the_newest_that_the_gateway_said_counts() -> None:
+    """Pins that a case or an occurrence that came meanwhile is the one that is signed for."""
+    binding = bind(Acknowledge("spo2-low"))
+    for case, instance, challenge in ((None, "3", "c-0"), ("case-2", "17", "c-1")):
+        session(binding, case)
+        alarms(binding, ("spo2-low", instance))
+        heartbeat(binding, challenge)
+    found = written(binding)
+    assert (found.case, found.instruction) == ("case-2", Acknowledge("spo2-low", 17))

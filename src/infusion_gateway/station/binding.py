@@ -17,7 +17,7 @@ LONGEST_STATE = 64 * 1024
 
 
 class Binding:
-    """One person's instruction on its way to being signed.
+    """One person's instruction on its way to being signed; of what the gateway says, the newest counts.
 
     case: the one meant, None to take the bed's as its gateway says it. gateway: its public keys, None where not known.
     """
@@ -40,8 +40,10 @@ class Binding:
         self.topic = topics.do(bed, name)
         self.instruction = instruction
         self._heartbeat, self._session, self._alarms = topics.heartbeat, topics.session(bed), topics.alarms(bed)
-        self._by, self._identity, self._station = by, identity, station
-        self._case = case
+        self.identity = identity
+        self._by, self._station = by, station
+        self._case, self._named = case, case is not None
+        self._means = getattr(instruction, "since", None) is not None
         self._signer = signer
         self._gateway = gateway
         self._utc_ns = utc_ns
@@ -85,7 +87,7 @@ class Binding:
         if topic == self._heartbeat and not retained:
             challenge = body.get("challenge")
             self._challenge = challenge if isinstance(challenge, str) else ""
-        elif topic == self._session and self._case is None:
+        elif topic == self._session and not self._named:
             case = body.get("case")
             self._case = case if isinstance(case, str) else ""
         elif topic == self._alarms:
@@ -100,7 +102,7 @@ class Binding:
         payload = write_instruction(
             self.instruction,
             by=self._by,
-            identity=self._identity,
+            identity=self.identity,
             case=self._case or "",
             station=self._station,
             utc_ns=self._utc_ns(),
@@ -113,7 +115,7 @@ class Binding:
     def _occurrence(self, alarms: object) -> None:
         """Take which occurrence of the alarm stands now; none: 0, and the gateway will say that there is none."""
         asked = self.instruction
-        if not isinstance(asked, Acknowledge | HoldOff) or asked.since is not None or not isinstance(alarms, list):
+        if not isinstance(asked, Acknowledge | HoldOff) or self._means or not isinstance(alarms, list):
             return
         standing = [one for one in alarms if isinstance(one, dict) and one.get("code") == asked.code]
         instance = str(standing[0].get("instance", "")) if standing else ""

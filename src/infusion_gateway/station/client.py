@@ -184,11 +184,16 @@ async def _answer(
                     answer = Answer.model_validate_json(message.payload)
                 except ValidationError:
                     continue
-                if answer.id == identity:
+                if answer.id == identity or (not answer.id and _tag(message) == identity.encode()):
                     return answer
     except TimeoutError:
         pass
     return None
+
+
+def _tag(message: Message) -> bytes | None:
+    """Give what an answer was tagged with: of what could not be read or believed the gateway knows no id."""
+    return getattr(message.properties, "CorrelationData", None)
 
 
 async def listen(

@@ -47,10 +47,10 @@ class Admission:
         key = self.keys.verify(topic, payload)
         if isinstance(key, Unsealed):
             return Refusal(f"{key.why}. Sign it with a key that this gateway's configuration enrols")
+        parsed = parse_instruction(name, payload)
         if name not in key.instructions:
             why = f"{key.kid} may not ask for {words(name, 32)}: the roles of its key don't allow it"
-            return Refusal(why, key=key.kid)
-        parsed = parse_instruction(name, payload)
+            return Refusal(why, parsed.id, parsed.station, key.kid)
         if isinstance(parsed, Refusal):
             return Refusal(parsed.reason, parsed.id, parsed.station, key.kid)
         why = self._stale(parsed, payload, now)
