@@ -87,7 +87,7 @@ class Onlooker:
         world, case = self._story.world, self._story.case
         for device, hearing in self.hearing.items():
             line = world.cables[device]
-            faults = {d: set(str(world.truth(d)["faults"]).split()) - MEEK - {"none"} for d in line.devices}
+            faults = {d: world.faults(d) - MEEK for d in line.devices}
             broken = line.unplugged or device in case.swaps or any(faults.values())
             resets = [t for t in case.resets if now - t < 8] if device == "pump" else []
             lost = line.unplugged or bool(faults[device] & LOST)

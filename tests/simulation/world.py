@@ -198,6 +198,12 @@ class World:
         assert isinstance(inner, dict)
         return inner
 
+    def faults(self, device: str) -> frozenset[str]:
+        """Give the simulator's faults at work on a device."""
+        line = self.cables[device]
+        line.far.advance(self.now)
+        return frozenset(line.far.at_work(line.devices[device][1]))
+
     def unplug(self, device: str) -> None:
         """Pull a line's port out of the gateway's machine."""
         line = self.cables[device]

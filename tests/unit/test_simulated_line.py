@@ -226,3 +226,23 @@ def test_a_line_of_one_needs_no_unit() -> None:
     lone = Line({1: Faulty(dialects.create("ne1000", dialects.Settings(Wire.TCP, 1, 0), 0), Random(0))},
                 dialects.describe("ne1000"), overhears=True, now=0)  # fmt: skip
     assert lone.connected
+
+
+def test_the_faults_at_work_on_a_unit_are_its_own() -> None:
+    """Pins that faults are told by unit, in the order of their beginning, until they end."""
+    line = build(TWO, Wire.SERIAL, 0, 0)
+    line.fault("2.silent:for_s=1", 0)
+    line.fault("2.drop", 0)
+    assert (line.at_work(1), line.at_work(2)) == ((), ("silent", "drop"))
+    line.advance(SECOND)
+    assert line.at_work(2) == ("drop",)
+
+
+def test_without_a_diary_states_are_not_noted() -> None:
+    """Pins that what a hand did is noted all the same, and a change of state is not."""
+    kept, bare = (build(("modbus_pump",), Wire.SERIAL, 0, 0, diary=diary) for diary in (True, False))
+    for line in (kept, bare):
+        line.press("start", SECOND)
+        line.advance(2 * SECOND)
+    assert any(entry.what == "delivery=infusing" for entry in kept.log())
+    assert [entry.kind for entry in bare.log()] == ["press"]

@@ -172,6 +172,10 @@ class Line:
             return dict(next(iter(self._units.values())).state())
         return {str(number): unit.state() for number, unit in self._units.items()}
 
+    def at_work(self, unit: int) -> tuple[str, ...]:
+        """Give the names of the faults at work on a unit; a single device has any number."""
+        return (self._single if len(self._units) == 1 else self._units[unit]).faults()
+
     def set(self, key: str, value: Value, now: Nanos) -> None:
         """Change a key, `2.key` where there are several units; ValueError says what is wrong."""
         unit, name = self._of(key)
