@@ -43,6 +43,8 @@ GARBLING = ("corrupt", "noise", "truncate")
 MODBUS_MONITOR_ONLY = frozenset(
     {"rate", "pressure", "questionable", "desaturation-with-gap", "other-device", "limits", "override"}
 )
+LONG_ONLY = frozenset({"hard-dose", "pressure", "held-off", "restart-without-leave"})
+"""What takes longer than a session of a minute."""
 ONE_MONITOR_ONLY = frozenset({"questionable", "desaturation-with-gap", "other-device"})
 """Where what a second source says would change what is to follow."""
 OWN_LIMITS = (("spo2-low", 92.0), ("spo2-low", 95.0), ("hr-low", 45.0), ("hr-high", 120.0))
@@ -133,7 +135,7 @@ def draw(seed: int, scenario: str | None = None) -> Plan:
         return Random(f"{seed}/{what}")
 
     name = scenario or roll("scenario").choice(SCENARIOS)
-    short = roll("protocol").random() < 0.6 and name not in {"hard-dose", "pressure", "held-off"}
+    short = roll("protocol").random() < 0.6 and name not in LONG_ONLY
     pump = roll("pump").choice(PUMPS)
     monitors = roll("monitor").choice((("modbus_monitor",), ("modbus_monitor",), ("modbus_monitor",), ("nonin_oem3",)))
     if pump == "shared" or name in MODBUS_MONITOR_ONLY:
@@ -184,7 +186,10 @@ def _scenario(r: Random, plan: Plan, length: float) -> list[Act]:
     match plan.scenario:
         case "desaturation":
             low, lasts = r.choice((93, 89, 88, 84, 80)), r.choice((3, 12, 20, long))
-            return [(at, ("vital", "spo2", low)), (at + lasts, ("vital", "spo2", 97))]
+            dip: list[Act] = [(at, ("vital", "spo2", low)), (at + lasts, ("vital", "spo2", 97))]
+            if r.random() < 0.4:  # answers of before the dip come in the midst of it
+                dip.append((at - 3, ("fault", "monitor", f"late:rate=0.5,by_s={r.choice((1.5, 6))},for_s=30")))
+            return dip
         case "desaturation-with-gap":
             low, before = r.choice((92, 88, 83)), r.choice((4, 11, 13)) * (1 if long > 30 else 0.34)
             gap = r.choice((6.5, 8.0, 12.0))
@@ -229,7 +234,7 @@ def _scenario(r: Random, plan: Plan, length: float) -> list[Act]:
         case "paused-by-hand":
             return [(at, ("press", "pause")), (at + r.choice((0.4, 1.5, 6, 25)), ("press", "start"))]
         case "restart-without-leave":
-            return [(at, ("say", r.choice(("hold", "stop")))), (at + r.choice((12, 25)), ("press", "start"))]
+            return [(at, ("say", r.choice(("hold", "hold", "stop")))), (at + r.choice((12, 25)), ("press", "start"))]
         case "person-stops":
             return [(at, ("say", r.choice(("stop", "end", "abort"))))]
         case "hold":
