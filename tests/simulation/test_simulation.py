@@ -3,8 +3,9 @@
 import pytest
 
 from simulation import corpus, nuisance
+from simulation.plan import SCENARIOS, draw
 from simulation.planted import BUGS, planted
-from simulation.run import line, play
+from simulation.run import line, many, play
 
 SEEDS = range(100)
 CHUNK = 5
@@ -45,3 +46,20 @@ def test_a_true_event_in_an_ordinary_session_is_told() -> None:
     came = nuisance.session((1, "desaturation"))
     assert came.told
     assert not came.technical_stops
+
+
+def test_seeds_draw_everything_that_there_is() -> None:
+    """Pins the reach of two thousand seeds: each scenario, a second monitor, a second bed, and each thing people do."""
+    plans = [draw(seed) for seed in range(2000)]
+    assert {plan.scenario for plan in plans} == set(SCENARIOS)
+    assert sum(len(plan.monitors) > 1 for plan in plans) > 200
+    done = {act[0] for plan in plans for _, act in plan.acts}
+    assert done >= {"amend", "extend", "correct", "limits", "syringe", "toilet", "move", "say", "crash", "fault"}
+
+
+def test_what_the_seeds_came_to_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Pins the report: sessions, virtual hours, stops, alarms, and the faults that were injected, by kind."""
+    assert many(range(2, 4)) == 0
+    said = capsys.readouterr().out
+    for word in ("sessions 2", "virtual hours", "stops asked", "alarms raised", "faults injected: ", "lie 1"):
+        assert word in said
