@@ -4,7 +4,8 @@ mutmut makes the mutants and keeps the books. Thousands are judged, so each is j
 collected already and calls them as the plain functions that they are: first those that caught others of the same
 function, then the sessions told, then the quick ones. Who isn't caught within MOST_S seconds of work has survived,
 which counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds of a bed's time, and
-those that want anything of pytest but their parameters.
+those that want anything of pytest but their parameters. A function is replaced by its mutant in one place, so that the
+others run as fast as ever.
 """
 
 import os
@@ -12,45 +13,89 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial, wraps
 from inspect import iscoroutinefunction
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 from mutmut.mutation import trampoline
 from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
-
-from core_bed import Bed
-from infusion_gateway.model.metric import SECOND
+from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 LONGEST_S = 900
-MOST_S = 5.0
-HANGING_S = 15.0  # of work: a mutant that never ends
+MOST_S = 4.0
+HANGING_S = 12.0  # of work: a mutant that never ends
 JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input")
 KILLED, SURVIVED, HANGS = 1, 0, 36  # as mutmut has them
-BEGIN = 1000 * SECOND  # of a bed's time
 CAUGHT = Path("mutants/caught.txt").absolute()
 ITEMS: dict[str, pytest.Function] = {}
 
+Called = Callable[..., Any]
+
+
+class Place:
+    """Where a function of the core is called through: itself, noted; or, in a fork, itself alone, or a mutant of it."""
+
+    def __init__(self, module: str, mutants: dict[str, Called]) -> None:
+        self.module = module
+        self.mutants = mutants
+        self.called: Called = self.noted
+
+    def noted(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function, and note that the test that runs has reached it."""
+        original = self.mutants["_mutmut_orig"]
+        state()._stats.add(f"{self.module}.{mangled_name_from_mutant_name(original.__name__)}")
+        return original(*args, **kwargs)
+
+    def puts(self, mutant: str) -> None:
+        """Put the mutant of this name in, where it is one of this function; else the function itself."""
+        module, _, name = mutant.rpartition(".")
+        here = module == self.module and name in self.mutants
+        self.called = self.mutants[name if here else "_mutmut_orig"]
+
+
+PLACES: list[Place] = []
+
+
+def placed(mutants: dict[str, Called], is_classmethod: bool = False) -> Callable[[Called], Called]:  # noqa: FBT002 -- mutmut's
+    """Give what mutmut decorates a function with: one more call, and no look at the environment."""
+    assert not is_classmethod
+
+    def decorate(function: Called) -> Called:
+        place = Place(function.__module__, mutants)
+        PLACES.append(place)
+
+        @wraps(function)
+        def through(*args: Any, **kwargs: Any) -> Any:
+            return place.called(*args, **kwargs)
+
+        return through
+
+    return decorate
+
 
 def pytest_configure() -> None:
-    """Bound the time of a bed, judge by ourselves, and find the mutant that is tried without the environment."""
-    run = Bed.run
+    """Have functions replaced our way before the core is imported, judge by ourselves, and bound the time of a bed."""
+    if trampoline.wrap_in_trampoline is placed:
+        return
+    assert not any(name.startswith("infusion_gateway") for name in sys.modules)
+    trampoline.wrap_in_trampoline = placed
+    PytestRunner.run_tests = judge  # type: ignore[method-assign] -- this process tries mutants and does nothing else
+    from core_bed import Bed
+    from infusion_gateway.model.metric import SECOND
+
+    run, begin = Bed.run, 1000 * SECOND
 
     def bounded(bed: Bed, seconds: float) -> None:
-        if bed.now + seconds * SECOND > BEGIN + LONGEST_S * SECOND:
+        if bed.now + seconds * SECOND > begin + LONGEST_S * SECOND:
             pytest.skip("a longer session than mutants are tried with")
         run(bed, seconds)
 
-    if run.__name__ == bounded.__name__:
-        return
-    reached = state()._stats
-    Bed.run = bounded  # type: ignore[method-assign] -- this process tries mutants and does nothing else
-    PytestRunner.run_tests = judge  # type: ignore[method-assign] -- likewise
-    trampoline.get_mutant_under_test = lambda: trampoline._mutant_under_test or ""
-    trampoline.record_trampoline_hit = lambda name, **_: reached.add(name)
+    Bed.run = bounded  # type: ignore[method-assign] -- likewise
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -74,24 +119,32 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def judge(_: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
-    """Say whether these tests (none named: all) catch the mutant that is tried."""
+    """Say whether these tests (none named: all) catch the mutant that is tried; without one, whether any fails."""
     names = [name for name in tests if name in ITEMS] or list(ITEMS)
-    if mutant_name is not None:
-        signal.signal(signal.SIGPROF, _hangs)
-        signal.setitimer(signal.ITIMER_PROF, HANGING_S)
-        names = _likely_first(mutant_name, names)
+    if mutant_name is None:
+        if trampoline._mutant_under_test == "fail":  # mutmut looks whether a failure would be seen
+            for place in PLACES:
+                place.called = partial(pytest.fail, "on purpose")
+        failed = next((name for name in names if not _passes(ITEMS[name])), None)
+        for place in PLACES:
+            place.called = place.noted
+        return SURVIVED if failed is None else KILLED
+    for place in PLACES:
+        place.puts(mutant_name)
+    signal.signal(signal.SIGPROF, _hangs)
+    signal.setitimer(signal.ITIMER_PROF, HANGING_S)
     core = [module for name, module in sys.modules.items() if name.startswith("infusion_gateway.core")]
     for module in (*core, *{ITEMS[name].module for name in names}):
         for known in vars(module).values():
             if hasattr(known, "cache_clear"):
                 known.cache_clear()  # what it knows is of the code before
     begun = time.process_time()
-    for name in names:
-        if mutant_name is not None and time.process_time() - begun > MOST_S:
+    for name in _likely_first(mutant_name, names):
+        if time.process_time() - begun > MOST_S:
             return SURVIVED
         if not _passes(ITEMS[name]):
-            if mutant_name is not None:
-                _note(mutant_name, name)
+            with CAUGHT.open("a") as file:
+                file.write(f"{_function(mutant_name)}\t{name}\n")
             return KILLED
     return SURVIVED
 
@@ -112,11 +165,6 @@ def _passes(item: pytest.Function) -> bool:
 
 def _function(mutant: str) -> str:
     return mutant.partition("__mutmut_")[0]
-
-
-def _note(mutant: str, test: str) -> None:
-    with CAUGHT.open("a") as file:
-        file.write(f"{_function(mutant)}\t{test}\n")
 
 
 def _likely_first(mutant: str, tests: list[str]) -> list[str]:
