@@ -212,3 +212,15 @@ def test_a_severe_first_reading_of_an_absence_waits_three_minutes_from_the_retur
     assert bed.alarms[DIA].priority is MEDIUM
     bed.run(0.001)
     assert bed.alarms[DIA].priority is HIGH
+
+
+def test_a_pressure_inside_its_limit_does_not_sound_again_for_the_time_alone() -> None:
+    """Pins 165, acknowledged, then 158, which doesn't clear it: quiet after 15 minutes, and heard with the next 160."""
+    bed = infusing()
+    measure(bed, 165)
+    bed.ask(Acknowledge(SYS))
+    measure(bed, 158)
+    bed.run(16 * 60)
+    assert bed.alarms[SYS].signal is Signal.ACKNOWLEDGED
+    measure(bed, 160)
+    assert bed.alarms[SYS].signal is Signal.ON

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from infusion_gateway.config import protocols
 from infusion_gateway.core.codes import CODES, Cause
-from infusion_gateway.core.conditions import NAMED_UNITS
 from infusion_gateway.core.dose import seconds
+from infusion_gateway.core.naming import NAMED_UNITS
 from infusion_gateway.model.metric import FACTS, Metric
 from infusion_gateway.model.session import Apnoea, LimitCondition, Row, SessionProtocol, Side, Step
 

@@ -14,6 +14,7 @@ from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case
 from infusion_gateway.core.live import Group, LimitTimer, Live, Look, RowTimer, Source, Truth, Watched
+from infusion_gateway.core.naming import NAMED_UNITS, NAMES
 from infusion_gateway.core.pumping import rate_condition
 from infusion_gateway.core.sources import BY_HAND, HERE, believed, suppressed, usable_until
 from infusion_gateway.core.turn import Turn
@@ -459,7 +460,7 @@ def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ..
         value=value,
         limit=limit,
         unit=FACTS[metric].unit,
-        renew_by=RENEW_BY if FACTS[metric].intermittent else 0.0,
+        renew_by=RENEW_BY if FACTS[metric].intermittent and not _inside(condition, limit, value) else 0.0,
     )
 
 
@@ -467,28 +468,14 @@ GONE = f", and no usable signal for {seconds(LOST_FOR)} since"
 REPEAT = ": repeat the cuff now"
 
 
+def _inside(condition: LimitCondition, limit: float, value: float | None) -> bool:
+    """Say whether a value is inside the limit again, though not as far as clearing asks: nothing sounds anew."""
+    return value is not None and (value > limit if condition.side is Side.LOW else value < limit)
+
+
 def _text(condition: LimitCondition, metric: Metric, value: float | None, limit: float, note: str) -> str:
     unit = NAMED_UNITS.get(FACTS[metric].unit, FACTS[metric].unit)
     low = condition.side is Side.LOW
-    inside = value is not None and (value > limit if low else value < limit)
-    side = ("was " if inside else "") + ("below" if low else "above")
+    side = ("was " if _inside(condition, limit, value) else "") + ("below" if low else "above")
     shown = f"{value:g} {unit}" if value is not None else "not known"
     return f"{NAMES[metric]} {shown}, {side} the limit of {limit:g} {unit}{note}. {condition.advice}"
-
-
-NAMED_UNITS = {"{beats}/min": "/min", "{breaths}/min": "/min", "mm[Hg]": "mmHg", "Cel": "°C"}
-NAMES = {
-    Metric.SPO2: "SpO2",
-    Metric.PULSE: "Pulse",
-    Metric.HR: "Heart rate",
-    Metric.RR: "Respiratory rate",
-    Metric.ETCO2: "EtCO2",
-    Metric.NIBP_SYS: "Systolic pressure",
-    Metric.NIBP_DIA: "Diastolic pressure",
-    Metric.NIBP_MEAN: "Mean pressure",
-    Metric.TEMP: "Temperature",
-    Metric.RATE: "Pump rate",
-    Metric.VOLUME: "Volume delivered",
-    Metric.VTBI: "Volume to be infused",
-    Metric.VTBI_REMAIN: "Volume left to be infused",
-}

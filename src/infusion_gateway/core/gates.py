@@ -6,9 +6,9 @@ was seen and is out of range shuts a gate in a test too.
 
 from dataclasses import dataclass
 
-from infusion_gateway.core.conditions import NAMED_UNITS
 from infusion_gateway.core.durable import CaseLimit
 from infusion_gateway.core.live import Live
+from infusion_gateway.core.naming import NAMED_UNITS
 from infusion_gateway.core.sources import believed, current, preferred
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Metric, Nanos

@@ -6,8 +6,8 @@ from math import isfinite
 
 from infusion_gateway.core import gates
 from infusion_gateway.core.amending import Entry, agreed
-from infusion_gateway.core.conditions import NAMED_UNITS
 from infusion_gateway.core.dose import seconds
+from infusion_gateway.core.naming import NAMED_UNITS
 from infusion_gateway.core.session import take_baseline
 from infusion_gateway.core.sources import current
 from infusion_gateway.core.turn import Turn
