@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from infusion_gateway.model.events import ResumePermitted, Sampled
@@ -81,6 +81,12 @@ def _ms(time: str) -> int:
 
 @settings(deadline=None, max_examples=60)
 @given(ROWS, questions(), st.integers(1, 12), st.integers(1, 9))
+@example(
+    rows=[("bed-1", True, 1000)] * 12,
+    question={"id": "q", "bed": "bed-1", "kinds": ["sampled"], "resolution_s": 5},
+    looked_at=3,
+    room=9,
+)
 def test_pages_hold_what_every_row_would_give(
     rows: list[tuple[str, bool, int]], question: dict[str, object], looked_at: int, room: int
 ) -> None:
