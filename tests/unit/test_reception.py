@@ -124,6 +124,17 @@ def test_what_is_turned_away_is_answered_and_on_record() -> None:
     assert isinstance(given, TurnedAway)
 
 
+def test_a_stop_sent_again_before_its_answer_is_one_stop() -> None:
+    """Pins that the same id in other genuine bytes, while the first is under way, is not put to the bed again."""
+    desk = Desk(KEYS)
+    assert isinstance(desk.take("stop", sealed("stop", Stop("now")))[0], Instructed)
+    again = STATION.seal(
+        TOPICS.do("chair-1", "stop"), write(Stop("now")).replace(b"1970-01-01T00:00:00", b"1970-01-01T00:00:01")
+    )
+    assert desk.take("stop", again) == []
+    assert desk.answers == []
+
+
 def test_answers_are_sealed_for_the_station_that_asked() -> None:
     """Pins that an answer carries the gateway's signature, over the very topic it goes to."""
     desk = Desk(KEYS)

@@ -42,6 +42,10 @@ class Answers:
         while len(self._owed) > OWED:
             self._owed.popitem(last=False)
 
+    def owes(self, bed: str, identity: str) -> bool:
+        """Say whether this was asked and is not answered yet: asked again, it is answered once."""
+        return bool(identity) and (bed, identity) in self._owed
+
     def repeat(self, asker: Asker, name: str, identity: str) -> bool:
         """Answer as before what was answered before: a message that came twice is one instruction. False: it wasn't."""
         known = self._given.get((asker.bed, name, identity)) if identity else None
@@ -68,6 +72,7 @@ class Answers:
 
     def refuse(self, asker: Asker, name: str, identity: str, reason: str) -> None:
         """Answer at once what could not even be put to the bed."""
+        self._owed.pop((asker.bed, identity), None)
         self._publish(asker, name, identity, ("refused", reason))
 
     def _publish(self, asker: Asker, name: str, identity: str, answer: tuple[_Outcome, str]) -> None:

@@ -28,8 +28,17 @@ from infusion_gateway.runtime.sieve import Sieve
 from infusion_gateway.wire.sealing import Keyring
 from infusion_gateway.wire.topics import Topics
 
-TICK_S = 0.25
+TICK_S = 0.1
+BEHIND_S = 0.3
+"""A broker that has so much more for us than can be read is left, and connected to anew: it throws away what it kept.
+
+What is asked now is then heard now, not behind what is old; and no broker's memory fills with a flood.
+"""
 LONGEST_LINE = 1 << 20
+
+
+class Flooded(BrokerError):
+    """More comes than can be read: begin anew."""
 
 
 class Border:
@@ -63,6 +72,8 @@ class Border:
             began = self._clock.now()
             try:
                 await self._hear()
+            except Flooded:
+                continue
             except BrokerError as error:
                 _say({"open": False, "why": str(error)[:400]})
             failures = 1 if self._clock.now() - began > 5 * SECOND else failures + 1
@@ -71,12 +82,17 @@ class Border:
     async def _hear(self) -> None:
         """Connect and hear until the connection ends (BrokerError says why) or nobody wants it any more."""
         name = f"igw-{self._topics.site}-{self._topics.gateway}-do"
-        connection = await Connection.open_any(self._settings, identifier=name, will=None, arrived=self._arrived)
+        connection = await Connection.open_any(
+            self._settings, identifier=name, will=None, arrived=self._arrived, eager=True
+        )
         try:
             await connection.subscribe(self._topics.asked)
             _say({"open": True})
             while not connection.lost.done() and self._wanted.is_set():
                 await asyncio.wait((connection.lost,), timeout=TICK_S)
+                if connection.behind_s() > BEHIND_S:
+                    connection.cut()
+                    raise Flooded
                 if dropped := self._sieve.dropped():
                     _say({"dropped": dropped})
             lost = connection.lost.exception() if connection.lost.done() else None

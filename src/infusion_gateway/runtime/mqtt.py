@@ -30,6 +30,8 @@ ANSWER_S = 2.0
 """How long the broker may take for anything."""
 IN_FLIGHT = 16
 LONGEST_PACKET = 64 * 1024
+RECEIVED_AT_ONCE = 64 * 1024
+PACKETS_AT_ONCE = 32
 TAKEN_OVER = 0x8E
 NOT_SUPPORTED = (1, 0x84)  # "unacceptable protocol version" of MQTT 3.1.1 and of MQTT 5
 KEPT_ALIVE_TOO_LATE = 0x8D
@@ -67,14 +69,55 @@ class NotSpoken(BrokerError):
 class _Client(aiomqtt.Client):
     """aiomqtt's client with the reason codes let through."""
 
-    def __init__(self, *arguments: Any, arrived: Callable[[Arrived], None], **options: Any) -> None:
+    def __init__(self, *arguments: Any, arrived: Callable[[Arrived], None], eager: bool, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._eager = eager
+        self._received = memoryview(b"")
+        if eager:
+            self._recv = self._client._sock_recv  # noqa: SLF001 - paho asks the kernel for each byte of a header by itself
+            self._client._sock_recv = self._next  # type: ignore[method-assign]  # noqa: SLF001 - likewise
         self._client.connect_timeout = ANSWER_S
         self._arrived = arrived
         self.unanswered: dict[int, tuple[asyncio.Future[int], float]] = {}
         self.unsent = 0
         self.reason: int | None = None
         self.silent = False
+
+    def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+        super()._on_socket_open(client, userdata, sock)
+        if self._eager:
+            self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._readable)
+
+    def _on_socket_register_write(self, client: paho.Client, _userdata: Any, sock: Any) -> None:
+        """As aiomqtt does, but not for a socket that was closed meanwhile."""
+
+        def register() -> None:
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), client.loop_write)
+
+        self._loop.call_soon_threadsafe(register)
+
+    def _next(self, bufsize: int) -> bytes:
+        """Give up to so many bytes of what has been received."""
+        if not self._received:
+            self._received = memoryview(self._recv(RECEIVED_AT_ONCE))
+        found, self._received = self._received[:bufsize], self._received[bufsize:]
+        return bytes(found)
+
+    def _readable(self) -> None:
+        """Read what is there, some packets at a time; what is left then waits behind the loop's other work."""
+        try:
+            for _ in range(PACKETS_AT_ONCE):
+                self._client.loop_read()
+                if self._client.socket() is None:
+                    self._received = memoryview(b"")
+                if not self._received:
+                    return
+        except Exception as error:  # noqa: BLE001 - as aiomqtt does: whatever broke, this connection is over
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+            return
+        self._loop.call_soon(self._readable)
 
     @property
     def beneath(self) -> paho.Client:
@@ -152,16 +195,20 @@ class Connection:
         identifier: str,
         will: tuple[str, bytes] | None,
         arrived: Callable[[Arrived], None],
+        eager: bool = False,
     ) -> "Connection":
         """Connect, with a last will (topic, payload; retained). `arrived` is called in the loop; it must not raise.
 
+        eager: whatever comes is read as fast as it can be, for a connection that may be flooded.
         Raises NotSpoken where the broker doesn't speak this version, BrokerError where it can't be reached at all.
         """
         try:
             tls = await asyncio.to_thread(tls_context, settings)
         except (OSError, ValueError) as error:
             raise BrokerError(f"the certificates can't be used: {error}") from error
-        client = _client(settings, version_5=version_5, identifier=identifier, will=will, tls=tls, arrived=arrived)
+        client = _client(
+            settings, version_5=version_5, identifier=identifier, will=will, tls=tls, arrived=arrived, eager=eager
+        )
         connection = cls(client, version_5=version_5)
         try:
             await client.__aenter__()
@@ -186,12 +233,19 @@ class Connection:
         identifier: str,
         will: tuple[str, bytes] | None,
         arrived: Callable[[Arrived], None],
+        eager: bool = False,
     ) -> "Connection":
         """Connect with MQTT 5, or 3.1.1 where the broker doesn't speak it; raises BrokerError."""
+
+        async def speak(*, version_5: bool) -> Connection:
+            return await cls.open(
+                settings, version_5=version_5, identifier=identifier, will=will, arrived=arrived, eager=eager
+            )
+
         try:
-            return await cls.open(settings, version_5=True, identifier=identifier, will=will, arrived=arrived)
+            return await speak(version_5=True)
         except NotSpoken:
-            return await cls.open(settings, version_5=False, identifier=identifier, will=will, arrived=arrived)
+            return await speak(version_5=False)
 
     @property
     def lost(self) -> asyncio.Future[None]:
@@ -217,6 +271,19 @@ class Connection:
         """Give how long the oldest unanswered message has been waiting; 0: none is."""
         oldest = next(iter(self._client.unanswered.values()), None)
         return 0.0 if oldest is None else time.monotonic() - oldest[1]
+
+    def behind_s(self) -> float:
+        """Give how long the broker has owed the answer to a ping, which comes behind all that it has for us; ping anew.
+
+        0.0: it owes none.
+        """
+        asked = self._client.beneath._ping_t  # noqa: SLF001 - paho keeps it for its own keep-alive
+        if self._ended or self.lost.done():
+            return 0.0
+        if not asked:
+            self._client.beneath._send_pingreq()  # noqa: SLF001 - likewise
+            return 0.0
+        return time.monotonic() - asked
 
     async def subscribe(self, filters: tuple[str, ...]) -> None:
         """Subscribe with quality 1; raises BrokerError where the broker does not answer or refuses one."""
@@ -319,6 +386,7 @@ def _client(
     will: tuple[str, bytes] | None,
     tls: ssl.SSLContext | None,
     arrived: Callable[[Arrived], None],
+    eager: bool,
 ) -> _Client:
     """Make the client of one connection: nothing of it is kept by the broker but what is retained."""
     properties = None
@@ -329,6 +397,7 @@ def _client(
         settings.host,
         settings.port,
         arrived=arrived,
+        eager=eager,
         username=settings.username,
         password=settings.password,
         logger=_SILENT,

@@ -72,7 +72,7 @@ class Reception:
         elif bed.broken is not None:
             bed.inbox.put(DeadlineReached())  # which asks the pump to stop
             self._answers.refuse(asker, name, parsed.id, "this bed is quarantined: stop the pump by hand")
-        elif not self._answers.repeat(asker, name, parsed.id):
+        elif not self._answers.owes(asker.bed, parsed.id) and not self._answers.repeat(asker, name, parsed.id):
             self._answers.owe(parsed.id, asker)
             asked = Instructed(parsed.instruction, parsed.by, parsed.id, parsed.case, parsed.signed)
             if not bed.inbox.put(asked):

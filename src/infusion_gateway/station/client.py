@@ -32,7 +32,7 @@ HEARTBEAT_WITHIN_S = 12.0
 """Two heartbeats and a little: then the gateway is taken for silent."""
 STOP_WAITS_S = 1.0
 """As long as a stop is held for the bed's retained session, to name the case; it goes out without."""
-STOP_AGAIN_S = 0.4
+STOP_AGAIN_S, STOP_GROWS, STOP_AT_LEAST_EVERY_S = 0.05, 1.15, 0.5
 """A signed stop that nobody has answered is sent again: a flooded broker may have dropped it."""
 KEEPALIVE_S = 5
 SEEN_EVERY_S = 2.0
@@ -103,10 +103,11 @@ async def _asked_for(
         await client.publish(topic, payload, qos=1, properties=told)
         return await _answer(client.messages, identity, patience_s)
     loop = asyncio.get_running_loop()
-    until = loop.time() + patience_s
+    until, again = loop.time() + patience_s, STOP_AGAIN_S
     while (left := until - loop.time()) > 0:
         await client.publish(topic, payload.write(), qos=1, properties=told)
-        waits = min(left, STOP_AGAIN_S) if payload.stops else left
+        waits = min(left, again) if payload.stops else left
+        again = min(again * STOP_GROWS, STOP_AT_LEAST_EVERY_S)
         answer = await _answer(client.messages, identity, waits, payload.genuine)
         if answer is not None or not payload.stops:
             return answer
