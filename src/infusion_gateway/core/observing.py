@@ -71,9 +71,10 @@ def _pump_seen(turn: Turn, name: str) -> Nanos:
 
 def _take(turn: Turn, name: str, device: DeviceNow, item: Observation, *, is_pump: bool) -> None:
     pump = turn.live.pump
+    if isinstance(item, Reading):  # what comes most
+        _reading(turn, name, item, is_pump=is_pump)
+        return
     match item:
-        case Reading():
-            _reading(turn, name, item, is_pump=is_pump)
         case Identified(identity=identity):
             device.identity = identity
         case SensorReported(sensor=Sensor.CUFF, state=state):

@@ -106,15 +106,16 @@ def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:
     apart = DISAGREE.get(metric)
     if apart is None:
         return False
-    values = [
-        newest.reading.value
-        for device, newest in preferred(sources, live, metric)
-        if newest.reading.validity is Validity.VALID
-        and device != BY_HAND
-        and usable_until(newest.reading) > now
-        and not suppressed(live, metric, device, now)
-    ]
-    known = [value for value in values if value is not None]
+    ranked = preferred(sources, live, metric)
+    if len(ranked) < 2:  # noqa: PLR2004 -- one alone disagrees with nobody
+        return False
+    known: list[float] = []
+    for device, newest in ranked:
+        reading = newest.reading
+        if reading.value is None or reading.validity is not Validity.VALID or device == BY_HAND:
+            continue
+        if usable_until(reading) > now and not suppressed(live, metric, device, now):
+            known.append(reading.value)
     return len(known) > 1 and max(known) - min(known) > apart
 
 

@@ -199,14 +199,15 @@ def _all_missing(
     turn: Turn, expected: tuple[Metric, ...], steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]
 ) -> None:
     """Claim which of these metrics are missing; looked for anew only when one came, or something else has changed."""
+    caused = any(explained.values())
 
     def every() -> None:
         for metric in expected:
             if metric is not Metric.PULSE or not _with_spo2(turn):
-                _missing(turn, metric, steps, explained)
+                _missing(turn, metric, steps, told=caused and _explained(turn, metric, explained))
 
     live = turn.live
-    if any(explained.values()):
+    if caused:
         live.kept.pop("missing", None)
         every()
         return
@@ -292,12 +293,11 @@ def _with_spo2(turn: Turn) -> bool:
     return all((Metric.SPO2, name) in values for metric, name in values if metric is Metric.PULSE and name != BY_HAND)
 
 
-def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], explained: dict[str, tuple[_Cause, ...]]) -> None:
-    """Claim that a metric has no usable value, unless a cause of a device that gave it says so, or did just now."""
+def _missing(turn: Turn, metric: Metric, steps: tuple[Step, ...], *, told: bool) -> None:
+    """Claim that a metric has no usable value, unless that is told by its cause, or was just now."""
     found = turn.chosen((metric,))
     if found is not None and found[0][1] == BY_HAND:
         found = None  # a number by hand is no watch
-    told = any(explained.values()) and _explained(turn, metric, explained)
     alone = turn.holds_since(UNEXPLAINED[metric], not told)
     if found is not None and not turn.has_come(found[1].measured_at + steps[0].after):
         return
