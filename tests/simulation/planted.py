@@ -23,6 +23,7 @@ from infusion_gateway.core import (
     observing,
     permitting,
     pumping,
+    rows,
     session,
     signals,
     step,
@@ -177,7 +178,7 @@ def no_hysteresis(put: Any) -> None:
     def is_over(condition: Any, row: Any, limit: Any, timer: Any, was: Any) -> bool:
         reading = timer.reading
         valid = reading is not None and reading.value is not None and reading.validity is Validity.VALID
-        return valid and not conditions._past(condition, row, limit, reading.value)
+        return valid and not rows.past(condition, row, limit, reading.value)
 
     put(conditions, "_is_over", is_over)
 

@@ -6,7 +6,6 @@ clear anything; with questionable ones a row comes to medium at most, and by the
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from math import inf
 
 from infusion_gateway.core.breathing import NO_BREATH
@@ -16,6 +15,7 @@ from infusion_gateway.core.durable import Case
 from infusion_gateway.core.live import Group, LimitTimer, Live, Look, RowTimer, Source, Truth, Watched
 from infusion_gateway.core.naming import NAMED_UNITS, NAMES
 from infusion_gateway.core.pumping import rate_condition
+from infusion_gateway.core.rows import back_inside, for_case, limits_of, over_baseline, past, well_inside
 from infusion_gateway.core.sources import BY_HAND, HERE, believed, suppressed, usable_until
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority, Response
@@ -104,7 +104,7 @@ def _stays_calm(turn: Turn, group: Group) -> bool:
         return False
     baseline = _baseline(turn) if group.over_baseline else {}
     for condition, row in group.over_baseline:
-        if _past(condition, row, _over(condition, row, baseline), value):
+        if past(condition, row, over_baseline(condition, row, baseline), value):
             return False
     before = turn.live.calm[group.metrics]
     if before is None or reading is not before.reading or source != before.source:
@@ -156,18 +156,10 @@ def _caught_up(timer: LimitTimer, look: Look) -> LimitTimer:
     return replace(timer, upto=look.at, heard_at=look.at, source=look.source, reading=look.reading, until=until)
 
 
-@lru_cache(maxsize=64)
-def for_case(condition: LimitCondition, limit: float) -> LimitCondition:
-    """Give a condition with the first limit that a clinician set for one case; every other row stays."""
-    first = next((at for at, row in enumerate(condition.rows) if not row.over_baseline), None)
-    rows = (replace(row, limit=limit) if at == first else row for at, row in enumerate(condition.rows))
-    return replace(condition, rows=tuple(rows))
-
-
 def _judge(
     turn: Turn, index: int, condition: LimitCondition, timer: LimitTimer | None, baseline: Mapping[Metric, float]
 ) -> LimitTimer:
-    limits = _limits(condition, baseline)
+    limits = limits_of(condition, baseline)
     if timer is None or timer.index != index or len(timer.rows) != len(condition.rows):
         timer = _begun(turn, index, condition)
     timer = _run(timer, condition, limits, turn.now)
@@ -210,36 +202,6 @@ def _begun(turn: Turn, index: int, condition: LimitCondition) -> LimitTimer:
     return LimitTimer(index, rows, turn.now, turn.now)
 
 
-def _over(condition: LimitCondition, row: Row, baseline: Mapping[Metric, float]) -> float | None:
-    """Give a limit over the baseline; None where that was never taken."""
-    base = next((baseline[metric] for metric in condition.metrics if metric in baseline), None)
-    return None if base is None else base + row.limit
-
-
-def _limits(condition: LimitCondition, baseline: Mapping[Metric, float]) -> tuple[float | None, ...]:
-    """Give each row's limit."""
-    return tuple(_over(condition, row, baseline) if row.over_baseline else row.limit for row in condition.rows)
-
-
-def _past(condition: LimitCondition, row: Row, limit: float | None, value: float) -> bool:
-    if limit is None:
-        return False
-    inclusive = condition.inclusive if row.inclusive is None else row.inclusive
-    if value == limit:
-        return inclusive
-    return value < limit if condition.side is Side.LOW else value > limit
-
-
-def _well_inside(condition: LimitCondition, row: Row, limit: float | None, value: float) -> bool:
-    if limit is None:
-        return True
-    by = condition.clear_by if condition.side is Side.LOW else -condition.clear_by
-    edge = limit + by
-    if _past(condition, row, limit, value):
-        return False
-    return value >= edge if condition.side is Side.LOW else value <= edge
-
-
 def _run(timer: LimitTimer, condition: LimitCondition, limits: tuple[float | None, ...], now: Nanos) -> LimitTimer:
     """Account the time since the last look, as far as the reading of that look was of use."""
     reading = timer.reading
@@ -249,9 +211,9 @@ def _run(timer: LimitTimer, condition: LimitCondition, limits: tuple[float | Non
     valid = reading.validity is Validity.VALID
     rows = []
     for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
-        if _past(condition, row, limit, reading.value):
+        if past(condition, row, limit, reading.value):
             rows.append(replace(was, ran=was.ran + span if valid else was.ran, ran_any=was.ran_any + span))
-        elif was.active and valid and _well_inside(condition, row, limit, reading.value):
+        elif was.active and valid and well_inside(condition, row, limit, reading.value):
             rows.append(replace(was, inside=was.inside + span))
         else:
             rows.append(was)
@@ -310,12 +272,12 @@ def _taken(
     fresh = timer.reading is None or timer.source != source or _identity(reading) != _identity(timer.reading)
     rows = []
     for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
-        if _past(condition, row, limit, value):
+        if past(condition, row, limit, value):
             first_at = reading.measured_at if was.readings == 0 else was.first_at
             count = was.readings + 1 if valid and fresh else was.readings
             rows.append(replace(was, readings=count, first_at=first_at, inside=0))
         elif valid:
-            inside = was.inside if _well_inside(condition, row, limit, value) else 0
+            inside = was.inside if well_inside(condition, row, limit, value) else 0
             rows.append(RowTimer(active=was.active, inside=inside))
         else:
             rows.append(was)
@@ -351,7 +313,7 @@ def _doubted_delay(condition: LimitCondition, limits: tuple[float | None, ...], 
     milder = (
         other.delay
         for other, limit in zip(condition.rows, limits, strict=True)
-        if other.priority is Priority.MEDIUM and _past(condition, other, limit, value)
+        if other.priority is Priority.MEDIUM and past(condition, other, limit, value)
     )
     return min(milder, default=row.delay)
 
@@ -365,7 +327,7 @@ def _truth(
         return Truth.NOT
     if _lost(turn, row, timer, was):
         return Truth.TRUE
-    if not _past(condition, row, limit, reading.value):
+    if not past(condition, row, limit, reading.value):
         return Truth.NOT
     perhaps = Truth.PERHAPS if was.ran_any >= _doubted_delay(condition, limits, row, reading.value) else Truth.NOT
     if was.readings == 0:
@@ -400,8 +362,8 @@ def _is_over(condition: LimitCondition, row: Row, limit: float | None, timer: Li
     if reading is None or reading.value is None or reading.validity is not Validity.VALID:
         return False
     if row.confirm_within and was.active is Truth.PERHAPS:
-        return not _past(condition, row, limit, reading.value)  # the next reading took the first back
-    return _well_inside(condition, row, limit, reading.value) and was.inside >= condition.clear_after
+        return not past(condition, row, limit, reading.value)  # the next reading took the first back
+    return well_inside(condition, row, limit, reading.value) and was.inside >= condition.clear_after
 
 
 def _wake(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...], timer: LimitTimer) -> Nanos | None:
@@ -412,14 +374,14 @@ def _wake(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ...
     valid = reading.validity is Validity.VALID
     times: list[Nanos] = []
     for row, limit, was in zip(condition.rows, limits, timer.rows, strict=True):
-        if _past(condition, row, limit, reading.value):
+        if past(condition, row, limit, reading.value):
             if was.active < Truth.TRUE and row.confirm_within and was.readings:
                 times.append(_unconfirmed_until(turn, row, was))
             waits = [row.delay - was.ran] if valid and was.active < Truth.TRUE else []
             if was.active < Truth.PERHAPS:
                 waits.append(_doubted_delay(condition, limits, row, reading.value) - was.ran_any)
             times += [time for wait in waits if (time := timer.upto + wait) <= timer.until]
-        elif was.active and valid and _well_inside(condition, row, limit, reading.value):
+        elif was.active and valid and well_inside(condition, row, limit, reading.value):
             over = timer.upto + condition.clear_after - was.inside
             times += [over] if over <= timer.until else []
         if was.active < Truth.TRUE and was.readings and row.priority is Priority.HIGH:
@@ -460,7 +422,7 @@ def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ..
         value=value,
         limit=limit,
         unit=FACTS[metric].unit,
-        renew_by=RENEW_BY if FACTS[metric].intermittent and not _inside(condition, limit, value) else 0.0,
+        renew_by=RENEW_BY if FACTS[metric].intermittent and not back_inside(condition, limit, value) else 0.0,
     )
 
 
@@ -468,14 +430,9 @@ GONE = f", and no usable signal for {seconds(LOST_FOR)} since"
 REPEAT = ": repeat the cuff now"
 
 
-def _inside(condition: LimitCondition, limit: float, value: float | None) -> bool:
-    """Say whether a value is inside the limit again, though not as far as clearing asks: nothing sounds anew."""
-    return value is not None and (value > limit if condition.side is Side.LOW else value < limit)
-
-
 def _text(condition: LimitCondition, metric: Metric, value: float | None, limit: float, note: str) -> str:
     unit = NAMED_UNITS.get(FACTS[metric].unit, FACTS[metric].unit)
     low = condition.side is Side.LOW
-    side = ("was " if _inside(condition, limit, value) else "") + ("below" if low else "above")
+    side = ("was " if back_inside(condition, limit, value) else "") + ("below" if low else "above")
     shown = f"{value:g} {unit}" if value is not None else "not known"
     return f"{NAMES[metric]} {shown}, {side} the limit of {limit:g} {unit}{note}. {condition.advice}"
