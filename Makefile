@@ -48,7 +48,7 @@ debian:
 docs: setup
 	$(BIN)/infusion-gateway schema --of mqtt --out docs >/dev/null
 	$(BIN)/python -c 'from infusion_gateway.config.alarm_page import page; print(page(), end="")' > docs/alarms.md
-	$(BIN)/infusion-gateway schema --out config
+	$(BIN)/infusion-gateway schema --of config --out config
 
 bench: setup
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)

@@ -118,8 +118,8 @@ def _plain(traits: Traits) -> dict[str, Any]:
 @click.option(
     "--of",
     "what",
-    type=click.Choice(["config", "mqtt"]),
-    default="config",
+    type=click.Choice(["all", "config", "mqtt"]),
+    default="all",
     show_default=True,
     help="config: of the configuration and of session protocols. mqtt: of all that goes over MQTT, and its page.",
 )
@@ -129,17 +129,19 @@ def _plain(traits: Traits) -> dict[str, Any]:
     help="Write one file each into this directory instead of printing.",
 )
 def schema(what: str, out: Path | None) -> None:
-    """Write JSON Schemas, for editors and other programs; with --of mqtt the AsyncAPI document and the page too.
+    """Write JSON Schemas and the AsyncAPI document, for editors and other programs, and the page of the MQTT contract.
 
-    Published schemas in the directory are held against the new ones: where a receiver built on them would break,
-    nothing is written, and each break is said (exit 1).
+    Printed are the schemas of the files that people write, and the AsyncAPI document. Published schemas in the
+    directory are held against the new ones: where a receiver built on them would break, nothing is written, and each
+    break is said (exit 1).
     """
-    texts = schemas() if what == "config" else contract_files()
+    texts = (schemas() if what != "mqtt" else {}) | (contract_files() if what != "config" else {})
     if out is None:
-        for text in texts.values():
-            click.echo(text, nl=False)
+        for name, text in texts.items():
+            if "/" not in name and name.endswith(".json"):
+                click.echo(text, nl=False)
         return
-    if broken := contract_breaks(out) if what == "mqtt" else []:
+    if broken := contract_breaks(out) if what != "config" else []:
         click.echo("\n".join(broken))
         click.echo(
             "Nothing was written. Keep what is published, or give what replaces it a root of its own (igw/v2). A file "

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from infusion_gateway import cli_config, cli_session
 from infusion_gateway.cli import COMMANDS, cli
-from infusion_gateway.cli_config import schemas
+from infusion_gateway.cli_config import contract_files, schemas
 from infusion_gateway.devices import catalogue
 from infusion_gateway.model.instructions import NAMES, PlaceOrder, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND
@@ -139,16 +139,18 @@ def test_protocol_list(tmp_path: Path) -> None:
 
 
 def test_schemas_in_the_repository_are_fresh() -> None:
-    """Pins that config/*.schema.json is what `schema --out config` writes today."""
+    """Pins that config/*.schema.json is what `schema --of config --out config` writes today."""
     for name, text in schemas().items():
-        assert (ROOT / "config" / name).read_text() == text, "run: infusion-gateway schema --out config"
+        assert (ROOT / "config" / name).read_text() == text, "run: make docs"
 
 
 def test_schema_writes_files(tmp_path: Path) -> None:
     """Pins `schema`, printed and as files."""
     assert call("schema", "--out", tmp_path / "deep").exit_code == 0
-    assert {p.name for p in (tmp_path / "deep").iterdir()} == set(schemas())
-    assert call("schema").output == "".join(schemas().values())
+    names = {str(p.relative_to(tmp_path / "deep")) for p in (tmp_path / "deep").rglob("*.*")}
+    assert names == {*schemas(), *contract_files()}
+    assert call("schema", "--of", "config").output == "".join(schemas().values())
+    assert json.loads(call("schema", "--of", "mqtt").output)["asyncapi"].startswith("3.")
 
 
 def test_every_instruction_is_a_command_with_an_option_for_each_field() -> None:
