@@ -10,6 +10,7 @@ from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case
 from infusion_gateway.core.gates import BEDSIDE, bedside_alarm
 from infusion_gateway.core.live import DeviceNow, Source
+from infusion_gateway.core.naming import overdue_words
 from infusion_gateway.core.sources import (
     BY_HAND,
     CURRENT_FOR,
@@ -369,17 +370,6 @@ def _pressure(every: Nanos) -> Scheduled:
     low, medium = int(OVERDUE_LOW * every), int(OVERDUE_MEDIUM * every)
     steps = (Step(low, Priority.LOW), Step(medium, Priority.MEDIUM))
     return Scheduled(Metric.NIBP_SYS, every, frozenset({Phase.INFUSING}), steps)
-
-
-def overdue_words(entry: Scheduled) -> tuple[str, str]:
-    """Give the code and the words of what is overdue."""
-    after = seconds(entry.steps[0].after)
-    if entry.what is Metric.NIBP_SYS:
-        return "nibp-overdue", f"No blood pressure for more than {after}. Start the cuff, or enter one by hand"
-    if isinstance(entry.what, Metric):
-        word = FACTS[entry.what].word
-        return f"{word}-overdue", f"No {word} for more than {after}. Measure it and enter it by hand"
-    return f"{entry.what}-overdue", f"No {entry.what} entered for more than {after}. Assess the patient and enter it"
 
 
 def _last_done(turn: Turn, case: Case, what: Score | Metric) -> Nanos:
