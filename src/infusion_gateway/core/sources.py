@@ -78,7 +78,7 @@ def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos
     by_hand: tuple[Source, Reading] | None = None
     latest = 0  # a continuous value by hand counts until a device gives a later one
     for metric in metrics:
-        ranked = preferred(sources, live, metric)
+        ranked, oldest = preferred(sources, live, metric), now - _USABLE_FOR[metric]
         for device, newest in ranked:
             reading = newest.reading
             if device == BY_HAND and not FACTS[metric].intermittent:
@@ -86,7 +86,7 @@ def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos
                     by_hand = (metric, device), reading
                 continue
             latest = max(latest, newest.valid_at or 0)
-            if reading.value is None or usable_until(reading) <= now:
+            if reading.value is None or reading.measured_at <= oldest:
                 continue
             if live.suppressed is not None and suppressed(live, metric, device, now):
                 continue
@@ -110,11 +110,12 @@ def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:
     if len(ranked) < 2:  # noqa: PLR2004 -- one alone disagrees with nobody
         return False
     known: list[float] = []
+    oldest = now - _USABLE_FOR[metric]
     for device, newest in ranked:
         reading = newest.reading
         if reading.value is None or reading.validity is not Validity.VALID or device == BY_HAND:
             continue
-        if usable_until(reading) > now and not suppressed(live, metric, device, now):
+        if reading.measured_at > oldest and not suppressed(live, metric, device, now):
             known.append(reading.value)
     return len(known) > 1 and max(known) - min(known) > apart
 

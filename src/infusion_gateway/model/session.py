@@ -313,7 +313,10 @@ class BedSetup:
     @property
     def pump(self) -> DeviceSetup | None:
         """The bed's pump, None on a recovery bed."""
-        return next((d for d in self.devices if d.is_pump), None)
+        for device in self.devices:
+            if device.is_pump:
+                return device
+        return None
 
 
 @dataclass(frozen=True, slots=True)
