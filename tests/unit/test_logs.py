@@ -1,5 +1,6 @@
 """Logs: words for people, JSON for machines, and no locals of a traceback in either."""
 
+import ast
 import json
 import logging
 from collections.abc import Iterator
@@ -52,3 +53,34 @@ def test_what_is_below_the_level_is_not_written(tmp_path: Path, restored: None) 
     logging.getLogger("pymodbus").error("frames")
     structlog.get_logger("test").info("told")
     assert [json.loads(line)["event"] for line in (tmp_path / "log.json").read_text().splitlines()] == ["told"]
+
+
+PERSONAL = {
+    "by",
+    "reason",
+    "subject",
+    "text",
+    "payload",
+    "message",
+    "arguments",
+    "instruction_reason",
+    "case",
+    "password",
+}
+
+
+def test_nothing_that_a_person_enters_is_logged() -> None:
+    """Pins what log lines carry: no key under which a person's words, a subject, a case or a secret would stand."""
+    root = Path(__file__).parents[2] / "src/infusion_gateway"
+    found: dict[str, set[str]] = {}
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "log":
+                assert isinstance(node, ast.Call)
+                keys = {keyword.arg or "**" for keyword in node.keywords}
+                found.setdefault(path.name, set()).update(keys)
+                first = node.args[0] if called.attr != "log" else node.args[1]
+                assert isinstance(first, ast.Constant), f"{path.name}: a line's own words are fixed"
+    assert len(found) > 5
+    assert not {name: keys & (PERSONAL | {"**"}) for name, keys in found.items() if keys & (PERSONAL | {"**"})}

@@ -137,9 +137,11 @@ class Bed:
 
     def _carry_out(self, command: Command) -> None:
         match command:
-            case StopInfusion(device=device, reason=reason):
+            case StopInfusion(device=device):
                 self._reach.stop(device)
-                log.warning("stop asked", bed=self.name, device=device, reason=reason)
+                log.warning(
+                    "stop asked", bed=self.name, device=device
+                )  # why is on record: a person's words are no log's
             case SetDeadMan(device=device, seconds=seconds):
                 self._reach.set_dead_man(device, seconds)
 
