@@ -246,9 +246,7 @@ def report(count: int) -> int:
     )
     print(f"  conditions of medium or high raised or risen a session: p50 {raised[0]:g}, p95 {raised[1]:g}")
     low, tones = (sum(found) / len(calm) for found in ([s.low for s in calm], [s.tones for s in calm]))
-    print(
-        f"  low ones beside: {low:.1f} raised a session; {tones:.1f} times two soft pulses, the end's among them"
-    )
+    print(f"  low ones beside: {low:.1f} raised a session; {tones:.1f} times two soft pulses, the end's among them")
     print(f"  true events missed: {len(missed)} of {len(hit)} (0 allowed) {missed[:5]}")
     print("  " + ", ".join(f"{code} {n / len(calm):.2f}" for code, n in codes.most_common(14)))
     broken = [s for s in came if s.broken]
