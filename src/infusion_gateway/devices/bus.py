@@ -192,14 +192,10 @@ class Bus:
             return self._flight.sent_at + self._flight.request.timeout
         if self._why or self._drain:
             return self._now
-        due: Nanos | None = None
-        for standing in self._standings.values():
-            at = standing.due_at(self._now)
-            if at is not None and (due is None or at < due):
-                due = at
-        if due is None:
+        due = [at for s in self._standings.values() if (at := s.due_at(self._now)) is not None]
+        if not due:
             return self._quiet_until if self._noise else None
-        return max(self._quiet_until, due)
+        return max(self._quiet_until, min(due))
 
     def _wait(self, now: Nanos) -> None:
         self._quiet_until = now + self._silence
@@ -383,13 +379,8 @@ class Bus:
         """Let the driver read it, and pass what may be believed: who it is first, then what it says, then faults."""
         device = standing.unit.device
         said = standing.unit.driver.receive(reply, now)
-        faults: list[Fault] = []
-        observations: list[Observation] = []
-        for one in said:
-            if isinstance(one, Fault):
-                faults.append(one)
-            else:
-                observations.append(one)
+        faults = [item for item in said if isinstance(item, Fault)]
+        observations = [item for item in said if not isinstance(item, Fault)]
         if isinstance(reply, Identification) and any(f.kind is FaultKind.WRONG_DEVICE for f in faults):
             standing.refute(now)
         for item in observations:
