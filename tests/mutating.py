@@ -4,7 +4,7 @@ mutmut makes the mutants and keeps the books. Thousands are judged, so each is j
 collected already and calls them as the plain functions that they are: first those that caught others of the same
 function, then the sessions told, then the quick ones. Who isn't caught within MOST_S seconds of work has survived,
 which counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds of a bed's time, and
-those that want anything of pytest but their parameters. A function is replaced by its mutant in one place, so that the
+those whose functions want anything but their parameters. A function is replaced by its mutant in one place, so that the
 others run as fast as ever.
 """
 
@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -114,7 +114,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         if isinstance(item, pytest.Function) and not iscoroutinefunction(item.obj):
             params = item.callspec.params if hasattr(item, "callspec") else {}
-            if not set(item.fixturenames) - set(params):
+            if not set(signature(item.obj).parameters) - set(params):
                 ITEMS[item.nodeid] = item
 
 

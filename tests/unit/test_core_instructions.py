@@ -2,18 +2,21 @@
 
 import pytest
 
-from core_bed import Bed
+from core_bed import Bed, Pump
 from infusion_gateway.core.durable import REMEMBERED_IDS
 from infusion_gateway.core.step import Step
+from infusion_gateway.core.views import vitals
 from infusion_gateway.model.alarm import Signal
 from infusion_gateway.model.events import (
     Assessed,
+    AudioPaused,
     ConditionAcknowledged,
     InstructionAccepted,
     InstructionRefused,
+    InstructionSigned,
     PhaseChanged,
 )
-from infusion_gateway.model.inputs import JournalChanged
+from infusion_gateway.model.inputs import Instructed, JournalChanged
 from infusion_gateway.model.instructions import (
     Abort,
     Acknowledge,
@@ -31,6 +34,7 @@ from infusion_gateway.model.instructions import (
     Score,
     Stop,
 )
+from infusion_gateway.model.keys import Signed
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.session import Phase
 
@@ -298,3 +302,54 @@ def test_the_dead_man_of_a_pump_without_one_cannot_be_taken_off() -> None:
     assert isinstance(answer(bed.ask(Disarm("tripped"))), InstructionAccepted)
     assert bed.state.durable.case is not None
     assert bed.state.durable.case.dead_man_off_by == "nurse-1"
+
+
+def signed(asked: Instruction, case: str = "") -> Instructed:
+    """Give an instruction that came signed by the desk's key."""
+    return Instructed(asked, "nurse-1", "s-1", case, Signed("desk", "igw/v1/c/g/chair-1/do/x", "{}"))
+
+
+def test_what_is_signed_is_on_record_with_its_key() -> None:
+    """Pins that the signed message itself is recorded before what came of it, and that the answer names the key."""
+    bed = infusing()
+    done = bed.give(signed(Hold("look"), case="case-1"))
+    first, second = done.events[:2]
+    assert isinstance(first, InstructionSigned)
+    assert (first.instruction, first.id, first.signed.kid, first.reason) == ("hold", "s-1", "desk", "signed by desk")
+    assert isinstance(second, InstructionAccepted)
+    assert second.key == "desk"
+    bed.check()
+
+
+def test_what_is_signed_names_the_case_that_it_is_for() -> None:
+    """Pins that a signed message that could be replayed for the next patient is refused at a bed with a case."""
+    bed = infusing()
+    refused = bed.give(signed(Hold("look"))).events[-1]
+    assert isinstance(refused, InstructionRefused)
+    assert refused.reason == "this bed has a case, and what is signed is for one case: name it"
+    assert refused.key == "desk"
+    assert not bed.stops()
+    assert isinstance(Bed().give(signed(PauseAudio(MINUTE))).events[-1], AudioPaused)
+
+
+def test_no_order_while_a_stop_is_provisional() -> None:
+    """Pins that a bed given up takes the next order once its pump has stopped for good, as far as its counter tells."""
+    bed = Bed(pump=Pump(resolution=0.1))
+    bed.infuse()
+    bed.run(60)
+    bed.ask(Abort("wrong patient"))
+    bed.run(3)
+    assert bed.phase is Phase.ABORTED
+    assert answer(bed.order(case="case-2")).reason == "the pump was asked to stop and is not yet seen to have"
+    bed.run(10)
+    assert isinstance(answer(bed.order(case="case-2")), InstructionAccepted)
+
+
+def test_what_was_entered_by_hand_outlives_a_crash() -> None:
+    """Pins that a pressure by hand is shown after a restart, as old as it is, and as by hand."""
+    bed = infusing()
+    bed.ask(Assess((), ((Metric.NIBP_SYS, 122.0), (Metric.NIBP_DIA, 72.0)), 30 * SECOND))
+    bed.crash()
+    found = {status.metric: status for status in vitals(bed.state, bed.now)}
+    assert (found[Metric.NIBP_SYS].value, found[Metric.NIBP_SYS].device) == (122.0, "by-hand")
+    assert found[Metric.NIBP_SYS].age == 30 * SECOND

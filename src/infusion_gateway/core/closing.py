@@ -58,8 +58,8 @@ def _close_quarantined(turn: Turn, reason: str, accept: Done) -> str:
 def _lacking(turn: Turn) -> list[str]:
     """Give what recovery still wants, in words."""
     protocol, case, since = turn.protocol, turn.durable.case, turn.durable.phase_since
-    assert protocol is not None  # a bed whose case has none any more is broken from its start
-    assert case is not None  # it is in recovery
+    if protocol is None or case is None:
+        return ["what recovery wants is not known"]
     lacking: list[str] = []
     over = since + protocol.recovery
     if turn.now < over:
