@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import count
 
 from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
@@ -38,6 +40,8 @@ KEEPALIVE_S = 5
 SEEN_EVERY_S = 2.0
 _SILENT = logging.getLogger("infusion_gateway.station.mqtt")
 _SILENT.setLevel(logging.CRITICAL)  # what paho says of a socket is told by us, in words
+NOT_SUPPORTED = (1, 0x84)
+"""That MQTT 5 is not spoken, in the words of 3.1.1 and of 5."""
 REFUSED = 0x80
 """Reason codes from here on are failures (MQTT 5, 2.4)."""
 
@@ -62,7 +66,7 @@ async def ask(
     sent = False
     answer: Answer | None = None
     try:
-        async with _client(broker, station) as client:
+        async with _connected(broker, station) as client:
             await _subscribe(client, station, answers)
             if isinstance(payload, Binding):
                 await _gather(client, station, topics, payload)
@@ -138,8 +142,30 @@ async def _subscribe(client: Client, station: str, *topics: str) -> None:
             raise BrokerError(f"the broker does not let {station} listen on {topic}")
 
 
-def _client(
+@asynccontextmanager
+async def _connected(
     broker: BrokerSettings, station: str, *, will: Will | None = None, backlog: int = BACKLOG, keepalive: int = 60
+) -> AsyncIterator[Client]:
+    """Connect with MQTT 5, or with 3.1.1 where the broker says that it speaks no other; paho leaves out what is 5's."""
+    make = partial(_client, broker, station, will=will, backlog=backlog, keepalive=keepalive)
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(make(version=ProtocolVersion.V5))
+        except MqttCodeError as error:
+            if getattr(error.rc, "value", error.rc) not in NOT_SUPPORTED:
+                raise
+            client = await stack.enter_async_context(make(version=ProtocolVersion.V311))
+        yield client
+
+
+def _client(
+    broker: BrokerSettings,
+    station: str,
+    *,
+    version: ProtocolVersion,
+    will: Will | None,
+    backlog: int,
+    keepalive: int,
 ) -> Client:
     try:
         tls = tls_context(broker)
@@ -149,7 +175,7 @@ def _client(
         broker.host,
         broker.port,
         identifier=station,
-        protocol=ProtocolVersion.V5,
+        protocol=version,
         username=broker.username,
         password=broker.password,
         logger=_SILENT,
@@ -236,9 +262,11 @@ async def listen(
         await asyncio.sleep(AGAIN_S)
 
 
-def _station(broker: BrokerSettings, topics: Topics, station: str, utc_ns: Callable[[], int]) -> Client:
+def _station(
+    broker: BrokerSettings, topics: Topics, station: str, utc_ns: Callable[[], int]
+) -> AbstractAsyncContextManager[Client]:
     will = Will(topics.station_availability(station), availability("offline", utc_ns(), 0), qos=1, retain=True)
-    return _client(broker, station, will=will, backlog=HEARD, keepalive=KEEPALIVE_S)
+    return _connected(broker, station, will=will, backlog=HEARD, keepalive=KEEPALIVE_S)
 
 
 async def _say(
