@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 CORE_TESTS := $(wildcard tests/unit/test_core_*.py tests/property/test_core_*.py) tests/unit/test_backoff.py \
   tests/unit/test_bad_input.py tests/unit/test_sessions_told.py
 
-.PHONY: hazards study demo test check lint setup debian docs bench simulate planted nuisance lock clean told coverage mutate
+.PHONY: hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -94,6 +94,15 @@ lock:
 	.lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --upgrade --extra gpio --extra dev pyproject.toml simulators/pyproject.toml -o requirements/dev.txt
 	rm -rf .lock
+
+# sbom.json, a CycloneDX bill of materials, from the hashed requirements; the same ones give the same bytes.
+sbom:
+	$(PYTHON) -m venv .sbom && .sbom/bin/pip install --quiet "cyclonedx-bom>=7.5,<8"
+	.sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --short-PURLs --sv 1.6 --of JSON \
+	  --index-url https://package-index.invalid/simple -o sbom.json requirements/run.txt 2>/dev/null
+	.sbom/bin/python -c 'import json; bill = json.load(open("sbom.json")); del bill["metadata"]["tools"]; \
+	  open("sbom.json", "w").write(json.dumps(bill, indent=1, sort_keys=True) + "\n")'
+	rm -rf .sbom
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
