@@ -66,6 +66,8 @@ class Court:
     def __init__(self, case: Case, terms: Terms) -> None:
         self.case, self.terms = case, terms
         self.changes: Changes | None = None
+        self.mind_lost_at: float | None = None
+        self.stood_at = 0.0
         self.findings: list[Finding] = []
         self.over: dict[str, float] = {}
         self.exposed: dict[tuple[str, int], float] = {}
@@ -370,7 +372,15 @@ class Court:
         armed = float(look.pump["dead_man_s"] or 0)
         mindless = look.started_s is None
         name = "dead man"
-        if not (mindless and armed and look.flow > 0):
+        if not mindless:
+            self.mind_lost_at = None
+        elif self.mind_lost_at is None:
+            self.mind_lost_at = look.now
+        if look.flow == 0:
+            self.stood_at = look.now
+        # Tripped while it stood, and started by hand: the pump's clock runs again with the next word it hears.
+        tripped = self.mind_lost_at is not None and self.stood_at > self.mind_lost_at + armed
+        if not (mindless and armed and look.flow > 0) or tripped:
             self.over.pop(name, None)
         else:
             self.over[name] = self.over.get(name, 0.0) + 1.0
