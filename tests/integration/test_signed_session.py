@@ -1,6 +1,7 @@
 """A whole session by signed instructions alone: what isn't genuine does nothing, is refused, and is on record."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from bench.inside import Beds
+from bench.inside import Beds, Placed
+from bench.outside import Registers
 from bench.stopping import Bedside
 from flooding import flood
 from infusion_gateway.model.instructions import Abort, Acknowledge, Confirm, Hold, Limits, PauseAudio, PlaceOrder, Stop
@@ -143,3 +145,28 @@ async def _stop_in_a_flood(running: Running, bedside: Bedside) -> None:
     assert answer.outcome == "accepted"
     assert took < STOPPED_WITHIN_S
     await until(lambda: running.newest(TOPICS.session(BED)).get("phase") in {"stopped", "recovery"}, "stopped")
+
+
+async def test_a_key_is_revoked_while_the_gateway_runs(tmp_path: Path) -> None:
+    """Pins that SIGHUP reads the keys anew, that one taken out is refused, and that a broken file changes nothing."""
+    monitor = Registers(7)
+    beds: Beds = {BED: (Placed("monitor", "bench_monitor", await monitor.listen()),)}
+    async with signed_gateway(tmp_path, beds) as running:
+        await until(lambda: running.newest(TOPICS.session(BED)), "the bed", 40)
+        assert "no key called" not in (await said(running, "before"))
+        file = tmp_path / "bench.toml"
+        text = file.read_text()
+        file.write_text(text.replace('kid = "station-1"', "kid = 7"))
+        running.process.send_signal(signal.SIGHUP)
+        await asyncio.sleep(1)
+        assert "no key called" not in (await said(running, "a broken file changes nothing"))
+        file.write_text(text.replace('kid = "station-1"', 'kid = "station-2"'))
+        running.process.send_signal(signal.SIGHUP)
+        await asyncio.sleep(1)
+        assert "no key called station-1 is enrolled here" in (await said(running, "revoked"))
+
+
+async def said(running: Running, why: str) -> str:
+    answer = await running.asks(BED, Hold(why), "nurse-1", STATION, "")
+    assert answer is not None
+    return answer.reason
