@@ -78,7 +78,7 @@ async def test_a_border_that_dies_is_started_again_and_knows_the_keys(mosquitto:
 
 
 async def test_it_is_told_when_nobody_hears(tmp_path: Path) -> None:
-    """Pins that a broker gone for longer than its return may take leaves the gateway deaf, which it says until it is back."""
+    """Pins that a broker gone for longer than a return may take leaves it deaf, which it says until that is over."""
     broker = Mosquitto(tmp_path / "m")
     broker.start()
     try:
