@@ -15,10 +15,10 @@ import pytest
 from bench.figures import percentile
 from bench.inside import Placed
 from bench.outside import Message, Registers, latencies
+from bench.signed_gateway import TOPICS, Running, signed_gateway
 from flooding import flood
 from infusion_gateway.model.instructions import Stop
 from infusion_gateway.wire.asking import write_instruction
-from signed_gateway import TOPICS, Running, signed_gateway
 from signing_keys import signer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]

@@ -11,12 +11,12 @@ import pytest
 
 from bench.inside import Beds, Placed
 from bench.outside import Registers
+from bench.signed_gateway import LEAD, STATION, TOPICS, WALL, Running, signed_gateway
 from bench.stopping import Bedside
 from flooding import flood
 from infusion_gateway.model.instructions import Abort, Acknowledge, Confirm, Hold, Limits, PauseAudio, PlaceOrder, Stop
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.wire.asking import write_instruction
-from signed_gateway import LEAD, STATION, TOPICS, WALL, Running, signed_gateway
 from signing_keys import signer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
