@@ -86,7 +86,7 @@ class Border:
             self._settings, identifier=name, will=None, arrived=self._arrived, eager=True
         )
         try:
-            await connection.subscribe(self._topics.asked)
+            await connection.subscribe(self._topics.asked, qos=0)  # no session outlives the connection: 1 gives no more
             _say({"open": True})
             while not connection.lost.done() and self._wanted.is_set():
                 await asyncio.wait((connection.lost,), timeout=TICK_S)

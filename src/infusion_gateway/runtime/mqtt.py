@@ -285,10 +285,10 @@ class Connection:
             return 0.0
         return time.monotonic() - asked
 
-    async def subscribe(self, filters: tuple[str, ...]) -> None:
-        """Subscribe with quality 1; raises BrokerError where the broker does not answer or refuses one."""
+    async def subscribe(self, filters: tuple[str, ...], *, qos: int = 1) -> None:
+        """Subscribe; raises BrokerError where the broker does not answer or refuses one."""
         try:
-            granted = await self._client.subscribe([(name, 1) for name in filters])
+            granted = await self._client.subscribe([(name, qos) for name in filters])
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise BrokerError(f"subscribing: {error}") from error
         codes = [code.value if isinstance(code, ReasonCode) else int(code) for code in granted]

@@ -34,7 +34,7 @@ HEARTBEAT_WITHIN_S = 12.0
 """Two heartbeats and a little: then the gateway is taken for silent."""
 STOP_WAITS_S = 1.0
 """As long as a stop is held for the bed's retained session, to name the case; it goes out without."""
-STOP_AGAIN_S, STOP_GROWS, STOP_AT_LEAST_EVERY_S = 0.05, 1.15, 0.5
+STOP_AGAIN_S, STOP_GROWS, STOP_AT_LEAST_EVERY_S = 0.05, 1.1, 0.2
 """A signed stop that nobody has answered is sent again: a flooded broker may have dropped it."""
 KEEPALIVE_S = 5
 SEEN_EVERY_S = 2.0
