@@ -287,12 +287,32 @@ class Reader:
         found = self._read("bed_sequence IS NOT NULL", (), after, limit)
         return [record for _, record in zip(range(limit), found, strict=False)]
 
-    def sequence_of(self, bed: str, bed_sequence: int) -> int | None:
-        """Give the journal's sequence of a bed's event, None where it is not held."""
+    def first_beyond(self, seen: Mapping[str, int], after: int, through: int) -> int | None:
+        """Give the first row between these two sequences with an event of a bed beyond the one seen; None for none.
+
+        Looked for from the newest on: how long it takes goes by how much has not been seen.
+        """
+        query = (
+            "SELECT sequence, bed, bed_sequence FROM record"
+            " WHERE sequence > ? AND sequence <= ? AND bed_sequence IS NOT NULL ORDER BY sequence DESC LIMIT ?"
+        )
+        found: int | None = None
+        left = set(seen)
         with closing(self._connect()) as connection:
-            query = "SELECT sequence FROM record WHERE bed = ? AND bed_sequence = ?"
-            found = connection.execute(query, (bed, bed_sequence)).fetchone()
-        return None if found is None else int(found[0])
+            while left:
+                try:
+                    rows = connection.execute(query, (after, through, CHUNK)).fetchall()
+                except sqlite3.Error as error:
+                    raise JournalError(f"{self._path}: {error}") from error
+                for sequence, bed, bed_sequence in rows:
+                    if bed in left and bed_sequence > seen[bed]:
+                        found = sequence
+                    else:
+                        left.discard(bed)
+                if len(rows) < CHUNK:
+                    return found
+                through = rows[-1][0] - 1
+        return found
 
     def older_than(self, utc_ns: int) -> int:
         """Give the last sequence before the first row that is not older than this; 0: none is older."""
@@ -300,6 +320,15 @@ class Reader:
             query = "SELECT min(sequence), (SELECT max(sequence) FROM record) FROM record WHERE utc_ns >= ?"
             first_kept, last = connection.execute(query, (utc_ns,)).fetchone()
         return int(last or 0) if first_kept is None else int(first_kept) - 1
+
+    def ends(self) -> dict[str, BedEnd]:
+        """Give how far each bed's record goes; JournalError where it can't be read."""
+        with closing(self._connect()) as connection:
+            try:
+                found = connection.execute("SELECT bed, bed_sequence, ordered, closed FROM bed").fetchall()
+            except sqlite3.Error as error:
+                raise JournalError(f"{self._path}: {error}") from error
+        return {bed: BedEnd(*end) for bed, *end in found}
 
     def verify(self) -> Head:
         """Hold every row against the chain; raises Damaged saying where it breaks."""
@@ -381,8 +410,14 @@ def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if empty and version == 0:
-        journal = str(uuid.uuid4())
-        connection.execute("BEGIN IMMEDIATE")
+        _make(connection, str(uuid.uuid4()))
+        return
+    _refuse_foreign(connection, path)
+
+
+def _make(connection: sqlite3.Connection, journal: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)
         for key, value in (("uuid", journal), ("anchor_sequence", "0"), ("anchor_hash", _link(b"", journal).hex())):
@@ -390,8 +425,10 @@ def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
-        return
-    _refuse_foreign(connection, path)
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
@@ -411,6 +448,19 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_through(directory: Path) -> None:
+    """Read the files from end to end, while no connection has them open; raises OSError where the disk can't.
+
+    SQLite makes SQLITE_CORRUPT of a read that failed with EIO (SQLITE_IOERR_CORRUPTFS): what it calls malformed
+    may be whole, on a disk that is not.
+    """
+    for path in (directory / FILE, directory / f"{FILE}-wal"):
+        if path.exists():
+            with path.open("rb", buffering=0) as file:
+                while file.read(1 << 20):
+                    pass
 
 
 def _place(file: Path) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from infusion_gateway.errors import JournalError
 from infusion_gateway.model.events import BedQuarantined, Sampled
-from infusion_gateway.runtime.journal_store import FILE, Damaged, Draft, Head, Newer, Standing, Store, sync_directory
+from infusion_gateway.runtime.journal_store import FILE, Damaged, Draft, Head, Newer, Standing, Store, read_through, sync_directory
 from infusion_gateway.wire.records import Record
 
 BATCH = 256
@@ -236,7 +236,11 @@ class Writer(Thread):
         return True
 
     def _open(self) -> Store:
-        store = Store.open(self._directory)
+        try:
+            store = Store.open(self._directory)
+        except Damaged:  # SQLite says so of a disk that failed at one read, too: look again before it is set aside
+            read_through(self._directory)
+            store = Store.open(self._directory)
         try:
             self._settle(store)
         except Damaged:
