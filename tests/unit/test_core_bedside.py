@@ -418,3 +418,15 @@ def test_the_player_is_tried_with_silence_while_nothing_sounds() -> None:
     made.works = False
     made.run(61)
     assert [at for at, _ in made.bursts[2:]] == [120, 125, 130]
+
+
+def test_a_fall_to_low_is_quiet() -> None:
+    """Pins that what falls from medium to low, which is heard once, isn't heard again; and when the last word came."""
+    made = Listener()
+    assert made.alarm.heard_at is None
+    made.saying = sounding(MEDIUM)
+    made.run(10)
+    made.saying = sounding(LOW)
+    made.run(20)
+    assert made.heard == [(0, MEDIUM)]
+    assert made.alarm.heard_at == made.now

@@ -266,8 +266,7 @@ def _taken(
     """Take up a newly come reading."""
     source, reading = picked
     value = reading.value
-    if value is None:
-        return timer
+    assert value is not None  # what is picked has one
     valid = reading.validity is Validity.VALID
     fresh = timer.reading is None or timer.source != source or _identity(reading) != _identity(timer.reading)
     rows = []

@@ -305,8 +305,6 @@ def _hold_off(turn: Turn, asked: HoldOff, by: str, accept: _Done) -> str:
         return _ANEW.format(asked.code[:60])
     if raised.held_until is not None:
         return "it was held off once: that is all"
-    if turn.phase is not Phase.INFUSING:
-        return f"nothing is being infused (phase {turn.phase})"
     accept(f"held off for {dose.seconds(protocol.hold_off)}")
     reason = asked.reason[:LONGEST_TEXT] or "held off"
     turn.emit(HoldOffGranted(asked.code, turn.now + protocol.hold_off, by, reason))

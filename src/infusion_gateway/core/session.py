@@ -112,8 +112,7 @@ def _begun(turn: Turn) -> tuple[Nanos, str] | None:
 def _start(turn: Turn, t0: Nanos, reason: str) -> None:
     """Set T0: the first of two consecutive readings that show delivery. Volume counts from where it was at arming."""
     case, pump = turn.durable.case, turn.live.pump
-    if case is None:
-        return
+    assert case is not None  # it was ordered
     base = pump.rest_ml
     if base is None or (pump.volume_ml is not None and base > pump.volume_ml):
         base = pump.volume_ml
