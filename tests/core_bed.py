@@ -11,6 +11,7 @@ from infusion_gateway.model.events import ConditionRaised, Event
 from infusion_gateway.model.inputs import (
     BrokerChanged,
     DeadlineReached,
+    GateChanged,
     Input,
     Instructed,
     JournalChanged,
@@ -278,6 +279,8 @@ class Bed:
         self.asked = 0
         for taken in (Restarted(True), BrokerChanged(True, True), JournalChanged(True, "")):
             self.give(taken)
+        if self.setup.generation_mode is GenerationMode.REAL:
+            self.give(GateChanged("commissioning", open=True, why=""))
         for device in self.setup.devices:
             self.give(LinkOpened(device.device))
 

@@ -20,6 +20,8 @@ MONITOR_SEEN_WITHIN: Nanos = 10 * SECOND
 UNSTOPPABLE = "pump-unstoppable"
 BEDSIDE = "bedside-alarm"
 """The gate of the bed's own sound and light."""
+COMMISSIONED = "commissioning"
+"""The gate that a person opened who tried this bed, with this configuration and this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,9 @@ def _hard(turn: Turn) -> list[str]:
         wrong.append("there is no way to tell somebody: no station that is heard, and no bedside alarm that works")
     if turn.durable.quarantined:
         wrong.append(f"the bed is in quarantine: {turn.durable.quarantined}")
+    if turn.setup.generation_mode is GenerationMode.REAL:
+        is_open, _, why = live.gates.get(COMMISSIONED, (False, 0, "whether it was commissioned is not known"))
+        wrong += [] if is_open else [why]
     return wrong
 
 

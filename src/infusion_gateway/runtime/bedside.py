@@ -123,6 +123,11 @@ class Bedsides:
         wrong += [f"{name}: {why}" for name, why in standing.outputs.items() if why]
         return "; ".join(wrong)[:200]
 
+    def sounding(self, bed: str) -> str | None:
+        """Give the priority that a bed's alarm said last it sounds, as a word; None: none, or nothing is known."""
+        known = self._reports.get(bed)
+        return known[1].sounding if known is not None else None
+
     def take(self, said: Report) -> None:
         """Take what an annunciator reports; its age runs from when it said so."""
         now = self._clock.now()

@@ -1,11 +1,13 @@
-"""The gateway's own means, looked at: is there room on the disk, does the wall clock follow a reference."""
+"""The gateway's own means, looked at: the disk's room, the wall clock, and whether somebody commissioned it."""
 
 import ctypes
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from infusion_gateway.core.gates import COMMISSIONED
 from infusion_gateway.model.inputs import GateChanged
+from infusion_gateway.wire.commissioning import COMMAND, LARGEST, NAME, read
 
 ROOM = 64 * 1024 * 1024
 """Bytes that must be free: a session's journal is some ten megabytes."""
@@ -42,3 +44,17 @@ def disk(directory: Path) -> GateChanged:
     if free < ROOM:
         return GateChanged("disk", open=False, why=f"only {free // 2**20} MiB are free: make room")
     return GateChanged("disk", open=True, why="")
+
+
+def commissioned(directory: Path, beds: Iterable[str], digest: str, version: str) -> dict[str, GateChanged]:
+    """Judge, for each bed, the record of the commissioning in the state directory. digest: of what runs now."""
+    try:
+        with (directory / NAME).open("rb") as file:
+            record = read(file.read(LARGEST + 1))
+        why = "" if record is not None else f"its commissioning record can't be read; commission it again: {COMMAND}"
+    except FileNotFoundError:
+        record, why = None, f"this gateway was never commissioned: {COMMAND}"
+    except OSError as error:
+        record, why = None, f"its commissioning record can't be read: {error.strerror}; commission it again: {COMMAND}"
+    said = {bed: why if record is None else record.why_not(bed, digest, version) for bed in beds}
+    return {bed: GateChanged(COMMISSIONED, open=not words, why=words) for bed, words in said.items()}
