@@ -30,6 +30,7 @@ from infusion_gateway.model.events import (
     GateOverridden,
     GatewayStarted,
     HoldOffGranted,
+    InfusionStarted,
     InstructionAccepted,
     MoveAsked,
     MoveFailed,
@@ -38,6 +39,7 @@ from infusion_gateway.model.events import (
     PhaseChanged,
     PrimeAnnounced,
     ResumePermitted,
+    Sampled,
     SignalSuppressed,
     StopAsked,
     StopConfirmed,
@@ -45,6 +47,7 @@ from infusion_gateway.model.events import (
 )
 from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
+from infusion_gateway.model.observation import Delivery
 from infusion_gateway.model.session import Order, Phase
 
 ORDER = Order("p", 70.0, 5.0, 42.0, 10.0, 10 * MINUTE, 35.0)
@@ -437,3 +440,34 @@ def test_another_timeline_moves_every_time_by_the_same() -> None:
     assert (after.prime_until, after.away_until, after.audio_paused_until, after.sampled_at) == (None,) * 4
     assert after.account == replace(before.account, seen_at=None)
     assert evolve(before, GatewayStarted("1", True, 0, "x"), AT) == replace(before, at=AT)
+
+
+def test_what_a_case_remembers_moves_with_the_timeline() -> None:
+    """Pins that after a reboot stops, pressures, dose marks, scores and since when values count are as long ago.
+
+    What a second person was to confirm is void, and so is what people measured by hand.
+    """
+    entered = (((Score.PAIN, 3.0),), ((Metric.NIBP_SYS, 120.0), (Metric.NIBP_DIA, 80.0)))
+    before = fold(
+        [
+            (1, ORDERED),
+            (2, InstructionAccepted("confirm", "a", "nurse-2", "x")),
+            (3, InfusionStarted(3, 900, 0.0, "x")),
+            (4, Assessed(*entered, 4, "n", "x")),
+            (5, stop("spo2-low")),
+            (6, ChangeProposed("amend", (("dose_mg", 30.0),), "n", "x")),
+            (7, Sampled((), Delivery.INFUSING, 1.0, 0, 5.0, 1.0, 1.0, 0)),
+        ]
+    )
+    by = 40
+    was, case = case_of(before), case_of(evolve(before, GatewayStarted("1", False, None, "x"), 7 + by))
+    assert was.proposed is not None
+    assert (case.proposed, case.by_hand) == (None, ())
+    assert [(one.at, one.codes) for one in case.our_stops] == [(5 + by, ("spo2-low",))]
+    assert [(one.measured_at, one.systolic) for one in case.pressures] == [(4 + by, 120.0)]
+    assert [(one.at, one.mg) for one in case.marks] == [(7 + by, 5.0)]
+    assert [(one.score, one.measured_at) for one in case.scores] == [(Score.PAIN, 4 + by)]
+    assert (was.heard_at, case.heard_at) == (2, 2 + by)
+    assert case.values_from == was.values_from + by
+    unheard = fold([(1, ORDERED), (2, GatewayStarted("1", False, None, "x"))])
+    assert case_of(unheard).heard_at is None

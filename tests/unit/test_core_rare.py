@@ -7,9 +7,10 @@ import pytest
 from core_bed import HELD, HIGH, Bed, Pump, bed_setup, depression_40
 from infusion_gateway.core.sources import choose
 from infusion_gateway.model.alarm import Response
-from infusion_gateway.model.events import ConditionRaised, InfusionStarted, StopAsked
+from infusion_gateway.model.commands import SetDeadMan
+from infusion_gateway.model.events import ConditionRaised, InfusionStarted, InstructionAccepted, StopAsked
 from infusion_gateway.model.inputs import Observed
-from infusion_gateway.model.instructions import Acknowledge, Assess, End
+from infusion_gateway.model.instructions import Acknowledge, Assess, Disarm, End
 from infusion_gateway.model.metric import Metric
 from infusion_gateway.model.observation import Reading, SensorState, Validity
 from infusion_gateway.model.session import Phase
@@ -147,3 +148,29 @@ def test_a_pending_delay_waits_while_its_probe_is_suppressed() -> None:
     bed.monitor.cuff_is = SensorState.ON
     bed.run(8)
     assert bed.raised("spo2-low")
+
+
+def test_a_pump_started_after_the_machine_was_is_stopped() -> None:
+    """Pins that an armed bed's confirmation ends with a restart of the machine, and what is said of a pump that runs."""
+    bed = Bed()
+    bed.arm()
+    bed.now += 600 * 10**9
+    bed.moved = bed.now
+    bed.crash(same_boot=False)
+    bed.pump.running = True
+    bed.run(4)
+    event = bed.events(StopAsked)[0][1]
+    assert (
+        event.reason == "The pump delivers under an order whose confirmation stands no more. A new baseline is needed"
+    )
+    assert (event.by, event.codes, event.then) == ("", ("confirmation-lapsed",), Phase.PAUSED)
+    assert bed.alarms["confirmation-lapsed"].text == f"{said}. Look at pump and patient"
+
+
+def test_a_dead_man_is_taken_off_without_a_word_of_why() -> None:
+    """Pins the answer, and what the pump is asked, where a person gives no reason."""
+    bed = infusing()
+    done = bed.ask(Disarm(""))
+    [taken] = [event for event in done.events if isinstance(event, InstructionAccepted)]
+    assert taken.reason == "the dead man is taken off"
+    assert SetDeadMan("pump", 0, "taken off by nurse-1") in done.commands

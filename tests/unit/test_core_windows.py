@@ -6,8 +6,9 @@ import pytest
 
 from core_bed import HOUR, MEDIUM, TELL, Bed, bed_setup, depression_40
 from infusion_gateway.core import windows
-from infusion_gateway.core.durable import Durable, Given
+from infusion_gateway.core.durable import Case, Durable, Given
 from infusion_gateway.core.evolve import evolve
+from infusion_gateway.model.case import Mark
 from infusion_gateway.model.events import CaseOrdered, GatewayStarted, InstructionAccepted, InstructionRefused
 from infusion_gateway.model.instructions import Close
 from infusion_gateway.model.metric import MINUTE
@@ -154,3 +155,31 @@ def test_a_protocol_changed_under_a_running_case_is_told() -> None:
     assert (alarm.priority, alarm.response) == (MEDIUM, TELL)
     assert bed.phase is Phase.INFUSING
     assert bed.stops() == []
+
+
+def test_what_is_given_within_a_window_is_of_this_case_and_of_earlier_ones() -> None:
+    """Pins the dose of the last hour: what this case grew by in it, and all of an earlier one that reached into it."""
+    marks = (Mark(0, 0.0), Mark(MINUTE, 10.0), Mark(3 * MINUTE, 16.0), Mark(6 * MINUTE, 22.0))
+    case = Case("c-2", "s-1", order(52.5, 1), "nurse-1", 0, t0=0, marks=marks)
+    durable = Durable(given=(Given("c-1", "s-1", 7.0, 2 * MINUTE), Given("c-2", "s-1", 100.0, 9 * MINUTE)))
+    for since, dose in (
+        (-1, 0.0),
+        (0, 0.0),
+        (MINUTE // 2, 5.0),
+        (MINUTE, 10.0),
+        (2 * MINUTE, 13.0),
+        (5 * MINUTE, 16.0),
+    ):
+        earlier = 7.0 if since < 2 * MINUTE else 0.0
+        given = windows.given_within(durable, case, 30.0, HOUR, since + HOUR)
+        assert given == pytest.approx(30.0 - dose + earlier), since
+    assert windows.given_within(durable, case, 30.0, HOUR, 7 * MINUTE + HOUR) == pytest.approx(8.0)
+
+
+def test_an_orders_most_is_by_its_concentration() -> None:
+    """Pins the worst window of an order at 5 mg/mL, as long as the order and a moment shorter."""
+    strong = Order("p", 70.0, 5.0, 12.0, 20.0, 60 * MINUTE, 61.0)
+    assert windows.most_within(strong, 30 * MINUTE) == pytest.approx(30.0)
+    assert windows.most_within(strong, 60 * MINUTE) == 61.0
+    assert windows.most_within(strong, 60 * MINUTE - 1) == pytest.approx(60.0)
+    assert windows.most_within(strong, 24 * HOUR) == 61.0
