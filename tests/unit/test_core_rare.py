@@ -160,9 +160,8 @@ def test_a_pump_started_after_the_machine_was_is_stopped() -> None:
     bed.pump.running = True
     bed.run(4)
     event = bed.events(StopAsked)[0][1]
-    assert (
-        event.reason == "The pump delivers under an order whose confirmation stands no more. A new baseline is needed"
-    )
+    said = "The pump delivers under an order whose confirmation stands no more. A new baseline is needed"
+    assert event.reason == said
     assert (event.by, event.codes, event.then) == ("", ("confirmation-lapsed",), Phase.PAUSED)
     assert bed.alarms["confirmation-lapsed"].text == f"{said}. Look at pump and patient"
 
