@@ -151,7 +151,7 @@ def test_a_pending_delay_waits_while_its_probe_is_suppressed() -> None:
 
 
 def test_a_pump_started_after_the_machine_was_is_stopped() -> None:
-    """Pins that an armed bed's confirmation ends with a restart of the machine, and what is said of a pump that runs."""
+    """Pins that a restart of the machine ends a confirmation, and what is said of a pump that then runs."""
     bed = Bed()
     bed.arm()
     bed.now += 600 * 10**9
