@@ -26,7 +26,7 @@ from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
-LONGEST_S = 900
+LONGEST_S = 2500
 MOST_S = 4.0
 HANGING_S = 12.0  # of work: a mutant that never ends
 JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from core_bed import Monitor, Pump, bed_setup, depression_40
 from infusion_gateway.config import protocols
+from infusion_gateway.core.state import initial
 from infusion_gateway.model.inputs import (
     BrokerChanged,
     ClockJumped,
@@ -39,7 +40,7 @@ from infusion_gateway.model.observation import (
     SensorState,
     Validity,
 )
-from infusion_gateway.model.session import BedSetup, DeviceSetup
+from infusion_gateway.model.session import BedSetup, DeviceSetup, DoseLimits, WindowLimit
 from sessions_told import Told, story
 
 SHIPPED = protocols.load(protocols.shipped() / "depression-40.toml")
@@ -401,5 +402,34 @@ def a_pump_that_can_only_be_read() -> Told:
     bed.look()
     bed.pump.running = False
     bed.run(5)
+    bed.look()
+    return bed
+
+
+@story
+def limits_of_dose_that_are_reached() -> Told:
+    """Tell of a pump a little too fast at 5 mg/mL: the limit of two minutes passed, and then that of the session."""
+    limited = replace(
+        depression_40(),
+        dose=DoseLimits(0.5, 1.0, 60.0, 9.0),
+        window_limits=(WindowLimit(2 * MINUTE, hard_mg=1.8, hard_mg_per_kg=1.0),),
+    )
+    bed = Told(bed_setup(limited))
+    bed.infuse(concentration_mg_ml=5.0, rate_ml_h=10.5, volume_ml=1.78, duration=10 * MINUTE, dose_mg=8.75)
+    bed.run(30)
+    bed.pump.rate = 12.0
+    bed.run(130)
+    bed.look()
+    bed.setup = bed_setup(replace(limited, window_limits=()))
+    bed.state = initial(bed.setup)
+    bed.journal.clear()
+    bed.pump.rate, bed.pump.running = 10.5, False
+    for device in bed.setup.devices:
+        bed.give(LinkOpened(device.device))
+    bed.give(BrokerChanged(True, True))
+    bed.run(3)
+    bed.infuse(concentration_mg_ml=5.0, rate_ml_h=10.5, volume_ml=1.78, duration=10 * MINUTE, dose_mg=8.75)
+    bed.pump.rate = 12.0
+    bed.run(545)
     bed.look()
     return bed
