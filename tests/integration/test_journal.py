@@ -106,7 +106,7 @@ async def test_what_is_acknowledged_is_there_after_reopening(tmp_path: Path) -> 
         assert [r.boot_id for r in journal.records("bed-2")] == ["boot-1"]
         assert await journal.after(1, 10) == [first[2], second[0]]
         assert await journal.after(1, 1) == [first[2]]
-        assert await journal.sequence_of("bed-1", 2) == 3
+        assert await journal.first_beyond({"bed-1": 1}, 0, 9) == 3
         third = await journal.append("bed-1", (permitted(4),), 12, UTC)
         assert (third[0].sequence, third[0].bed_sequence) == (5, 3)
         assert Reader(tmp_path).verify() == journal.head

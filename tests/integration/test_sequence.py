@@ -113,8 +113,8 @@ def beat(side: Side, sequence: int, **newest: int) -> None:
 
 def again(side: Side, after: int) -> None:
     """Have the gateway send every event after this one once more, as after a broker's loss of memory."""
-    side.publisher._outbox.rewind(after)
-    side.publisher._scanned = 0
+    side.publisher.telling._outbox.rewind(after)
+    side.publisher.telling._scanned = 0
     side.publisher.recorded()
 
 

@@ -10,6 +10,7 @@ from infusion_gateway.config.document import Document, Report
 from infusion_gateway.config.schema import BrokerTable, is_host
 from infusion_gateway.config.secrets import exposed, place
 from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.model.metric import SECOND
 
 LONGEST_SECRET = 1024
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -38,17 +39,22 @@ def resolve(table: BrokerTable | None, report: Report) -> BrokerSettings | None:
         report.add(("broker", "port"), where, "Write port = 1883" if table.embedded else "Take this key out")
         return None
     username, password = _login(table, report)
+    absent = int(table.station_absent_after_h * 3600 * SECOND)
     if table.embedded:
+        _unused(table, ("other_urls",), "the embedded broker is one", report)
         _unused(table, ("ca_file", "certificate_file", "key_file"), "the embedded broker is on the loopback", report)
         return BrokerSettings(
             "127.0.0.1", table.port or 0, tls=False, embedded=True, ca=None, certificate=None, key=None,
-            username=username, password=password, home_assistant=table.home_assistant,
+            username=username, password=password, home_assistant=table.home_assistant, station_absent_after=absent,
         )  # fmt: skip
     assert table.url is not None
     url, port = _url(table.url, report)
+    others = [_url(other, report, ("broker", "other_urls", n)) for n, other in enumerate(table.other_urls)]
     if url is None:
         return None
     tls = url.scheme == "mqtts"
+    if any(other is not None and other.scheme != url.scheme for other, _ in others):
+        report.add(("broker", "other_urls"), f"one broker is spoken to in one way: {url.scheme}://", "Make them alike")
     if not tls:
         _unused(table, ("ca_file", "certificate_file", "key_file"), "mqtt:// is not encrypted", report)
     elif table.ca_file is None:
@@ -60,6 +66,8 @@ def resolve(table: BrokerTable | None, report: Report) -> BrokerSettings | None:
     return BrokerSettings(
         url.hostname or "", port, tls=tls, embedded=False, ca=ca, certificate=certificate, key=key,
         username=username, password=password, home_assistant=table.home_assistant,
+        others=tuple((other.hostname or "", at) for other, at in others if other is not None),
+        station_absent_after=absent,
     )  # fmt: skip
 
 
@@ -77,8 +85,7 @@ def tls_context(broker: BrokerSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _url(text: str, report: Report) -> tuple[SplitResult | None, int]:
-    at = ("broker", "url")
+def _url(text: str, report: Report, at: tuple[str | int, ...] = ("broker", "url")) -> tuple[SplitResult | None, int]:
     form = "Write mqtts://HOST:PORT, or mqtt://127.0.0.1:PORT"
     try:
         url = urlsplit(text)
@@ -107,7 +114,7 @@ def _loopback(host: str) -> bool:
 
 def _unused(table: BrokerTable, keys: tuple[str, ...], why: str, report: Report) -> None:
     for key in keys:
-        if getattr(table, key) is not None:
+        if getattr(table, key):
             report.add(("broker", key), f"not used: {why}", "Take this key out, or use mqtts://")
 
 

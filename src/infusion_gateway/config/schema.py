@@ -154,11 +154,18 @@ class KeyTable(Table):
     """May ask for: `viewer` nothing, `tester` test-alarm, stop, hold, `clinician` all but limits, `supervisor` all."""
 
 
+BrokerUrl: TypeAlias = Annotated[str, Field(max_length=300)]
+
+
 class BrokerTable(Table):
     """`[broker]`: the MQTT broker. Either `url`, or `embedded = true` with `port`."""
 
     url: Annotated[str | None, Field(max_length=300, examples=["mqtts://broker.clinic.example:8883"])] = None
     """`mqtts://HOST:PORT`, or `mqtt://HOST:PORT` without encryption, on this machine's loopback only."""
+    other_urls: Annotated[
+        list[BrokerUrl], Field(max_length=7, examples=[["mqtts://broker-2.clinic.example:8883"]])
+    ] = []
+    """Further addresses of the same broker, a cluster's nodes, tried in turn; none by default."""
     embedded: Annotated[bool, Field(examples=[True])] = False
     """Run the embedded broker on the loopback, for a single bay or a demo; false by default."""
     port: Annotated[int | None, Field(ge=1, le=LAST_PORT, examples=[1883])] = None
@@ -179,6 +186,8 @@ class BrokerTable(Table):
         Field(max_length=64, examples=["homeassistant"]),
     ] = None
     """Home Assistant's discovery prefix, under which it is told of the beds; it is told nothing by default."""
+    station_absent_after_h: Annotated[float, Field(ge=0.1, le=720, examples=[24.0])] = 24.0
+    """Hours after which nothing is kept ready any more for a station that is away; it asks for history instead."""
 
 
 class LineTable(Table):

@@ -1,6 +1,6 @@
 """Settings: a configuration whose every reference is resolved, as the runtime builds from it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infusion_gateway.config.drivers import Drivers
@@ -8,6 +8,7 @@ from infusion_gateway.config.signing import PublicKey
 from infusion_gateway.devices.driver import Driver, Traits
 from infusion_gateway.model.alarm import Priority
 from infusion_gateway.model.keys import EnrolledKey
+from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.session import BedSetup, GenerationMode, SessionProtocol
 
 
@@ -33,13 +34,19 @@ class GatewaySettings:
         """Where the annunciator is fed: beside the socket that `watch` reads."""
         return self.socket.with_name("annunciator.sock")
 
+    @property
+    def session_mark(self) -> Path:
+        """The file that is there while a session is under way: beside the socket that `watch` reads."""
+        return self.socket.with_name("session-under-way")
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
     """Where the broker is. embedded: it is ours to run, on host and port. Without tls, host is a loopback address.
 
     ca, certificate, key: PEM files; certificate and key together or not at all. username and password likewise.
-    home_assistant: its discovery prefix; None: it is told nothing.
+    home_assistant: its discovery prefix; None: it is told nothing. others: further hosts and ports of the same broker.
+    station_absent_after: the outbox is not held for a station that has been away for longer.
     """
 
     host: str
@@ -52,6 +59,14 @@ class BrokerSettings:
     username: str | None
     password: str | None = field(repr=False)
     home_assistant: str | None = None
+    others: tuple[tuple[str, int], ...] = ()
+    station_absent_after: Nanos = 24 * 3600 * SECOND
+
+    @property
+    def addresses(self) -> tuple["BrokerSettings", ...]:
+        """Give the settings of each address alone, in the order to try them in."""
+        first = replace(self, others=())
+        return (first, *(replace(first, host=host, port=port) for host, port in self.others))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from infusion_gateway.model.metric import SECOND, Nanos
 
 ALIVE_FOR: Nanos = 15 * SECOND
 """A station speaks every few seconds; one that was silent for so long is not there."""
+SETTLED_AFTER: Nanos = 3 * SECOND
+"""A broker that comes back has nobody at first: as long as stations may take to come back too."""
 STATIONS = 64
 
 
@@ -15,6 +17,11 @@ class Audience:
     def __init__(self) -> None:
         self._heard: dict[str, Nanos] = {}
         self._nobody = False
+        self._settled_at: Nanos = 0
+
+    def begin(self, now: Nanos) -> None:
+        """Note that we are connected from now on."""
+        self._settled_at = now + SETTLED_AFTER
 
     def heard(self, station: str, now: Nanos, *, online: bool) -> None:
         """Note that a station spoke just now (a retained message is of unknown age and says nothing)."""
@@ -37,7 +44,7 @@ class Audience:
         self._heard = {station: at for station, at in self._heard.items() if now - at <= ALIVE_FOR}
         if self._heard:
             return True
-        return False if self._nobody else None
+        return False if self._nobody and now >= self._settled_at else None
 
 
 @dataclass(slots=True)

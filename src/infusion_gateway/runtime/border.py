@@ -117,7 +117,8 @@ def begin_of(settings: BrokerSettings, topics: Topics) -> dict[str, Any]:
 def settings_of(plain: dict[str, Any]) -> BrokerSettings:
     """Read a broker's settings as `begin_of` wrote them."""
     paths = {name: Path(plain[name]) for name in ("ca", "certificate", "key") if plain[name] is not None}
-    return BrokerSettings(**{**plain, **paths})
+    others = tuple((str(host), int(port)) for host, port in plain["others"])
+    return BrokerSettings(**{**plain, **paths, "others": others})
 
 
 def heard(line: list[Any]) -> Arrived:

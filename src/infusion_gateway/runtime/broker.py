@@ -9,25 +9,25 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
+from itertools import count
 from typing import TypeAlias
 
 import structlog
 
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.core.backoff import RECONNECT
-from infusion_gateway.errors import BrokerError, JournalError
-from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.errors import BrokerError
+from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime.audience import Audience
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.hearing import Hearing
 from infusion_gateway.runtime.incoming import Incoming, OnHistory, OnInstruction, ReplyTo
-from infusion_gateway.runtime.journal import OUTBOX, SEEN, Journal
+from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection
 from infusion_gateway.runtime.naming import Name
 from infusion_gateway.runtime.presence import Presence
 from infusion_gateway.runtime.retained import FAILED, Retained
-from infusion_gateway.wire.happenings import CONTENT_TYPE, event_payload
-from infusion_gateway.wire.outbox import Outbox, Outgoing
+from infusion_gateway.runtime.telling import Telling
 from infusion_gateway.wire.topics import Topics, sendable
 
 __all__ = ["OnChange", "OnInstruction", "Publisher", "ReplyTo"]
@@ -38,10 +38,9 @@ UNSENT = 256
 """Messages of quality 0 that may wait for the socket; more are dropped."""
 ANSWERS = 64
 ANSWER_EXPIRES_S = 60
-REWIND = 2_000
-"""Rows of the journal that a rewind goes back at most; what lies before is asked for as history."""
 TICK_S = 0.25
-REFUSED_AGAIN_S = 5.0
+PING_EVERY = 4
+"""Ticks from one question whether the broker still answers to the next: a connection that hangs is seen within 4 s."""
 ANOTHER_GATEWAY_S = 30.0
 """How long to leave the name to another gateway: two would push each other out for ever."""
 SETTLED_S = 5.0
@@ -52,7 +51,6 @@ ECHO_S = 0.3
 ANOTHER_GATEWAY = "another-gateway: another gateway has this gateway's name"
 
 NOBODY = 0x10
-QUOTA = 0x97
 
 
 OnChange: TypeAlias = Callable[[bool, bool | None, str, bool], None]
@@ -87,20 +85,21 @@ class Publisher:
         self._wake = asyncio.Event()
         self._retained = Retained(self._state_answered)
         self._answering: set[asyncio.Future[int]] = set()
-        self._outbox = Outbox(0)
-        self._outbox_of = ""
-        self._late: set[str] = set()
-        self._more = True
-        self._refused_at: Nanos = 0
         self._presence = Presence(clock)
         self.name = Name(settings, topics, journal, clock, self._presence.ours, in_session)
         self._audience = Audience()
-        self._incoming = Incoming(
-            topics, journal, on_instruction, self._came_back, self._catch_up, self._audience, clock
+        self.telling = Telling(
+            topics,
+            journal,
+            clock,
+            settings.station_absent_after,
+            acknowledged=lambda code: self._audience.acknowledged(nobody=code == NOBODY),
+            complain=self._complain,
+            wake=self._wake.set,
         )
+        self._incoming = Incoming(topics, journal, on_instruction, self._came_back, self.telling, self._audience, clock)
         self.hearing = Hearing(settings, topics, self._incoming.take, clock)
         self._incoming.on_kept = self._retained.was_kept
-        self._scanned = 0
         self.dropped = 0
 
     def set_state(self, topic: str, payload: bytes) -> None:
@@ -130,7 +129,7 @@ class Publisher:
 
     def recorded(self) -> None:
         """Look into the journal: there are new events to tell."""
-        self._more = True
+        self.telling.recorded()
         self._wake.set()
 
     def answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
@@ -215,9 +214,10 @@ class Publisher:
         while self._retained.underway:
             self._retained.send(connection)
             await self._woken()
-        await self._settle_outbox()
+        await self.telling.settle(remembered=self._presence.remembered)
         await self.hearing.begin()
         self._connected = True
+        self._audience.begin(self._clock.now())
         self._why = ""
         log.info("broker connected", mqtt=5 if connection.version_5 else 3, remembered=self._presence.remembered)
         while True:
@@ -225,7 +225,7 @@ class Publisher:
             if self._presence.contradicted:
                 await self._say_online(connection)
             self._retained.send(connection)
-            await self._send_events(connection)
+            await self.telling.send(connection)
             await self._woken()
 
     async def _say_online(self, connection: Connection) -> None:
@@ -242,17 +242,13 @@ class Publisher:
 
     async def _watch(self, connection: Connection) -> None:
         """Look at the connection now and then; raises BrokerError once the broker owes an answer for too long."""
-        while True:
+        for turn in count():
             await asyncio.sleep(TICK_S)
-            if connection.waiting_s() > ANSWER_S:
+            owed_s = connection.behind_s() if turn % PING_EVERY == 0 else 0.0
+            if max(connection.waiting_s(), owed_s) > ANSWER_S:
                 raise BrokerError(f"the broker has not answered for {ANSWER_S:g} s")
-            if self._outbox.refused and self._clock.now() - self._refused_at > REFUSED_AGAIN_S * SECOND:
-                self._outbox.retry()
-                self._wake.set()
             if self._connected:
-                self._more = self._more or self._journal.head.sequence > max(self._outbox.after, self._scanned)
-                if self._more and self._outbox.room:
-                    self._wake.set()
+                self.telling.look()
                 self._say_change()
 
     def _state_answered(self, topic: str, code: int) -> None:
@@ -260,104 +256,6 @@ class Publisher:
             self._complain(f"the broker refuses {topic} (reason {code:#x})")
         elif code != GONE and topic.endswith("/alarms"):
             self._audience.acknowledged(nobody=code == NOBODY)
-        self._wake.set()
-
-    async def _settle_outbox(self) -> None:
-        """Begin where the broker got to; further back, where it forgot and a station had not seen it yet."""
-        self._same_journal()
-        if not self._presence.remembered:
-            await self._rewind(SEEN)
-        self._more = True
-
-    def _catch_up(self, station: str) -> None:
-        """Take note of a station that came after us: what the broker took while it was away it has not got."""
-        self._late.add(station)
-        self._wake.set()
-
-    async def _rewind(self, whose: str) -> None:
-        """Go back to the first event that a station has not shown to have. whose: how its cursors' names begin."""
-        wanted = self._outbox.cursor + 1
-        try:
-            for name, seen in self._journal.cursors(whose).items():
-                wanted = min(wanted, await self._journal.sequence_of(name.rpartition("/")[2], seen + 1) or wanted)
-        except JournalError as error:
-            log.warning("journal not readable", error=str(error))
-        back = max(wanted - 1, self._outbox.cursor - REWIND)
-        if back < self._outbox.cursor:
-            log.warning("told again", whose=whose, again_from=back + 1, told_up_to=self._outbox.cursor)
-            self._outbox.rewind(back)
-            self._scanned, self._more = 0, True
-
-    def _same_journal(self) -> None:
-        """Begin a new outbox where a new journal began."""
-        if self._outbox_of != self._journal.uuid:
-            self._outbox, self._outbox_of = Outbox(self._journal.cursor(OUTBOX)), self._journal.uuid
-            self._scanned = 0
-
-    async def _send_events(self, connection: Connection) -> None:
-        self._same_journal()
-        while self._late:
-            await self._rewind(f"{SEEN}{self._late.pop()}/")
-        while True:
-            if self._more and self._outbox.room:
-                await self._fetch()
-            outgoing = self._outbox.take()
-            if outgoing is None:
-                return
-            self._send_event(connection, outgoing)
-
-    async def _fetch(self) -> None:
-        """Fill the outbox from the journal; what was looked through on the disk is not looked through again."""
-        self._more = False
-        after, room, head = max(self._outbox.after, self._scanned), self._outbox.room, self._journal.head.sequence
-        records = self._journal.recent(after, room)
-        if records is None:
-            try:
-                records = await self._journal.after(after, room)
-            except JournalError as error:
-                log.warning("journal not readable", error=str(error))
-                return
-            self._scanned = head if len(records) < room else self._scanned
-        self._outbox.offer(records)
-        self._more = self._more or len(records) == room
-
-    def _send_event(self, connection: Connection, outgoing: Outgoing) -> None:
-        record = outgoing.record
-        try:
-            name, payload = self._event(outgoing, outgoing.withheld)
-        except (ValueError, TypeError) as error:  # what can't be written must not stand in the way of what can
-            log.exception("event can't be written", sequence=record.sequence)
-            name, payload = self._event(outgoing, f"it can't be written: {error}")
-        topic = self._topics.event(record.bed, name)
-        sent = connection.send(topic, payload, retain=False, content_type=CONTENT_TYPE)
-        sent.add_done_callback(lambda done: self._event_answered(record.sequence, done))
-
-    def _event(self, outgoing: Outgoing, withheld: str) -> tuple[str, bytes]:
-        return event_payload(
-            outgoing.record,
-            f"{self._topics.root}/{outgoing.record.bed}",
-            now=self._clock.now(),
-            utc_ns=self._clock.utc_ns(),
-            boot_id=self._clock.boot_id(),
-            withheld=withheld,
-        )
-
-    def _event_answered(self, sequence: int, answered: "asyncio.Future[int]") -> None:
-        code = answered.result()
-        if code == GONE:
-            return
-        if code == QUOTA:
-            self._outbox.refused = "the broker is full"
-            self._refused_at = self._clock.now()
-            self._outbox.disconnected(cut=False)
-        elif code >= FAILED:
-            self._outbox.refuse(sequence, f"the broker refuses it (reason {code:#x})")
-            self._refused_at = self._clock.now()
-            self._complain(f"the broker refuses event {sequence} (reason {code:#x})")
-        else:
-            self._audience.acknowledged(nobody=code == NOBODY)
-            if self._outbox.acknowledged(sequence):
-                self._journal.set_cursor(OUTBOX, self._outbox.cursor)
         self._wake.set()
 
     async def _ask(self, connection: Connection, topic: str, payload: bytes) -> None:
@@ -391,12 +289,11 @@ class Publisher:
                 self._why = ANOTHER_GATEWAY
             cut = connection.ended_by_broker
             suspected = cut and self._retained.cut()
-            self._outbox.disconnected(cut=cut and not suspected)
+            self.telling.disconnected(cut=cut and not suspected)
             connection.cut()
             log.warning("broker lost", why=self._why)
         self._connected = False
         self._audience.forget()
-        self._incoming.forget()
         self._say_change()
         if not self._why.startswith(ANOTHER_GATEWAY) or self.name.in_session():
             return 0.0

@@ -9,8 +9,9 @@ import structlog
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.runtime.audience import Allowance, Audience
 from infusion_gateway.runtime.clock import Clock
-from infusion_gateway.runtime.journal import SEEN, Journal
+from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.mqtt import Arrived
+from infusion_gateway.runtime.telling import Telling
 from infusion_gateway.wire.stations import Nonsense, parse_availability, parse_seen
 from infusion_gateway.wire.topics import AskedHistory, Do, OwnAvailability, StationSaw, StationState, Topics
 
@@ -18,9 +19,6 @@ log = structlog.get_logger(__name__)
 
 LONGEST = 64 * 1024
 """Bytes of a message; a longer one is not even looked at."""
-SEEN_CURSORS = 2_000
-STATIONS = 64
-"""Stations at once; a clinic has a handful."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ OnHistory: TypeAlias = Callable[[bytes, ReplyTo], None]
 
 
 class Incoming:
-    """Sorts what arrives. own: told of our own availability coming back; arrived: of a station's first word.
+    """Sorts what arrives. own: told of our own availability coming back; telling: of what stations have seen.
 
     on_kept: told of a topic that the broker had kept something on, and that nobody here reads.
     """
@@ -51,7 +49,7 @@ class Incoming:
         journal: Journal,
         on_instruction: OnInstruction,
         own: Callable[[Arrived], None],
-        arrived: Callable[[str], None],
+        telling: Telling,
         audience: Audience,
         clock: Clock,
     ) -> None:
@@ -59,18 +57,13 @@ class Incoming:
         self._journal = journal
         self._on_instruction = on_instruction
         self._own = own
-        self._arrived = arrived
-        self._here: set[str] = set()
+        self._telling = telling
         self._audience = audience
         self._clock = clock
         self._sayings = Allowance(1, 5)
         self.on_history: OnHistory | None = None
         self.on_kept: Callable[[str], None] = lambda _topic: None
         self.ignored = 0
-
-    def forget(self) -> None:
-        """Take note that the connection is gone: nobody is known to be here any more."""
-        self._here.clear()
 
     def take(self, message: Arrived) -> None:
         """Take a message from the broker: bounded, and nothing in it may raise."""
@@ -88,7 +81,7 @@ class Incoming:
                 if not isinstance(said, Nonsense):
                     self._audience.heard(station, now, online=said.status == "online")
                     if said.status == "offline":
-                        self._here.discard(station)
+                        self._telling.followers.left(station)
             case StationSaw(station=station) if not message.retained:
                 self._seen(station, message.payload, now)
             case None if message.retained and message.payload:
@@ -120,10 +113,4 @@ class Incoming:
             self.ignored += 1
             return
         self._audience.heard(station, now, online=True)
-        for bed, sequence in said:
-            name = f"{SEEN}{station}/{bed}"
-            if self._journal.cursor(name) or len(self._journal.cursors(SEEN)) < SEEN_CURSORS:
-                self._journal.set_cursor(name, sequence)
-        if station not in self._here and len(self._here) < STATIONS:
-            self._here.add(station)
-            self._arrived(station)
+        self._telling.seen(station, dict(said))

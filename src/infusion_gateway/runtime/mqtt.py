@@ -7,7 +7,6 @@ is subscribed, 0x80 and above: refused), why a connection ended, and that a sock
 import asyncio
 import contextlib
 import logging
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from infusion_gateway.config.broker import tls_context
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
+from infusion_gateway.runtime.streams import HALF_OPEN
 
 KEEP_ALIVE_S = 5
 """A hung connection is noticed after at most twice this."""
@@ -39,14 +39,6 @@ JSON = "application/json"
 GONE = -1
 """In place of a reason code: the connection ended before the broker answered."""
 
-_SOCKET = (
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),  # sent, never acknowledged: a half-open line shows in 3 s
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-)
 _SILENT = logging.getLogger("infusion_gateway.mqtt")
 _SILENT.setLevel(logging.CRITICAL)  # what paho says of each packet is told by us, once and in words
 
@@ -235,17 +227,27 @@ class Connection:
         arrived: Callable[[Arrived], None],
         eager: bool = False,
     ) -> "Connection":
-        """Connect with MQTT 5, or 3.1.1 where the broker doesn't speak it; raises BrokerError."""
+        """Connect to the first address that answers, with MQTT 5, or 3.1.1 where it doesn't speak that; BrokerError."""
 
-        async def speak(*, version_5: bool) -> Connection:
-            return await cls.open(
-                settings, version_5=version_5, identifier=identifier, will=will, arrived=arrived, eager=eager
-            )
+        async def speak(address: BrokerSettings, *, version_5: bool = True) -> Connection:
+            try:
+                return await cls.open(
+                    address, version_5=version_5, identifier=identifier, will=will, arrived=arrived, eager=eager
+                )
+            except NotSpoken:
+                if not version_5:
+                    raise
+            return await speak(address, version_5=False)
 
-        try:
-            return await speak(version_5=True)
-        except NotSpoken:
-            return await speak(version_5=False)
+        refused: dict[str, BrokerError] = {}
+        for address in settings.addresses:
+            try:
+                return await speak(address)
+            except BrokerError as error:
+                refused[f"{address.host}:{address.port}"] = error
+        if len(refused) == 1:
+            raise refused.popitem()[1]
+        raise BrokerError("; ".join(f"{where}: {why}" for where, why in refused.items()))
 
     @property
     def lost(self) -> asyncio.Future[None]:
@@ -411,7 +413,7 @@ def _client(
         max_inflight_messages=IN_FLIGHT,
         properties=properties,
         tls_context=tls,
-        socket_options=_SOCKET,
+        socket_options=HALF_OPEN,
     )
 
 

@@ -12,6 +12,15 @@ from infusion_gateway.errors import LinkError
 
 READ_MAX = 4096
 """Bytes taken at once: what is left waits for the next turn, so that no line can keep the others from theirs."""
+HALF_OPEN = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),
+)
+"""A socket's options by which the kernel gives up a peer that vanished: 3 s with data unacknowledged, 4 s idle."""
 
 
 class ByteStream(Protocol):
@@ -123,15 +132,8 @@ def open_tcp(name: str, url: str, timeout_s: float) -> FdStream:
 
 
 def notice_half_open(connected: socket.socket) -> None:
-    """Make the kernel give up a peer that vanished: three seconds for unacknowledged data, four for an idle line."""
-    for level, option, value in (
-        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),
-    ):
+    """Make the kernel give up a peer that vanished."""
+    for level, option, value in HALF_OPEN:
         connected.setsockopt(level, option, value)
 
 

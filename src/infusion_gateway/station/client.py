@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from itertools import count
+from typing import Any
 
 from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
 from paho.mqtt.packettypes import PacketTypes
@@ -22,6 +24,17 @@ from infusion_gateway.wire.asking import Answer
 from infusion_gateway.wire.topics import ROOT, Topics
 
 CONNECT_S = 5.0
+ANSWER_S = 2.0
+"""How long the broker may take for anything while one listens: what hangs is left, and connected to anew."""
+_SOCKET = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),
+)
+"""By which the kernel gives up a broker that vanished: 3 s with something sent, 4 s idle."""
 EXPIRES_S = 5
 """An instruction that has not reached the gateway by then must not surprise anybody later."""
 LONGEST_ANSWER = 16 * 1024
@@ -120,7 +133,7 @@ async def _asked_for(
 
 def unreachable(broker: BrokerSettings, error: MqttError) -> str:
     """Say why there is no connection to the broker, and the way out; without a full stop at the end."""
-    where = f"{broker.host}:{broker.port}"
+    where = " or ".join(f"{one.host}:{one.port}" for one in broker.addresses)
     if isinstance(error, MqttCodeError):
         return f"the broker at {where} refuses: {error}"
     if broker.embedded:
@@ -144,34 +157,54 @@ async def _subscribe(client: Client, station: str, *topics: str) -> None:
 
 @asynccontextmanager
 async def _connected(
-    broker: BrokerSettings, station: str, *, will: Will | None = None, backlog: int = BACKLOG, keepalive: int = 60
+    broker: BrokerSettings,
+    station: str,
+    *,
+    will: Will | None = None,
+    backlog: int = BACKLOG,
+    keepalive: int = 60,
+    answer_s: float = CONNECT_S,
 ) -> AsyncIterator[Client]:
-    """Connect with MQTT 5, or with 3.1.1 where the broker says that it speaks no other; paho leaves out what is 5's."""
-    make = partial(_client, broker, station, will=will, backlog=backlog, keepalive=keepalive)
+    """Connect to the first of the broker's addresses that answers; MqttError, the last one's, where none does."""
+    make = partial(_client, station=station, will=will, backlog=backlog, keepalive=keepalive, answer_s=answer_s)
+    *before, last = broker.addresses
     async with AsyncExitStack() as stack:
-        try:
-            client = await stack.enter_async_context(make(version=ProtocolVersion.V5))
-        except MqttCodeError as error:
-            if getattr(error.rc, "value", error.rc) not in NOT_SUPPORTED:
-                raise
-            client = await stack.enter_async_context(make(version=ProtocolVersion.V311))
+        for address in before:
+            try:
+                client = await _entered(stack, partial(make, address))
+                break
+            except MqttError:
+                continue
+        else:
+            client = await _entered(stack, partial(make, last))
         yield client
+
+
+async def _entered(stack: AsyncExitStack, make: Callable[..., Client]) -> Client:
+    """Connect with MQTT 5, or with 3.1.1 where the broker says that it speaks no other; paho leaves out what is 5's."""
+    try:
+        return await stack.enter_async_context(make(version=ProtocolVersion.V5))
+    except MqttCodeError as error:
+        if getattr(error.rc, "value", error.rc) not in NOT_SUPPORTED:
+            raise
+    return await stack.enter_async_context(make(version=ProtocolVersion.V311))
 
 
 def _client(
     broker: BrokerSettings,
-    station: str,
     *,
+    station: str,
     version: ProtocolVersion,
     will: Will | None,
     backlog: int,
     keepalive: int,
+    answer_s: float,
 ) -> Client:
     try:
         tls = tls_context(broker)
     except (OSError, ValueError) as error:
         raise BrokerError(f"the certificates can't be used: {error}") from error
-    return Client(
+    client = Client(
         broker.host,
         broker.port,
         identifier=station,
@@ -180,11 +213,14 @@ def _client(
         password=broker.password,
         logger=_SILENT,
         tls_context=tls,
-        timeout=CONNECT_S,
+        timeout=answer_s,
+        socket_options=_SOCKET,
         max_queued_incoming_messages=backlog,
         will=will,
         keepalive=keepalive,
     )
+    client._client.connect_timeout = answer_s  # noqa: SLF001 - aiomqtt leaves paho's 5 s
+    return client
 
 
 def _asked(answers: str, identity: str) -> Properties:
@@ -243,18 +279,15 @@ async def listen(
             async with _station(broker, topics, station, utc_ns) as client:
                 await _subscribe(client, station, f"{ROOT}/{topics.site}/#")
                 linked("")
-                saying = asyncio.create_task(_say(client, topics, station, utc_ns, seen))
                 try:
-                    async for message in client.messages:
-                        take(str(message.topic), bytes(message.payload))
-                except (
-                    asyncio.CancelledError
-                ):  # a clean end sends no last will: say good-bye, but don't wait for it long
+                    await _either(_hear(client, take), _say(client, topics, station, utc_ns, seen))
+                except asyncio.CancelledError:  # a clean end sends no last will: say good-bye, but don't wait long
                     gone = availability("offline", utc_ns(), 0)
                     await client.publish(topics.station_availability(station), gone, qos=1, retain=True, timeout=0.5)
                     raise
-                finally:
-                    saying.cancel()
+                except MqttError as error:  # told at once: leaving a broker that hangs takes its time
+                    linked(unreachable(broker, error))
+                    raise
         except MqttError as error:  # away, or not there yet: that is what the loop is for
             linked(unreachable(broker, error))
         except BrokerError as error:
@@ -266,7 +299,25 @@ def _station(
     broker: BrokerSettings, topics: Topics, station: str, utc_ns: Callable[[], int]
 ) -> AbstractAsyncContextManager[Client]:
     will = Will(topics.station_availability(station), availability("offline", utc_ns(), 0), qos=1, retain=True)
-    return _connected(broker, station, will=will, backlog=HEARD, keepalive=KEEPALIVE_S)
+    return _connected(broker, station, will=will, backlog=HEARD, keepalive=KEEPALIVE_S, answer_s=ANSWER_S)
+
+
+async def _either(*works: Coroutine[Any, Any, None]) -> None:
+    """Do all of these until one ends or fails; then none goes on."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _hear(client: Client, take: Callable[[str, bytes], None]) -> None:
+    async for message in client.messages:
+        take(str(message.topic), bytes(message.payload))
 
 
 async def _say(

@@ -25,10 +25,14 @@ class Outgoing:
 
 
 class Outbox:
-    """Pure: records and acknowledgements in, what to send out. Sequences are the journal's."""
+    """Pure: records and acknowledgements in, what to send out. Sequences are the journal's.
+
+    told: of each bed, the newest of its events that the broker has acknowledged since the outbox last went back.
+    """
 
     def __init__(self, cursor: int) -> None:
         self.cursor = cursor
+        self.told: dict[str, int] = {}
         self.refused = ""
         self._waiting: deque[Outgoing] = deque()
         self._flying: deque[Outgoing] = deque()
@@ -41,6 +45,11 @@ class Outbox:
         if self._waiting:
             return self._waiting[-1].record.sequence
         return self._flying[-1].record.sequence if self._flying else self.cursor
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds nothing; the journal may hold more."""
+        return not self._waiting and not self._flying
 
     @property
     def room(self) -> int:
@@ -69,9 +78,19 @@ class Outbox:
         self._alone = False
         before = self.cursor
         while self._flying and self._flying[0].record.sequence in self._acknowledged:
-            self.cursor = self._flying.popleft().record.sequence
+            record = self._flying.popleft().record
+            self.cursor = record.sequence
+            self.told[record.bed] = record.bed_sequence or 0
             self._acknowledged.discard(self.cursor)
         return self.cursor != before
+
+    def advance(self, through: int) -> None:
+        """Go on behind this sequence: nothing up to it is published, or what is has to be given up for room."""
+        if through > self.cursor:
+            self.cursor = through
+            self._waiting = deque(o for o in self._waiting if o.record.sequence > through)
+            self._flying = deque(o for o in self._flying if o.record.sequence > through)
+            self._acknowledged = {sequence for sequence in self._acknowledged if sequence > through}
 
     def withhold(self, sequence: int, why: str) -> None:
         """Send an event that is on its way again, and those after it, this one without its content."""
@@ -119,6 +138,7 @@ class Outbox:
             self._waiting.clear()
             self._flying.clear()
             self._acknowledged.clear()
+            self.told.clear()
 
     def _take_back(self, flying: list[Outgoing]) -> None:
         self._waiting.extendleft(reversed(flying))
