@@ -89,6 +89,11 @@ def made(directory: Path, mb: int = MB) -> tuple[Path, Path]:
     return image, place
 
 
+def read_only(place: Path) -> None:
+    """Make what is mounted there read-only, as a kernel does that has met an error; nothing may be open for writing."""
+    subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True, capture_output=True)
+
+
 def cut_power(place: Path) -> None:
     """Let the file system lose everything that is not on its disk."""
     handle = os.open(place, os.O_RDONLY)

@@ -18,6 +18,8 @@ from infusion_gateway.config.schema import BedTable, BrokerTable, DeviceTable, F
 from infusion_gateway.config.settings import GatewaySettings, Settings
 from infusion_gateway.errors import ConfigError
 
+JOURNAL = "journal.db"
+"""The journal's file in the state directory (runtime/journal_file.py)."""
 LONGEST_SOCKET = 107
 """Bytes that the path of a Unix socket may have (unix(7))."""
 
@@ -95,7 +97,7 @@ def _gateway(table: GatewayTable | None, report: Report) -> GatewaySettings | No
     )
     extra = absolute(report.document.path, table.extra_profiles) if table.extra_profiles else None
     nearest = next(p for p in (state, *state.parents) if p.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+    if not nearest.is_dir() or not (os.access(nearest, os.W_OK | os.X_OK) or _went_read_only(state)):
         remedy = "Choose a directory that this user may write, or make it and give it to this user"
         report.add(("gateway", "state_directory"), f"nothing can be written in {nearest}", remedy)
     if max(len(os.fsencode(p)) for p in (socket, socket.with_name("annunciator.sock"))) > LONGEST_SOCKET:
@@ -106,6 +108,11 @@ def _gateway(table: GatewayTable | None, report: Report) -> GatewaySettings | No
             report.add(("gateway", key), f"there is no directory {place}", "Make it, or take this key out")
     signers, own = keys.protocol_keys(table, report), keys.own_key(table, report)
     return GatewaySettings(table.site, table.name, table.mode, state, socket, directory, extra, signers, own)
+
+
+def _went_read_only(state: Path) -> bool:
+    """Say whether a journal lies on a disk that takes nothing any more: who starts again supervises, and tells it."""
+    return (state / JOURNAL).is_file() and bool(os.statvfs(state).f_flag & os.ST_RDONLY)
 
 
 def _drivers(gateway: GatewaySettings | None, report: Report) -> Drivers:

@@ -6,10 +6,11 @@ and written when it can again; until then the futures say JournalError, and `on_
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -31,6 +32,8 @@ WAITING = 10_000
 """Events that may wait for the disk; more are refused, and said to be."""
 SLOW_S = 2.0
 """A disk that has not answered for so long is told of."""
+UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What a disk says that is full, read only or broken; of what else it says, the configuration is the cause."""
 TAIL = 256
 """Published records kept at hand, so that telling what has just happened needs no disk."""
 CLOSE_S = 10.0
@@ -59,6 +62,7 @@ class Journal:
         self._cursors_of = ""
         self._tail: deque[Record] = deque()
         self._tail_after: int | None = None
+        self.recent_through = 0
 
     async def open(self) -> Opened:
         """Take the directory for this process and open the file in it, or begin a new one beside an unusable one.
@@ -124,13 +128,16 @@ class Journal:
         """Give the sequence of the record that ended the bed's last case; 0: none. A replay needs what comes after."""
         return self._writer.standing.beds.get(bed, BedEnd()).closed
 
-    def newest(self, beds: Iterable[str]) -> dict[str, int]:
-        """Give each bed's newest durable published event, by the bed's sequence; 0: none."""
+    def newest(self, beds: Iterable[str] | None = None) -> dict[str, int]:
+        """Give each bed's newest durable published event, by the bed's sequence; 0: none. None: of all on record."""
         held = self._writer.standing.beds
-        return {bed: held.get(bed, BedEnd()).bed_sequence for bed in beds}
+        return {bed: held.get(bed, BedEnd()).bed_sequence for bed in (held if beds is None else beds)}
 
     def recent(self, sequence: int, limit: int) -> list[Record] | None:
-        """Give at most `limit` published records after this sequence from memory; None where the disk must be asked."""
+        """Give at most `limit` published records after this sequence from memory; None where the disk must be asked.
+
+        Memory knows all up to `recent_through`; the newest durable row may be a little further.
+        """
         if self._tail_after is None or sequence < self._tail_after:
             return None
         return [record for record in self._tail if record.sequence > sequence][:limit]
@@ -139,9 +146,9 @@ class Journal:
         """Give at most `limit` published records after this sequence; raises JournalError."""
         return await self._read(lambda reader: reader.published(sequence, limit))
 
-    async def sequence_of(self, bed: str, bed_sequence: int) -> int | None:
-        """Give the journal's sequence of a bed's event; None where it is not held. Raises JournalError."""
-        return await self._read(lambda reader: reader.sequence_of(bed, bed_sequence))
+    async def first_beyond(self, seen: Mapping[str, int], after: int, through: int) -> int | None:
+        """Give the first row in a stretch with an event of a bed beyond the one seen, or None; JournalError."""
+        return await self._read(lambda reader: reader.first_beyond(seen, after, through))
 
     def cursors(self, prefix: str) -> dict[str, int]:
         """Give every cursor whose name begins so."""
@@ -208,6 +215,7 @@ class Journal:
             if self._tail_after is None:
                 self._tail.clear()
                 self._tail_after = record.sequence - 1
+            self.recent_through = record.sequence
             if record.bed_sequence is not None:
                 self._tail.append(record)
         while len(self._tail) > TAIL:
@@ -245,16 +253,23 @@ def _lock(directory: Path) -> int:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise JournalError(
-            f"{directory}: {error.strerror}: the journal needs a directory that can be written"
-        ) from error
+        handle = _unwritable(directory, error)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         holder = os.pread(handle, 100, 0).decode(errors="replace").strip() or "another process"
         os.close(handle)
         raise JournalHeld(f"{directory} is held by {holder}: one gateway a journal") from error
-    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+    with contextlib.suppress(OSError):  # a full disk, or one that is read only: the lock holds all the same
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
     return handle
+
+
+def _unwritable(directory: Path, why: OSError) -> int:
+    """Open what can be locked though the disk takes nothing: a restart in mid-session must supervise all the same."""
+    if why.errno in UNWRITABLE:
+        for path in (directory / LOCK, directory):
+            with contextlib.suppress(OSError):
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    raise JournalError(f"{directory}: {why.strerror}: the journal needs a directory that can be written") from why

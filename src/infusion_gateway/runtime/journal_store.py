@@ -1,80 +1,66 @@
-"""The journal's file: one SQLite table of rows chained by SHA-256, written by exactly one connection.
+"""The journal's rows: written by exactly one connection, read by others that can't write.
 
 No second index exists that could disagree with the rows: everything is read in the order of the sequence, and every
-row read at the start is held against its chain. WAL with synchronous FULL: 300 power cuts lost none of 101,124
-acknowledged commits, NORMAL lost 5,505 of 186,231 (measured). SQLite before 3.51.3 can corrupt a WAL that two
-connections write or checkpoint at once, so readers open the file read-only and in short chunks.
+row read at the start is held against its chain. SQLite before 3.51.3 can corrupt a WAL that two connections write or
+checkpoint at once, so readers open the file read-only and in short chunks.
 """
 
-import hashlib
 import json
 import os
 import sqlite3
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
 from infusion_gateway.errors import JournalError
 from infusion_gateway.model.events import CaseOrdered, Event, PhaseChanged
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.model.session import Phase
+from infusion_gateway.runtime.journal_file import (
+    COLUMNS,
+    FILE,
+    Damaged,
+    Head,
+    Newer,
+    Row,
+    check_chain,
+    link,
+    make_or_check,
+    meta,
+    of_the_disk,
+    place_of,
+    read_through,
+    refuse_foreign,
+    set_meta,
+    set_pragmas,
+    sync_directory,
+)
 from infusion_gateway.wire.records import PUBLISHED, Record, Unreadable, decode, encode, type_name
 
-FILE = "journal.db"
-APPLICATION_ID = 0x49475731
-"""Marks the file as ours ("IGW1") for `file` and for us."""
-VERSION = 1
-"""The schema's version; a file with a greater one was written by a newer gateway."""
+__all__ = [
+    "CHUNK",
+    "FILE",
+    "SEEN",
+    "BedEnd",
+    "Damaged",
+    "Draft",
+    "Head",
+    "Newer",
+    "Reader",
+    "Standing",
+    "Store",
+    "read_through",
+    "sync_directory",
+]
+
 VERIFY_AT_OPEN = 250_000
 """Newest rows held against the chain at each start (0.9 s); `verify` takes them all."""
 SEEN = "seen/"
 """Cursors named so count a bed's published events; all others the journal's sequence."""
 CHUNK = 512
 """Rows a reader takes at once: a long read transaction keeps the WAL from being reset."""
-
-_SCHEMA = """
-CREATE TABLE record (
-  sequence INTEGER PRIMARY KEY,
-  bed TEXT NOT NULL,
-  bed_sequence INTEGER,
-  boot_id TEXT NOT NULL,
-  at_ns INTEGER NOT NULL,
-  utc_ns INTEGER NOT NULL,
-  type TEXT NOT NULL,
-  body TEXT NOT NULL,
-  hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE cursor (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE bed (
-  bed TEXT PRIMARY KEY,
-  bed_sequence INTEGER NOT NULL,
-  ordered INTEGER NOT NULL,
-  closed INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
-_COLUMNS = "sequence, bed, bed_sequence, boot_id, at_ns, utc_ns, type, body, hash"
-
-_Row: TypeAlias = tuple[int, str, int | None, str, int, int, str, str, bytes]
-
-
-class Damaged(JournalError):
-    """The file is not what we wrote: the chain or the database is broken, or acknowledged rows are missing."""
-
-
-class Newer(JournalError):
-    """The file was written by a newer gateway, or by something else altogether; nothing is wrong with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest row: its sequence (0: none yet) and its link of the chain. Told in the heartbeat as a witness."""
-
-    sequence: int
-    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +139,11 @@ class Store:
         path = directory / FILE
         connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=True)
         try:
-            _set_pragmas(connection)
-            _make_or_check(connection, path)
-            store = cls(connection, _meta(connection, "uuid"))
+            set_pragmas(connection)
+            make_or_check(connection, path)
+            store = cls(connection, meta(connection, "uuid"))
             store._load(verify)
-            store._files = {file: _place(file) for file in (path, directory / f"{FILE}-wal")}
+            store._files = {file: place_of(file) for file in (path, directory / f"{FILE}-wal")}
         except sqlite3.Error as error:
             connection.close()
             if of_the_disk(error):
@@ -171,7 +157,7 @@ class Store:
     def _load(self, verify: int) -> None:
         """Find the head, the beds' and the cursors' sequences, and check the chain's newest links."""
         self.head = check_chain(self._connection, self.uuid, verify)
-        self.anchor = int(_meta(self._connection, "anchor_sequence"))
+        self.anchor = int(meta(self._connection, "anchor_sequence"))
         found = self._connection.execute("SELECT bed, bed_sequence, ordered, closed FROM bed").fetchall()
         self.beds = {bed: BedEnd(*end) for bed, *end in found}
         newest = (
@@ -210,21 +196,21 @@ class Store:
     def check_place(self) -> None:
         """Raise OSError where the files are not those that were opened: what is written to them would be lost."""
         for file, place in self._files.items():
-            if _place(file) != place:
+            if place_of(file) != place:
                 raise OSError(f"{file} was removed or replaced while it was written")
 
     def open_cases(self, through: int) -> list[Draft]:
         """Give the rows up to this sequence that the cases under way are replayed from, in order, to write again."""
-        found: list[_Row] = []
+        found: list[Row] = []
         for bed, end in self.beds.items():
             if end.needed_after is not None:
-                query = f"SELECT {_COLUMNS} FROM record WHERE bed = ? AND sequence > ? AND sequence <= ?"  # noqa: S608 - our own words
+                query = f"SELECT {COLUMNS} FROM record WHERE bed = ? AND sequence > ? AND sequence <= ?"  # noqa: S608 - our own words
                 found += self._connection.execute(query, (bed, end.needed_after, through)).fetchall()
         return [Draft(row[1], _event(row), row[4], row[5], row[6], row[7]) for row in sorted(found)]
 
-    def _chain(self, drafts: list[Draft], boot_id: str) -> tuple[list[_Row], dict[str, BedEnd]]:
+    def _chain(self, drafts: list[Draft], boot_id: str) -> tuple[list[Row], dict[str, BedEnd]]:
         """Give the drafts as rows, numbered and each linked to the one before, and the ends of their beds."""
-        rows: list[_Row] = []
+        rows: list[Row] = []
         beds: dict[str, BedEnd] = {}
         before, sequence = self.head.hash, self.head.sequence
         for draft in drafts:
@@ -235,7 +221,7 @@ class Store:
                 beds[draft.bed] = end.after(draft.event, sequence)
                 of_bed = beds[draft.bed].bed_sequence
             row = (sequence, draft.bed, of_bed, boot_id, draft.at, draft.utc_ns, draft.type, draft.body)
-            before = _link(before, *row)
+            before = link(before, *row)
             rows.append((*row, before))
         return rows, beds
 
@@ -251,8 +237,8 @@ class Store:
             return 0
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            _set_meta(self._connection, "anchor_sequence", str(through))
-            _set_meta(self._connection, "anchor_hash", anchor[0].hex())
+            set_meta(self._connection, "anchor_sequence", str(through))
+            set_meta(self._connection, "anchor_hash", anchor[0].hex())
             gone = self._connection.execute("DELETE FROM record WHERE sequence <= ?", (through,)).rowcount
             self._connection.execute("COMMIT")
         except sqlite3.Error:
@@ -330,6 +316,20 @@ class Reader:
                 raise JournalError(f"{self._path}: {error}") from error
         return {bed: BedEnd(*end) for bed, *end in found}
 
+    def standing(self) -> tuple[Standing, dict[str, int]]:
+        """Give what is held and the cursors, for a start on a disk that can only be read; raises JournalError."""
+        with closing(self._connect()) as connection:
+            try:
+                found = connection.execute(
+                    "SELECT sequence, hash FROM record ORDER BY sequence DESC LIMIT 1"
+                ).fetchone()
+                ends = connection.execute("SELECT bed, bed_sequence, ordered, closed FROM bed").fetchall()
+                cursors = dict(connection.execute("SELECT name, sequence FROM cursor"))
+            except sqlite3.Error as error:
+                raise JournalError(f"{self._path}: {error}") from error
+        beds = {bed: BedEnd(*end) for bed, *end in ends}
+        return Standing(self.uuid, Head(*found) if found else Head(0, b""), beds), cursors
+
     def verify(self) -> Head:
         """Hold every row against the chain; raises Damaged saying where it breaks."""
         with closing(self._connect()) as connection:
@@ -348,18 +348,18 @@ class Reader:
             connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro{fixed}", uri=True, timeout=5.0)
             connection.execute("PRAGMA trusted_schema=OFF")
             if not self.uuid:
-                _refuse_foreign(connection, self._path)
-                self.uuid = _meta(connection, "uuid")
+                refuse_foreign(connection, self._path)
+                self.uuid = meta(connection, "uuid")
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: {error}") from error
         return connection
 
     def _read(self, where: str, values: tuple[object, ...], after: int, chunk: int = CHUNK) -> Iterator[Record]:
-        query = f"SELECT {_COLUMNS} FROM record WHERE sequence > ? AND {where} ORDER BY sequence LIMIT ?"  # noqa: S608 - our own words
+        query = f"SELECT {COLUMNS} FROM record WHERE sequence > ? AND {where} ORDER BY sequence LIMIT ?"  # noqa: S608 - our own words
         with closing(self._connect()) as connection:
             while True:
                 try:
-                    rows: list[_Row] = connection.execute(query, (after, *values, chunk)).fetchall()
+                    rows: list[Row] = connection.execute(query, (after, *values, chunk)).fetchall()
                 except sqlite3.Error as error:
                     raise JournalError(f"{self._path}: {error}") from error
                 for row in rows:
@@ -369,132 +369,12 @@ class Reader:
                 after = rows[-1][0]
 
 
-def check_chain(connection: sqlite3.Connection, journal: str, newest: int | None) -> Head:
-    """Recompute the links of the newest rows (None: of all) and give the head; raises Damaged where one breaks."""
-    anchor = Head(int(_meta(connection, "anchor_sequence")), bytes.fromhex(_meta(connection, "anchor_hash")))
-    last = connection.execute("SELECT max(sequence) FROM record").fetchone()[0] or anchor.sequence
-    start = anchor.sequence if newest is None else max(anchor.sequence, last - newest)
-    head = anchor
-    if start > anchor.sequence:
-        found = connection.execute("SELECT hash FROM record WHERE sequence = ?", (start,)).fetchone()
-        if found is None:
-            raise Damaged(f"journal {journal}: row {start} is missing")
-        head = Head(start, found[0])
-    for row in connection.execute(f"SELECT {_COLUMNS} FROM record WHERE sequence > ? ORDER BY sequence", (start,)):  # noqa: S608 - our own words
-        expected = _link(head.hash, *row[:8])
-        if row[0] != head.sequence + 1 or row[8] != expected:
-            raise Damaged(f"journal {journal}: the chain breaks at row {row[0]}, the last sound one is {head.sequence}")
-        head = Head(row[0], row[8])
-    return head
-
-
-def _link(before: bytes, *row: object) -> bytes:
-    """Give a row's link: SHA-256 of the link before and the row, as JSON, so that no two rows read the same."""
-    return hashlib.sha256(before + json.dumps(row).encode()).digest()
-
-
-def _set_pragmas(connection: sqlite3.Connection) -> None:
-    for pragma in (
-        "busy_timeout=5000",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "wal_autocheckpoint=500",
-        "trusted_schema=OFF",
-        "cell_size_check=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in an empty file; refuse one that isn't ours or is newer than we are."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-    if empty and version == 0:
-        _make(connection, str(uuid.uuid4()))
-        return
-    _refuse_foreign(connection, path)
-
-
-def _make(connection: sqlite3.Connection, journal: str) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in _SCHEMA.split(";"):
-            connection.execute(statement)
-        for key, value in (("uuid", journal), ("anchor_sequence", "0"), ("anchor_hash", _link(b"", journal).hex())):
-            _set_meta(connection, key, value)
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
-    except sqlite3.Error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that isn't ours or is newer than we are."""
-    mark = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if mark != APPLICATION_ID:
-        raise Newer(f"{path} is a database of something else (application id {mark:#x})")
-    if version > VERSION:
-        raise Newer(f"{path} was written by a newer version (schema {version}, this version knows {VERSION})")
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the directory's own entries durable: a file just made or renamed survives a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def read_through(directory: Path) -> None:
-    """Read the files from end to end, while no connection has them open; raises OSError where the disk can't.
-
-    SQLite makes SQLITE_CORRUPT of a read that failed with EIO (SQLITE_IOERR_CORRUPTFS): what it calls malformed
-    may be whole, on a disk that is not.
-    """
-    for path in (directory / FILE, directory / f"{FILE}-wal"):
-        if path.exists():
-            with path.open("rb", buffering=0) as file:
-                while file.read(1 << 20):
-                    pass
-
-
-def _place(file: Path) -> tuple[int, int]:
-    """Give what tells this file from any other that may come to have its name; (0, 0) where there is none."""
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_dev, found.st_ino
-
-
-def of_the_disk(error: sqlite3.Error) -> bool:
-    """Whether the disk, not the file's content, is at fault: worth trying again."""
-    names = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_LOCKED")
-    return str(getattr(error, "sqlite_errorname", "")).startswith((*names, "SQLITE_NOMEM", "SQLITE_PERM"))
-
-
-def _meta(connection: sqlite3.Connection, key: str) -> str:
-    found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    if found is None:
-        raise Damaged(f"the journal's {key} is missing")
-    return str(found[0])
-
-
-def _set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
-
-
-def _event(row: _Row) -> Event | Unreadable:
+def _event(row: Row) -> Event | Unreadable:
     try:
         return decode(row[6], json.loads(row[7]))
     except (ValueError, RecursionError) as why:
         return Unreadable(row[6], row[7][:2000], str(why)[:200])
 
 
-def _record(row: _Row, journal: str, event: Event | Unreadable) -> Record:
+def _record(row: Row, journal: str, event: Event | Unreadable) -> Record:
     return Record(row[0], row[1], row[2], f"{journal}-{row[0]}", row[3], row[4], row[5], event)

@@ -19,7 +19,18 @@ from typing import TypeAlias
 
 from infusion_gateway.errors import JournalError
 from infusion_gateway.model.events import BedQuarantined, Sampled
-from infusion_gateway.runtime.journal_store import FILE, Damaged, Draft, Head, Newer, Standing, Store, read_through, sync_directory
+from infusion_gateway.runtime.journal_store import (
+    FILE,
+    Damaged,
+    Draft,
+    Head,
+    Newer,
+    Reader,
+    Standing,
+    Store,
+    read_through,
+    sync_directory,
+)
 from infusion_gateway.wire.records import Record
 
 BATCH = 256
@@ -87,8 +98,12 @@ class Writer(Thread):
 
     def run(self) -> None:
         """Serve until the last work; a failure that nobody foresaw is told, and the work at hand refused."""
-        self._make_ready()
-        cursors = {} if self._store is None else dict(self._store.cursors)
+        cursors: dict[str, int] = {}
+        if self._make_ready() and self._store is not None:
+            cursors = dict(self._store.cursors)
+        else:
+            with contextlib.suppress(JournalError):  # a disk that takes nothing may still give what is on it
+                self.standing, cursors = Reader(self._directory).standing()
         self.opened.set_result(Opened(self._kept, self._moved_to, self._why, cursors))
         last = False
         while not last:
