@@ -204,6 +204,8 @@ class Gateway:
         self._lost = opened.why if opened.moved_to is not None else ""
         started = [self._bed(bed) for bed in self._settings.beds]
         self.beds = {bed.name: bed for bed, _ in started}
+        if not opened.kept:  # said before there was a bed to be told
+            self._tell_all(JournalChanged(False, opened.why))
         self._tell_home_assistant()
         try:
             await self._publisher.name.claim()
