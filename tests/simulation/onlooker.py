@@ -32,6 +32,7 @@ class Onlooker:
         story, process = self._story, self._story.world.process
         if process is not None:
             self._hear(story.now)
+            self.facts()  # what the change came from: "away", say, quiets what is still true
             story.court.shown(story.now, process.shown, process.state.durable.phase.value)
 
     def look(self) -> Look:

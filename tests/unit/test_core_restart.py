@@ -17,6 +17,7 @@ from infusion_gateway.model.events import (
     GatewayStarted,
     InstructionRefused,
     PhaseChanged,
+    StopAsked,
 )
 from infusion_gateway.model.instructions import Acknowledge, Confirm, Hold, HoldOff, PermitResume, Prime, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
@@ -243,6 +244,21 @@ def test_another_boot_in_mid_session_stops_it_and_wants_a_baseline(clock_s: int)
     bed.pump.running = True
     bed.run(5)
     assert bed.phase is Phase.INFUSING
+    bed.check()
+
+
+def test_a_restart_with_no_new_baseline_is_stopped_at_once() -> None:
+    """Pins that what stopped it stands until a new baseline: no half minute to release it, as after other stops."""
+    bed = infusing()
+    bed.crash(same_boot=False)
+    bed.run(5)
+    assert (bed.phase, len(bed.events(StopAsked))) == (Phase.PAUSED, 1)
+    bed.pump.running = True
+    bed.run(3)
+    assert len(bed.events(StopAsked)) == 2
+    assert bed.raised("restarted-without-release")[-1][1] is HIGH
+    bed.run(5)
+    assert bed.phase is Phase.PAUSED
     bed.check()
 
 

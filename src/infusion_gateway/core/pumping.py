@@ -28,6 +28,8 @@ UNATTENDED_SHOWN: Nanos = 2 * MINUTE
 VTBI_PART, VTBI_ML = 0.02, 0.1
 """A volume to be infused may be above what is ordered by so much: the entries' tolerance, and a keypad's step."""
 RELEASE_WITHIN: Nanos = 30 * SECOND
+WANTS_BASELINE = frozenset({"timeline-lost", "confirmation-lapsed"})
+"""What stopped the pump because nobody knows for how long no one looked."""
 KVO_HIGH: Nanos = 5 * MINUTE
 KVO_HIGH_MG = 0.5
 WINDOW_ENDS: Nanos = 2 * SECOND
@@ -235,15 +237,20 @@ def _drift(turn: Turn, order: Order, t0: Nanos) -> None:
 
 
 def _restarted(turn: Turn) -> None:
-    """Say that the pump was restarted after our stop without leave; half a minute to release it, then stop again."""
-    since, stop = turn.durable.unreleased_since, turn.durable.stop
-    if since is None or stop is None or stop.confirmed_at is None:
+    """Say that the pump was restarted after our stop without leave; half a minute to release it, then stop again.
+
+    A stop because the machine was restarted has its cause until there is a new baseline: it is stopped again at once.
+    """
+    since, stop, case = turn.durable.unreleased_since, turn.durable.stop, turn.durable.case
+    if since is None or stop is None or stop.confirmed_at is None or case is None:
         return
     if any(claim.response is Response.STOP for claim in turn.claims.values()):
         return  # the cause stands: it is stopped at once, by that name
     late = turn.has_come(since + RELEASE_WITHIN)
-    text = f"The pump was restarted without release. Release it, or it is stopped: {stop.reason}"
-    response = Response.STOP if late else Response.TELL
+    unseen = not case.baseline and not WANTS_BASELINE.isdisjoint(stop.codes)
+    ways = "It is stopped again" if unseen else "Release it, or it is stopped"
+    text = f"The pump was restarted without release. {ways}: {stop.reason}"
+    response = Response.STOP if late or unseen else Response.TELL
     turn.claim(of_the_drug("restarted-without-release", Priority.HIGH, text, response=response, latching=True))
 
 
