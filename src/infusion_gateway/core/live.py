@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.durable import Account
+from infusion_gateway.model.health import Trouble
 from infusion_gateway.model.metric import Metric, Nanos
 from infusion_gateway.model.observation import Delivery, Fault, PumpAlarm, Reading, Sensor, SensorState
 from infusion_gateway.model.session import LimitCondition, Row
@@ -269,8 +270,9 @@ class Live:
     calm: the metrics of groups with no row pending or active, whose timers are as of when that began, and the last look
     since. disputed: metrics whose sources disagree. breaths: of devices that see, or saw, no breath; None: not looked
     yet. broker, listeners, journal_kept: None, not known. since: when a cause began, by condition code. gates: means
-    that the process looks at: open, when, why not. asked_at: when the pump was last asked to stop. watched_ml: its
-    counter when that was confirmed. deadline: when to step again though nothing comes.
+    that the process looks at: open, when, why not. troubles: what is wrong with the gateway itself. asked_at: when the
+    pump was last asked to stop. watched_ml: its counter when that was confirmed. deadline: when to step again though
+    nothing comes.
     """
 
     started_at: Nanos | None = None
@@ -295,6 +297,7 @@ class Live:
     journal_why: str = ""
     clock_jump: tuple[Nanos, float] | None = None
     gates: dict[str, tuple[bool, Nanos, str]] = field(default_factory=dict)
+    troubles: tuple[Trouble, ...] = ()
     purged: bool = False
     asked_at: Nanos | None = None
     watched_ml: float | None = None

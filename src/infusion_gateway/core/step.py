@@ -10,6 +10,7 @@ from infusion_gateway.core import (
     conditions,
     deadman,
     dose,
+    health,
     instructing,
     moving,
     observing,
@@ -33,6 +34,7 @@ from infusion_gateway.model.inputs import (
     DeadlineReached,
     Faulted,
     GateChanged,
+    HealthChanged,
     Input,
     Instructed,
     JournalChanged,
@@ -103,6 +105,7 @@ def _decide(turn: Turn) -> None:
     pump_alarms.claim_pump_alarms(turn)
     pumping.claim_pumping(turn)
     equipment.claim_technical(turn)
+    health.claim_health(turn)
     deadman.claim_dead_man(turn)
     stopping.claim_stopping(turn)
     signals.reconcile(turn)
@@ -135,6 +138,8 @@ def _take(turn: Turn, taken: Input) -> None:
             turn.live.clock_jump = (turn.now, seconds)
         case GateChanged(gate=gate, open=is_open, why=why):
             turn.live.gates[gate[:60]] = (is_open, turn.now, why[:200])
+        case HealthChanged(troubles=troubles):
+            turn.live.troubles = troubles
         case CaseArrived():
             moving.arrived(turn, taken)
         case MoveAnswered():

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from infusion_gateway.model.case import Carried
+from infusion_gateway.model.health import Trouble
 from infusion_gateway.model.instructions import Instruction
 from infusion_gateway.model.keys import Signed
 from infusion_gateway.model.observation import Fault, Observation
@@ -112,6 +113,13 @@ class GateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """The gateway looked at itself: all that is wrong with it now."""
+
+    troubles: tuple[Trouble, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CaseArrived:
     """A case comes from another bed of this gateway; it is there until this bed has it on record."""
 
@@ -146,6 +154,7 @@ Input: TypeAlias = (
     | JournalChanged
     | ClockJumped
     | GateChanged
+    | HealthChanged
     | CaseArrived
     | MoveAnswered
     | DeadlineReached

@@ -1,0 +1,47 @@
+"""Health: what the gateway measures of itself, and what it finds wrong with itself by that."""
+
+from dataclasses import dataclass
+
+from infusion_gateway.model.metric import Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that must go on by itself: a bed, a line, the publisher. silent: how long it has done nothing.
+
+    patience: how long it may. None for silent: it has ended, and nobody asked it to.
+    """
+
+    name: str
+    silent: Nanos | None
+    patience: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Something that waits to be dealt with: how much waits, and the most that it takes, at least 1."""
+
+    name: str
+    waiting: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The gateway, measured. held_up: the longest that nothing was done at all since the last look.
+
+    memory_bytes: resident.
+    """
+
+    held_up: Nanos
+    parts: tuple[Part, ...]
+    queues: tuple[Queue, ...]
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is wrong with the gateway itself, by its alarm's code. text: what, and what to do."""
+
+    code: str
+    text: str
