@@ -391,7 +391,7 @@ def _telling(turn: Turn) -> None:
         text = "The broker can't be reached: nobody away from the bed is told. Stay with the patient"
         turn.claim(technical("broker-lost", priority, text))
     alone = turn.holds_since("nobody-supervising", under_case and live.broker is True and live.listeners is not True)
-    if alone is not None and turn.has_come(alone + UNTOLD_AFTER):
+    if alone is not None and (live.listeners is False or turn.has_come(alone + UNTOLD_AFTER)):
         text = "No station is heard: nobody away from the bed is told. Stay with the patient"
         turn.claim(technical("nobody-supervising", priority, text))
     silent = bedside_alarm(turn.setup, live) is BedsideAlarm.LOST

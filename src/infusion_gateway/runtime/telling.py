@@ -168,7 +168,9 @@ class Telling:
         self._more = False
         after, room, head = max(self._outbox.after, self._scanned), self._outbox.room, self._journal.head.sequence
         records = self._journal.recent(after, room)
-        if records is None:
+        if records is not None:
+            head = self._journal.recent_through
+        else:
             try:
                 records = await self._journal.after(after, room)
             except JournalError as error:
