@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infusion_gateway.model.metric import SECOND
-from infusion_gateway.runtime.audience import ALIVE_FOR, STATIONS, Allowance, Audience
+from infusion_gateway.runtime.audience import ALIVE_FOR, SETTLED_AFTER, STATIONS, Allowance, Audience
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.mqtt import Arrived
 from infusion_gateway.runtime.presence import Presence
@@ -40,6 +40,17 @@ def test_no_subscriber_is_nobody_unless_a_station_speaks() -> None:
     audience.acknowledged(nobody=True)
     audience.forget()
     assert audience.listeners(0) is None
+
+
+def test_a_broker_that_is_back_may_have_nobody_for_a_moment() -> None:
+    """Pins that stations have SETTLED_AFTER to come back in before their absence is believed; one that is counts at once."""
+    audience = Audience()
+    audience.begin(10)
+    audience.acknowledged(nobody=True)
+    assert audience.listeners(10 + SETTLED_AFTER - 1) is None
+    assert audience.listeners(10 + SETTLED_AFTER) is False
+    audience.heard("desk", 11, online=True)
+    assert audience.listeners(11) is True
 
 
 def test_stations_are_bounded() -> None:

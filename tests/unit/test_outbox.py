@@ -146,6 +146,36 @@ def test_rewinding_begins_again_where_somebody_had_not_seen_it() -> None:
     assert sent(outbox) == [6, 7, 8, 9]
 
 
+def test_what_was_told_of_each_bed_is_known_until_it_is_told_again() -> None:
+    """Pins `told`: the newest event of a bed in the acknowledged prefix, and nothing after a rewind."""
+    outbox = Outbox(0)
+    outbox.offer(records(1, 2, 3))
+    sent(outbox)
+    outbox.acknowledged(2)
+    assert outbox.told == {}
+    outbox.acknowledged(1)
+    assert outbox.told == {"bed-1": 2}
+    outbox.rewind(0)
+    assert outbox.told == {}
+
+
+def test_advancing_gives_up_what_lies_before_and_nothing_else() -> None:
+    """Pins `advance`: over rows without an event, and over events for want of room; never backwards."""
+    outbox = Outbox(0)
+    outbox.advance(7)
+    assert (outbox.cursor, outbox.after, outbox.empty) == (7, 7, True)
+    outbox.advance(3)
+    assert outbox.cursor == 7
+    outbox.offer(records(8, 9, 10, 11))
+    assert [outbox.take(), outbox.take()] != [None, None]
+    outbox.acknowledged(9)
+    outbox.advance(8)
+    assert sent(outbox) == [10, 11]
+    assert outbox.acknowledged(10) is True
+    assert outbox.cursor == 10
+    assert not outbox.empty
+
+
 class Weather(RuleBasedStateMachine):
     """A broker that acknowledges in any order, refuses, cuts and forgets; a journal that grows."""
 
