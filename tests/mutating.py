@@ -29,7 +29,7 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 LONGEST_S = 2500
 MOST_S = 4.0
 HANGING_S = 12.0  # of work: a mutant that never ends
-JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input")
+JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input", "test_alarm_page")
 KILLED, SURVIVED, HANGS = 1, 0, 36  # as mutmut has them
 CAUGHT = Path("mutants/caught.txt").absolute()
 ITEMS: dict[str, pytest.Function] = {}

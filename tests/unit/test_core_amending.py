@@ -426,3 +426,13 @@ def test_no_syringe_is_entered_while_the_pump_runs() -> None:
     assert refusal(bed.ask(Syringe(50.0, 1.0))) == words
     bed.run(1)
     assert taken(bed.ask(Syringe(50.0, 1.0)))
+
+
+def test_a_strong_syringe_is_held_to_the_hard_limit_by_what_it_holds() -> None:
+    """Pins the drug in a syringe of 5 mg/mL, not its volume, against the hard limit; exactly the limit is taken."""
+    bed = Bed()
+    bed.arm(concentration_mg_ml=5.0, rate_ml_h=10.5, volume_ml=10.0)
+    said = "it holds 70.05 mg, more than the hard limit of 70 mg: draw up less"
+    assert refusal(bed.ask(Syringe(14.01, 5.0))) == said
+    assert taken(bed.ask(Syringe(14.0, 5.0))) == "the syringe is entered"
+    assert taken(bed.ask(Syringe(6.0, 5.0))) == "the syringe is entered; 7 mL are still needed, it holds less"

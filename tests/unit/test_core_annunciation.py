@@ -302,3 +302,13 @@ def test_distress_and_sedation_each_leave_a_calm_patient_alone() -> None:
     bed.ask(Assess(((Score.MOAA_S, 5.0), (Score.DISTRESS, 0.0)), (), 0))
     bed.run(60)
     assert not bed.alarms
+
+
+def test_how_many_more_alarms_there_are_is_said() -> None:
+    """Pins that the bed shows the most urgent alarm and counts the others, none where it is alone."""
+    bed = high()
+    assert (heard(bed).text, heard(bed).more) == (bed.alarms["hr-high"].text, 0)
+    bed.monitor.values.update({Metric.SPO2: 93, Metric.RR: 9})
+    bed.run(31)
+    assert len(bed.alarms) == 3
+    assert (heard(bed).text, heard(bed).more) == (bed.alarms["hr-high"].text, 2)

@@ -6,9 +6,9 @@ from math import nan
 import pytest
 
 from core_bed import Bed, bed_setup, depression_40
-from infusion_gateway.core.sources import current, disagree
+from infusion_gateway.core.sources import SHOWN_FOR, current, disagree
 from infusion_gateway.core.views import vitals
-from infusion_gateway.model.inputs import LinkLost, LinkOpened, Observed
+from infusion_gateway.model.inputs import Faulted, LinkLost, LinkOpened, Observed
 from infusion_gateway.model.instructions import Assess
 from infusion_gateway.model.metric import SECOND, Metric
 from infusion_gateway.model.observation import (
@@ -16,6 +16,8 @@ from infusion_gateway.model.observation import (
     DeadManReported,
     Delivery,
     DeliveryReported,
+    Fault,
+    FaultKind,
     PumpAlarm,
     Reading,
     Sensor,
@@ -23,6 +25,7 @@ from infusion_gateway.model.observation import (
     SensorState,
     Validity,
 )
+from infusion_gateway.model.session import DeviceSetup
 from infusion_gateway.model.status import LinkState, VitalStatus
 
 
@@ -129,3 +132,62 @@ def test_a_cuff_suppresses_no_probe_that_is_not_there() -> None:
     done = bed.give(Observed("monitor", (SensorReported(Sensor.CUFF, SensorState.MEASURING),)))
     assert not done.events
     assert bed.state.live.suppressed is None
+
+
+def test_a_fault_is_kept_of_a_device_of_the_bed_where_it_says_more_than_a_lost_reading() -> None:
+    """Pins that a checksum is no lasting fault, a refusal is, and that nobody else's device is taken up."""
+    bed = infusing()
+    bed.give(Faulted("monitor", Fault(FaultKind.CHECKSUM, "crc")))
+    assert bed.state.live.devices["monitor"].fault is None
+    bed.give(Faulted("stranger", Fault(FaultKind.REFUSED, "busy")))
+    assert "stranger" not in bed.state.live.devices
+    refused = Fault(FaultKind.REFUSED, "busy")
+    bed.give(Faulted("monitor", refused))
+    known = bed.state.live.devices["monitor"]
+    assert (known.fault, known.fault_at) == (refused, bed.now)
+    bed.give(Faulted("pump", refused))
+    assert bed.state.live.devices["pump"].fault == refused
+
+
+def test_a_value_is_shown_as_valid_until_it_is_old() -> None:
+    """Pins that a continuous value is shown as questionable, and then as invalid, from the very instant of its age."""
+    bed = infusing()
+    measured = bed.now
+    bed.now = measured + SHOWN_FOR - 1
+    assert shown(bed, Metric.SPO2).validity is Validity.QUESTIONABLE
+    bed.now = measured + SHOWN_FOR
+    assert shown(bed, Metric.SPO2).validity is Validity.INVALID
+
+
+@pytest.mark.parametrize(
+    ("values", "dispute"),
+    [
+        ({"monitor": 97.0, "oximeter": 93.0}, False),
+        ({"monitor": 97.0, "oximeter": 92.0}, True),
+        ({"monitor": None, "oximeter": 97.0, "third": 92.0}, True),
+        ({"monitor": 97.0, "oximeter": None}, False),
+    ],
+)
+def test_two_valid_values_far_apart_are_a_dispute(values: dict[str, float | None], dispute: bool) -> None:
+    """Pins how far two devices may be apart, exactly, and that an invalid value is no party to it, first or last."""
+    devices = tuple(DeviceSetup(name, False, False, None) for name in ("monitor", "oximeter", "third"))
+    bed = Bed(replace(bed_setup(depression_40()), devices=devices))
+    bed.monitor.mute = bed.pump.mute = True
+    for name, value in values.items():
+        validity = Validity.INVALID if value is None else Validity.VALID
+        bed.give(Observed(name, (Reading(Metric.SPO2, value, validity, bed.now),)))
+    assert disagree(bed.state.sources, bed.state.live, Metric.SPO2, bed.now) is dispute
+
+
+@pytest.mark.parametrize("validity", [Validity.QUESTIONABLE, Validity.VALID])
+def test_neither_doubt_nor_a_persons_number_makes_a_dispute(validity: Validity) -> None:
+    """Pins that a questionable value, and one by hand, are not held against a device's valid one."""
+    devices = tuple(DeviceSetup(name, False, False, None) for name in ("monitor", "oximeter"))
+    bed = Bed(replace(bed_setup(depression_40()), devices=devices))
+    bed.monitor.mute = bed.pump.mute = True
+    bed.give(Observed("monitor", (Reading(Metric.SPO2, 97.0, Validity.VALID, bed.now),)))
+    if validity is Validity.QUESTIONABLE:
+        bed.give(Observed("oximeter", (Reading(Metric.SPO2, 80.0, validity, bed.now),)))
+    else:
+        bed.ask(Assess((), ((Metric.SPO2, 80.0),), 0))
+    assert not disagree(bed.state.sources, bed.state.live, Metric.SPO2, bed.now)

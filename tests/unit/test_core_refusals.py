@@ -10,7 +10,10 @@ from functools import cache
 import pytest
 
 from core_bed import Bed, Pump, bed_setup, depression_40
+from infusion_gateway.core.ordering import faults_of_order
 from infusion_gateway.core.step import step
+from infusion_gateway.core.turn import Turn
+from infusion_gateway.model.case import Known
 from infusion_gateway.model.events import InstructionRefused
 from infusion_gateway.model.inputs import Instructed, JournalChanged
 from infusion_gateway.model.instructions import (
@@ -41,9 +44,10 @@ from infusion_gateway.model.instructions import (
     Syringe,
     TestAlarm,
 )
-from infusion_gateway.model.metric import MINUTE, Metric
+from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.session import BaselineGate, DeviceSetup, Gate, WindowLimit
 
+LIGHTER = "the weight is more than 10% from that of the last session here: weigh again, or give a reason"
 WAIT = "wait and measure again, or a clinician sets the limit for this case"
 TOO_MUCH = "dose 84.24 mg is above the hard limit of 70 mg"
 WRONG = "concentration-was-wrong"
@@ -441,3 +445,38 @@ def test_what_can_not_be_done_is_refused_in_these_words(
 ) -> None:
     """Pins what a person reads when an instruction is refused, and that the bed stays as it was."""
     assert refused(situation, asked, "nurse-9") == words
+
+
+def test_nobody_is_no_person() -> None:
+    """Pins the words for an instruction that names nobody, and that a pause of no time is one."""
+    assert refused(infusing, Stop("x"), "  ") == "nobody is named as asking"
+    bed = idle()
+    [accepted, paused] = bed.ask(PauseAudio(0)).events
+    assert (accepted.reason, paused.until) == ("the sound is paused", bed.now)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rate_ml_h": 150.0, "duration": 840 * SECOND}, ""),
+        ({"duration": 60 * MINUTE, "rate_ml_h": 35.0}, ""),
+        ({"weight_kg": 30.0, "dose_mg": 15.0, "rate_ml_h": 22.5, "volume_ml": 30.0}, ""),
+        ({"weight_kg": 250.0}, ""),
+        ({"weight_kg": 29.9, "dose_mg": 14.0, "rate_ml_h": 21.0, "volume_ml": 29.0}, "a weight of 29.9 kg is outside"),
+        ({"weight_kg": 250.1}, "a weight of 250.1 kg is outside 30 to 250 kg"),
+        ({"subject": "known", "weight_kg": 77.0}, ""),
+        ({"subject": "known", "weight_kg": 63.0, "dose_mg": 30.0, "rate_ml_h": 45.0}, ""),
+        ({"subject": "known", "weight_kg": 77.1}, LIGHTER),
+        ({"subject": "known", "weight_kg": 62.9, "dose_mg": 30.0, "rate_ml_h": 45.0}, LIGHTER),
+        ({"subject": "known", "weight_kg": 90.0, "reason": "weighed twice"}, ""),
+        ({"dose_mg": 35.1, "rate_ml_h": 52.65}, "dose 35.1 mg is above the soft limit of 35 mg: a reason is needed"),
+        ({"dose_mg": 35.1, "rate_ml_h": 52.65, "reason": "as last time"}, ""),
+    ],
+)
+def test_an_order_at_each_limit(changes: dict[str, object], words: str) -> None:
+    """Pins each limit of an order exactly, and a step beyond it, with the words."""
+    bed = at(idle)
+    known = Known("known", 70.0, 35.0, None)
+    turn = Turn(replace(bed.state, durable=replace(bed.state.durable, known=(known,))), bed.now)
+    said = "; ".join(faults_of_order(turn, replace(ORDER, **changes)))
+    assert said.startswith(words) if words else not said
