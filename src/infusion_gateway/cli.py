@@ -24,6 +24,7 @@ COMMANDS = {
     "protocol": "infusion_gateway.cli_protocol",
     "keys": "infusion_gateway.cli_keys",
     "annunciator": "infusion_gateway.cli_annunciator",
+    "commission": "infusion_gateway.cli_commission",
     "schema": "infusion_gateway.cli_config",
 }
 

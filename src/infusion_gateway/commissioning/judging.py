@@ -98,7 +98,9 @@ def stopped(place: Place, seen: Seen, asked_at: Nanos, within: Nanos) -> Finding
         said = f"it refuses: asked to stop, it says {seen.delivery or 'nothing'} after {within / SECOND:g} s"
         return _failed(place, "stop", said if at is None else f"it stops only after {(at - asked_at) / SECOND:.1f} s")
     before = [ml for when, ml in seen.volumes if when <= asked_at][-1:]
+    first = next(when for when, delivery in seen.deliveries if when > asked_at and delivery is Delivery.STOPPED)
     figures: tuple[tuple[str, float], ...] = (
+        ("first_s", round((first - asked_at) / SECOND, 3)),
         ("confirmed_s", round((at - asked_at) / SECOND, 3)),
         ("run_on_ml", round(max([ml for when, ml in seen.volumes if when <= at], default=0.0) - sum(before), 6)),
     )
@@ -112,7 +114,7 @@ def stopped(place: Place, seen: Seen, asked_at: Nanos, within: Nanos) -> Finding
     if gained > ROUNDING_ML:
         said = f"it lies: it says stopped, and its volume goes on: {gained:.4g} mL in {watched / SECOND:.1f} s"
         return _failed(place, "stop", said, figures)
-    return Finding(place, "stop", Verdict.PASSED, f"at rest {figures[0][1]:.2f} s after it was asked", figures)
+    return Finding(place, "stop", Verdict.PASSED, f"at rest {figures[1][1]:.2f} s after it was asked", figures)
 
 
 def dead_man(

@@ -4,10 +4,12 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 
 import structlog
 
+from infusion_gateway.config.commissioned import digest
 from infusion_gateway.config.settings import BedSettings, Settings
 from infusion_gateway.config.signing import read_private
 from infusion_gateway.core.evolve import CASELESS
@@ -60,6 +62,7 @@ class Gateway:
     def __init__(self, settings: Settings, *, version: str, clock: Clock, wire_log: WireLog | None) -> None:
         self._settings = settings
         self._version = version
+        self._digest = digest(settings)
         self._clock = clock
         self._topics = Topics(settings.gateway.site, settings.gateway.name)
         self.journal = Journal(settings.gateway.state_directory, boot_id=clock.boot_id(), on_change=self._kept)
@@ -221,6 +224,7 @@ class Gateway:
                 tasks += [group.create_task(line.run(), name=name) for name, (_, line) in self._lines.items()]
                 tasks.append(group.create_task(self._publisher.run(), name="publisher"))
                 tasks.append(group.create_task(self._watch(), name="watch"))
+                tasks.append(group.create_task(self._commissioned(), name="commissioned"))
                 tasks.append(group.create_task(self._heartbeat(), name="heartbeat"))
                 self._notifier.ready()
                 await end.wait()
@@ -292,6 +296,15 @@ class Gateway:
             if now - pruned_at > RETAIN_EVERY:
                 pruned_at = now
                 await self._retain()
+
+    async def _commissioned(self) -> None:
+        """Tell each bed now and then whether it was commissioned; read in a thread: nothing waits for the disk."""
+        read = partial(means.commissioned, self._settings.gateway.state_directory)
+        while True:
+            gates = await asyncio.to_thread(read, tuple(self.beds), self._digest, self._version)
+            for bed, gate in gates.items():
+                self.beds[bed].inbox.put(gate)
+            await asyncio.sleep(MEANS_EVERY * WATCH_S)
 
     async def _retain(self) -> None:
         try:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 
 from infusion_gateway.commissioning.findings import Finding, Place, Verdict
 from infusion_gateway.config.settings import BedSettings, Settings
-from infusion_gateway.core.bedside import SILENT_AFTER, Word, alone
+from infusion_gateway.core.bedside import QUIET, SILENT_AFTER, Word, alone
 from infusion_gateway.errors import JournalError, NameHeld
-from infusion_gateway.model.alarm import Annunciation, Sound
+from infusion_gateway.model.alarm import Annunciation
 from infusion_gateway.model.events import AlarmTested
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.bedside import Bedsides
@@ -18,11 +18,10 @@ from infusion_gateway.runtime.commission.engineer import Engineer
 from infusion_gateway.runtime.journal import SEEN, Journal
 from infusion_gateway.wire.topics import Topics
 
-QUIET = Annunciation(None, Sound.NONE, 0, None, None, None, 0.0, "", 0, None)
 WORKS_WITHIN: Nanos = 12 * SECOND
 """An annunciator reports every second; a player that has not been tried yet is tried at once, then every five."""
 HEARD_AFTER: Nanos = 3 * SECOND
-CONNECT_WITHIN: Nanos = 15 * SECOND
+CONNECT_WITHIN: Nanos = 6 * SECOND
 ROUND_TRIP_WITHIN: Nanos = 10 * SECOND
 """A station says what it has every two seconds."""
 LOOK_EVERY: Nanos = SECOND // 10
