@@ -19,6 +19,7 @@ COMMANDS = {
     "devices": "infusion_gateway.cli_config",
     "session": "infusion_gateway.cli_session",
     "watch": "infusion_gateway.cli_run",
+    "idle": "infusion_gateway.cli_run",
     "log": "infusion_gateway.cli_review",
     "replay": "infusion_gateway.cli_review",
     "protocol": "infusion_gateway.cli_protocol",

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import sys
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from rich.table import Table
 from infusion_gateway.config import schema as file_schema
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.load import load
+from infusion_gateway.config.machine import findings
 from infusion_gateway.config.protocol_schema import ProtocolFile
 from infusion_gateway.devices.driver import Traits, Wire
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.metric import SECOND
+from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.wire import asyncapi, contract, page
 
 SQLITE_SOUND = (3, 51, 3)
@@ -41,10 +44,18 @@ config_option = click.option(
 
 @click.command()
 @config_option
-def check(file: Path) -> None:
+@click.option("--box", is_flag=True, help="Look at the machine too (docs/install.md); in mode real it always is.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="With it, at the machine whose disk is mounted there.",
+)
+def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - click passes it by name
     """Validate a configuration and its protocols; opens no device and no port.
 
-    Prints every problem at once as FILE:line: key: problem. remedy, and exits 2. Exits 0 where there is none.
+    Prints every problem at once as FILE:line: key: problem. remedy, and exits 2. Exits 0 where there is none; what is
+    not as it should be of the machine is a line each, with its remedy.
     """
     try:
         settings = load(file)
@@ -57,6 +68,10 @@ def check(file: Path) -> None:
     for bed in settings.beds:
         if not bed.setup.annunciator:
             click.echo(f"bed {bed.id}: no bedside alarm: where no station listens, nobody is told of anything")
+    if box or root is not None or settings.gateway.mode is GenerationMode.REAL:
+        look = import_module("infusion_gateway.runtime.machine").look
+        for finding in findings(look(root or Path("/"), settings), settings):
+            click.echo(f"machine: {finding}")
     sound = (
         "" if sqlite3.sqlite_version_info >= SQLITE_SOUND else ", before 3.51.3: copy the journal while it is closed"
     )

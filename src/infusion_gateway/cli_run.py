@@ -1,4 +1,4 @@
-"""What supervises and what shows it: run, demo, watch. Thin; the work is in runtime and demo."""
+"""What supervises and what shows it: run, demo, watch, idle. Thin; the work is in runtime and demo."""
 
 import sys
 from importlib import import_module
@@ -60,3 +60,18 @@ def demo(**options: object) -> None:
 def watch(file: Path) -> None:
     """Show the beds live in the terminal, over the gateway's local socket: no broker is needed."""
     sys.exit(import_module("infusion_gateway.runtime.watch").run(load(file)))
+
+
+@click.command()
+@config_option
+def idle(file: Path) -> None:
+    """Exit 0 only where no session is under way at any bed of FILE, 1 otherwise: for what takes the machine away.
+
+    Asked of the journal and of what the running gateway says; what can't be read counts as a session.
+    """
+    found = import_module("infusion_gateway.runtime.under_way").under_way(load(file))
+    for line in found:
+        click.echo(line)
+    if found:
+        sys.exit(1)
+    click.echo("no session is under way")

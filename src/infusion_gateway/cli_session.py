@@ -27,6 +27,7 @@ from infusion_gateway.config.signing import SigningError
 from infusion_gateway.model.instructions import NAMES, Hold, Instruction, Score, Stop
 from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
+from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.station.attend import Attending
 from infusion_gateway.station.binding import Binding
 from infusion_gateway.station.client import ask, listen
@@ -376,8 +377,11 @@ async def _attend(where: Where, station: str) -> None:
         linked=lambda why: show(attending.linked(why, time.monotonic())),
     )
     listening = asyncio.create_task(heard)
+    notifier = Notifier()
+    notifier.ready()
     while not listening.done():
-        show(attending.late(time.monotonic()))
+        show(attending.late(time.monotonic()))  # waits where the terminal takes nothing: then nobody is told
+        notifier.alive()
         await asyncio.wait({listening}, timeout=1)
     await listening
 

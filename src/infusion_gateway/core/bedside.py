@@ -7,13 +7,12 @@ socket is gone, and that talks nonsense.
 
 from dataclasses import dataclass
 
-from infusion_gateway.core.evolve import CASELESS
+from infusion_gateway.core.evolve import in_session
 from infusion_gateway.core.signals import BURSTS, FLASH_HZ, annunciation
 from infusion_gateway.core.state import State
 from infusion_gateway.model.alarm import Annunciation, Priority, Sound
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.observation import Delivery
-from infusion_gateway.model.session import Phase
 
 SILENT_AFTER: Nanos = 5 * SECOND
 """With no good word for so long the gateway counts as silent."""
@@ -90,7 +89,7 @@ def word_of(state: State, now: Nanos, *, quarantined: str | None, leaving: bool)
 
 def _attended(state: State) -> bool:
     durable, pump = state.durable, state.live.pump
-    if durable.stop is not None or durable.phase not in CASELESS | {Phase.ABORTED}:
+    if in_session(durable):
         return True
     return state.setup.pump is not None and pump.delivery is not Delivery.STOPPED
 

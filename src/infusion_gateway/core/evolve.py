@@ -55,6 +55,11 @@ CASELESS = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED})
 UNDER_WAY = frozenset({Phase.ORDERED, Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
 
 
+def in_session(durable: Durable) -> bool:
+    """Say whether a session is under way, or a stop is still watched: then nobody takes the gateway away."""
+    return durable.stop is not None or durable.phase not in CASELESS | {Phase.ABORTED}
+
+
 def fold(records: Iterable[tuple[Nanos, Event]]) -> Durable:
     """Rebuild a bed's durable state from its journal: every event with its time, in order."""
     durable = Durable()

@@ -12,7 +12,7 @@ import structlog
 from infusion_gateway.config.commissioned import digest
 from infusion_gateway.config.settings import BedSettings, Settings
 from infusion_gateway.config.signing import read_private
-from infusion_gateway.core.evolve import CASELESS
+from infusion_gateway.core.evolve import in_session
 from infusion_gateway.core.state import State, fold, initial, restored
 from infusion_gateway.devices.bus import Bus, Unit
 from infusion_gateway.errors import JournalError
@@ -34,6 +34,7 @@ from infusion_gateway.runtime.moves import Moving, carry
 from infusion_gateway.runtime.naming import HEARTBEAT_S
 from infusion_gateway.runtime.reception import Reception
 from infusion_gateway.runtime.show import Show
+from infusion_gateway.runtime.under_way import SessionMark, lines_of
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.runtime.wirelog import WireLog
 from infusion_gateway.wire.admission import Admission
@@ -74,6 +75,7 @@ class Gateway:
             lambda bed, gate: self.beds[bed].inbox.put(gate),
         )
         self._notifier = Notifier()
+        self._mark = SessionMark(settings.gateway.session_mark)
         self.beds: dict[str, Bed] = {}
         self._lines = {spec.name: self._line(spec.name, wire_log) for spec in settings.lines}
         self._publisher = Publisher(
@@ -226,6 +228,7 @@ class Gateway:
                 tasks.append(group.create_task(self._watch(), name="watch"))
                 tasks.append(group.create_task(self._commissioned(), name="commissioned"))
                 tasks.append(group.create_task(self._heartbeat(), name="heartbeat"))
+                tasks.append(group.create_task(self._mark_sessions(), name="session mark"))
                 self._notifier.ready()
                 await end.wait()
                 self._take_leave()
@@ -262,8 +265,7 @@ class Gateway:
 
     def _in_session(self) -> bool:
         """Say whether a case is under way at any bed: then this gateway leaves its name to nobody."""
-        standing = (bed.state.durable for bed in self.beds.values())
-        return any(one.stop is not None or one.phase not in CASELESS | {Phase.ABORTED} for one in standing)
+        return any(in_session(bed.state.durable) for bed in self.beds.values())
 
     def _reached(self, connected: bool, listeners: bool | None, why: str, another: bool) -> None:  # noqa: FBT001 - the publisher's
         log.info("broker", connected=connected, listeners=listeners, why=why)
@@ -305,6 +307,17 @@ class Gateway:
             for bed, gate in gates.items():
                 self.beds[bed].inbox.put(gate)
             await asyncio.sleep(MEANS_EVERY * WATCH_S)
+
+    async def _mark_sessions(self) -> None:
+        """Keep the file that says where a session is under way, in a thread: nothing waits for the disk it is on."""
+        while True:
+            lines = lines_of({name: (bed.state, bed.broken) for name, bed in self.beds.items()})
+            if self._mark.differs(lines):
+                try:
+                    await asyncio.to_thread(self._mark.show, lines)
+                except OSError as error:
+                    log.warning("the machine isn't told of sessions", path=str(error.filename), error=error.strerror)
+            await asyncio.sleep(WATCH_S)
 
     async def _retain(self) -> None:
         try:
