@@ -43,7 +43,7 @@ def test_no_subscriber_is_nobody_unless_a_station_speaks() -> None:
 
 
 def test_a_broker_that_is_back_may_have_nobody_for_a_moment() -> None:
-    """Pins that stations have SETTLED_AFTER to come back in before their absence is believed; one that is counts at once."""
+    """Pins that stations have SETTLED_AFTER to come back in; one that is there counts at once."""
     audience = Audience()
     audience.begin(10)
     audience.acknowledged(nobody=True)

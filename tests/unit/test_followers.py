@@ -45,9 +45,12 @@ def test_what_a_station_says_moves_its_own_cursor_in_both_directions() -> None:
 
 
 def test_the_first_word_on_a_connection_has_the_outbox_go_back() -> None:
-    """Pins when a station is caught up with: its first word, its first after it left, and on each connection of ours."""
+    """Pins when a station is caught up with: at its first word, its first after it left, on each connection of ours."""
     us = followers()
-    says = lambda: us.said("desk", {"bed-1": 5}, {"bed-1": 9}, {}, 0)  # noqa: E731 - said again and again
+
+    def says() -> bool:
+        return us.said("desk", {"bed-1": 5}, {"bed-1": 9}, {}, 0)
+
     assert [says(), says(), says()] == [True, False, False]
     us.left("desk")
     us.left("nobody")
@@ -133,7 +136,8 @@ def test_stations_and_their_cursors_are_bounded_and_the_absent_make_room() -> No
 )
 def test_nobody_is_ever_forgotten_or_invented(words: list[tuple[str, dict[str, int]]]) -> None:
     """Pins, over arbitrary words, that what is wanted is never beyond what any station said last of that bed."""
-    us, last, newest = followers(), {}, {"a": 9, "b": 9}
+    us, newest = followers(), {"a": 9, "b": 9}
+    last: dict[tuple[str, str], int] = {}
     for station, seen in words:
         us.said(station, seen, newest, newest, 0)
         last |= {(station, bed): at for bed, at in seen.items() if at}
