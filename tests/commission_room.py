@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infusion_gateway.commissioning.findings import Finding, Place, swapped
+from infusion_gateway.commissioning.findings import Finding, swapped
 from infusion_gateway.config.load import load
 from infusion_gateway.config.settings import Settings
 from infusion_gateway.errors import LinkError
@@ -132,6 +132,7 @@ class Room:
 
     directory: Path
     pump: str = "ne1000"
+    devices: tuple[str, ...] = ("pump", "oximeter", "monitor")
     cables: dict[str, Cable] = field(default_factory=dict)
     standing: dict[str, Cable] = field(default_factory=dict)
     changes: list[tuple[str, str]] = field(default_factory=list)
@@ -140,7 +141,8 @@ class Room:
 
     def __post_init__(self) -> None:
         for bed in (1, 2):
-            for device, dialect in (("pump", self.pump), ("oximeter", "nonin_oem3"), ("monitor", "modbus_monitor")):
+            for device in self.devices:
+                dialect = self.dialect(device)
                 _, baud, framing = WIRES[dialect]
                 line = simulated.build((dialect,), Wire.SERIAL, bed, 0)
                 if dialect == "ne1000":
@@ -153,6 +155,10 @@ class Room:
                     line, baud, framing
                 )
 
+    def dialect(self, device: str) -> str:
+        """Say what a device speaks."""
+        return {"pump": self.pump, "oximeter": "nonin_oem3", "monitor": "modbus_monitor"}[device]
+
     def text(self) -> str:
         """Write the configuration."""
         out = [
@@ -160,19 +166,18 @@ class Room:
             f'state_directory = "{self.directory / "state"}"\n\n[broker]\nurl = "mqtt://127.0.0.1:1"',
         ]
         for endpoint, cable in self.cables.items():
-            dialect = {"pump": self.pump, "oximeter": "nonin_oem3", "monitor": "modbus_monitor"}[_device(endpoint)]
-            carries = WIRES[dialect][0]
+            carries = WIRES[self.dialect(endpoint[5:].rpartition("-")[0])][0]
             out.append(
                 f'[[line]]\nname = "{endpoint[5:]}"\nport = "{endpoint}"\ncarries = "{carries}"\n'
                 f'baud = {cable.baud}\nframing = "{cable.framing}"'
             )
         for bed in (1, 2):
             out.append(f'[[bed]]\nid = "chair-{bed}"\nprotocols = ["test-short"]')
-            for device, dialect in (("pump", self.pump), ("oximeter", "nonin_oem3"), ("monitor", "modbus_monitor")):
+            for device in self.devices:
                 address = "" if device == "oximeter" else "address = 1\n"
                 out.append(
-                    f'[[bed.device]]\nid = "{device}"\ndriver = "{dialect}"\nline = "{device}-{bed}"\n{address}'
-                    f"# of chair-{bed} {device}"
+                    f'[[bed.device]]\nid = "{device}"\ndriver = "{self.dialect(device)}"\n'
+                    f'line = "{device}-{bed}"\n{address}# of chair-{bed} {device}'
                 )
         text = "\n".join(out) + "\n"
         for old, new in self.changes:
@@ -210,8 +215,8 @@ class Room:
         place, _, act = key.rpartition(".")
         cable = self.standing[place]
         match act:
-            case "put-on" | "take-off":
-                cable.line.set("probe", "on" if act == "put-on" else "off", self._now())
+            case "put-on" | "put-back" | "take-off":
+                cable.line.set("probe", "off" if act == "take-off" else "on", self._now())
             case "stop":
                 cable.line.press("stop", self._now())
             case _:
@@ -275,16 +280,6 @@ class Room:
         return dict(self.standing[place].line.state())
 
 
-def _device(endpoint: str) -> str:
-    return endpoint[5:].rpartition("-")[0]
-
-
 def failed(found: dict[tuple[str, str], Finding]) -> dict[tuple[str, str], str]:
     """Give the words of what failed."""
     return {at: f.words for at, f in found.items() if f.verdict == "failed"}
-
-
-def place(text: str) -> Place:
-    """Read a place."""
-    bed, _, device = text.partition("/")
-    return Place(bed, device)

@@ -386,8 +386,8 @@ async def test_the_command_as_a_process(tmp_path: Path, mosquitto: Mosquitto) ->
             said = ""
             while line := (await process.stdout.readline()).decode():
                 said += line
-                if line.startswith("DO chair-1/oximeter.take-off"):
-                    await oximeter.ctl("set", "probe=off")
+                if line.startswith("DO chair-1/oximeter."):
+                    await oximeter.ctl("set", f"probe={'off' if '.take-off' in line else 'on'}")
             code = await process.wait()
     record = read((settings.gateway.state_directory / NAME).read_bytes())
     assert record is not None, said

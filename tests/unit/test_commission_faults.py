@@ -1,5 +1,6 @@
 """Planted wiring faults, each in a room with simulated devices in virtual time: found, and named for what it is."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def test_a_room_that_is_wired_right_passes(pump: str, tmp_path: Path, monkeypatc
 
 def test_pumps_that_are_swapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that each pump's start is seen at the other, that both are named, and that none is left running."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump",))
     room.swap("/dev/pump-1", "/dev/pump-2")
     found = failed(room.tried(monkeypatch))
     assert "chair-1/pump and chair-2/pump are swapped" in found[PUMP, "start"]
@@ -43,7 +44,7 @@ def test_pumps_that_are_swapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("alike", [True, False])
 def test_monitors_that_are_swapped(alike: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a hand on the probe tells them apart, also where both screens show the very same."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("oximeter",))
     room.swap("/dev/oximeter-1", "/dev/oximeter-2")
     if alike:
         room.standing["chair-2/oximeter"].line.set("spo2", 96, 0)
@@ -55,7 +56,7 @@ def test_monitors_that_are_swapped(alike: bool, tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("pump", ["ne1000", "modbus_pump"])
 def test_an_address_that_is_wrong(pump: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that the address at which the pump does answer is found and said, and that nothing else is tried with it."""
-    room = Room(tmp_path, pump)
+    room = Room(tmp_path, pump, ("pump", "oximeter"))
     room.changes.append(("address = 1\n# of chair-1 pump", "address = 7\n"))
     room.changes.append(("address = 1\n# of chair-2 pump", "address = 2\n"))
     found = room.tried(monkeypatch, "chair-1")
@@ -68,7 +69,7 @@ def test_pumps_that_are_swapped_and_have_addresses_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pins that the address found on the line is told to be the other pump's."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump",))
     room.changes.append(("address = 1\n# of chair-2 pump", "address = 2\n"))
     room.standing["chair-2/pump"].line.set("address", 2, 0)
     room.swap("/dev/pump-1", "/dev/pump-2")
@@ -90,7 +91,7 @@ def test_a_speed_that_is_wrong(
     pump: str, place: str, speed: tuple[int, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pins that the speed at which the device does answer is found and said, beside what the file says."""
-    room = Room(tmp_path, pump)
+    room = Room(tmp_path, pump, (place.rpartition("/")[2],))
     settings = room.settings()
     monkeypatch.setattr(room, "settings", lambda: settings)
     room.standing[place].baud, room.standing[place].framing = speed  # as the device itself is set
@@ -103,7 +104,7 @@ def test_a_serial_number_that_is_pinned_wrong(
     pins: tuple[str, str], whose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pins that what it says of itself is told beside the pin, and whose that number is where a file knows."""
-    room = Room(tmp_path, "modbus_pump")
+    room = Room(tmp_path, "modbus_pump", ("pump",))
     for n, pinned in enumerate(pins, 1):
         if pinned:
             mark = f"# of chair-{n} pump"
@@ -118,7 +119,7 @@ def test_a_serial_number_that_is_pinned_wrong(
 
 def test_the_probe_of_another_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a probe used here that belongs to another bed's device is seen there, and named."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("oximeter",))
     room.standing[OXIMETER].line.set("probe", "off", 0)  # it lies on the table
     room.standing[OXIMETER] = room.standing["chair-2/oximeter"]
     room.standing[OXIMETER].line.set("probe", "off", 0)
@@ -129,7 +130,7 @@ def test_the_probe_of_another_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_pump_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins the words, and that it is left at rest by hand."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump",))
     room.standing[PUMP].line.fault("refuse", 0)
     found = failed(room.tried(monkeypatch, "chair-1"))
     assert found[PUMP, "stop"] == "it refuses: asked to stop, it says infusing after 8 s"
@@ -139,7 +140,7 @@ def test_a_pump_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_pump_that_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a pump that says stopped and goes on is told from one that stopped, by its own volume."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump",))
     room.standing[PUMP].line.fault("lie", 0)
     found = failed(room.tried(monkeypatch, "chair-1"))
     assert found[PUMP, "stop"].startswith("it lies: it says stopped, and its volume goes on")
@@ -173,7 +174,7 @@ def test_a_dead_man_that_does_not_do_what_it_should(
     fault: type[DeadMan], words: str, pump: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pins both ways to be wrong: never, and too soon; in any case the pump is left at rest and disarmed."""
-    room = Room(tmp_path, pump)
+    room = Room(tmp_path, pump, ("pump",))
     room.device(PUMP)._pump.dead_man = fault()
     found = failed(room.tried(monkeypatch, "chair-1"))
     assert found[PUMP, "dead-man"].startswith(words)
@@ -183,7 +184,7 @@ def test_a_dead_man_that_does_not_do_what_it_should(
 
 def test_a_port_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that the line's own words are told, and that the other devices are tried all the same."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump", "monitor"))
     settings = room.settings
     monkeypatch.setattr(room, "settings", lambda: (settings(), room.cables.pop("/dev/monitor-1"))[0])
     found = room.tried(monkeypatch, "chair-1")
@@ -193,7 +194,7 @@ def test_a_port_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_device_that_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a search that finds nothing says what to look at, and ends."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump",))
     room.standing[PUMP].line.fault("silent", 0)
     assert failed(room.tried(monkeypatch, "chair-1"))[PUMP, "identity"].startswith("nobody answers: look at power")
 
@@ -203,7 +204,7 @@ def test_a_screen_that_shows_something_else(
     place: str, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pins that a person's no is a failure, with what the gateway had read beside it."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump", "oximeter"))
     agrees = room.agrees
 
     async def says_no(key: str, question: str) -> bool:
@@ -230,7 +231,7 @@ def test_nothing_is_touched_while_a_patient_may_be_connected(tmp_path: Path, mon
 
 def test_a_pump_that_runs_already_is_stopped_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that nothing is judged of a pump that nobody started just now, and that a hand stops it."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump",))
     room.standing[PUMP].line.press("rate=30", 0)
     room.standing[PUMP].line.press("start", 0)
     found = room.tried(monkeypatch, "chair-1")
@@ -240,7 +241,7 @@ def test_a_pump_that_runs_already_is_stopped_first(tmp_path: Path, monkeypatch: 
 
 def test_a_rate_that_is_not_what_was_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a pump at another rate than the person was asked to set does not pass."""
-    room = Room(tmp_path)
+    room = Room(tmp_path, devices=("pump",))
     do = room.do
 
     def wrongly(key: str, text: str) -> None:
@@ -249,3 +250,49 @@ def test_a_rate_that_is_not_what_was_set(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(room, "do", wrongly)
     words: Any = failed(room.tried(monkeypatch, "chair-1"))
     assert words[PUMP, "rate"] == "6 mL/h is read where 60 mL/h was to be set: look at the screen"
+
+
+def test_what_flickers_elsewhere_is_no_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a neighbour's probe that loses its signal for a moment doesn't pass for the one taken off here."""
+    room = Room(tmp_path, devices=("oximeter",))
+    do = room.do
+
+    def slowly(key: str, text: str) -> None:
+        if key != f"{OXIMETER}.take-off":
+            do(key, text)
+            return
+        loop, other = asyncio.get_running_loop(), room.standing["chair-2/oximeter"].line
+        for after_s, state in ((5, "off"), (7, "on")):
+            loop.call_later(after_s, lambda state=state: other.set("probe", state, int(loop.time() * 1e9)))
+        loop.call_later(20, do, key, text)
+
+    monkeypatch.setattr(room, "do", slowly)
+    found = room.tried(monkeypatch, "chair-1")
+    assert failed(found) == {}
+    assert [str(at) for at in found[OXIMETER, "take-off"].reacted] == [OXIMETER]
+
+
+def test_a_cuff_that_inflates_is_no_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a monitor whose cuff begins by itself is not taken for one whose probe was taken off."""
+    room = Room(tmp_path, devices=("monitor",))
+    do = room.do
+
+    def cuff(key: str, text: str) -> None:
+        if key != f"{MONITOR}.take-off":
+            do(key, text)
+            return
+        room.standing[MONITOR].line.set("nibp_state", "measuring", room._now())
+
+    monkeypatch.setattr(room, "do", cuff)
+    words = failed(room.tried(monkeypatch, "chair-1"))
+    assert words == {(MONITOR, "take-off"): "its sensor off was not seen at any device"}
+
+
+def test_a_pump_that_nobody_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that waiting for hands ends, and that what then could not be tried has not passed."""
+    room = Room(tmp_path, devices=("pump",))
+    do = room.do
+    monkeypatch.setattr(room, "do", lambda key, text: None if key.endswith(".start") else do(key, text))
+    found = room.tried(monkeypatch, "chair-1")
+    assert failed(found) == {(PUMP, "start"): "its start was not seen at any device"}
+    assert (PUMP, "stop") not in found

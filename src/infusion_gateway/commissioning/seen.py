@@ -17,6 +17,7 @@ from infusion_gateway.model.observation import (
     Observation,
     PumpAlarm,
     Reading,
+    Sensor,
     SensorReported,
     SensorState,
     Validity,
@@ -108,10 +109,13 @@ class Seen:
 
     @property
     def signal(self) -> frozenset[str]:
-        """What of a patient a monitor has: sensors that are on, and continuous values that count."""
-        worn = {f"{sensor} on" for sensor, state in self.sensors.items() if state is SensorState.ON}
-        valid = {FACTS[m].word for m, r in self.values.items() if r.validity is Validity.VALID}
-        return frozenset(worn | {w for w in valid if not w.startswith("nibp")})
+        """What of a patient a monitor has: sensors that are on, and continuous values that count.
+
+        Not the cuff's: it inflates when it will, and no hand was laid on it.
+        """
+        worn = {f"{s} on" for s, state in self.sensors.items() if state is SensorState.ON and s != Sensor.CUFF}
+        valid = {m for m, r in self.values.items() if r.validity is Validity.VALID}
+        return frozenset(worn | {FACTS[m].word for m in valid if not FACTS[m].intermittent})
 
     @property
     def another(self) -> str:

@@ -1,5 +1,8 @@
 """One bed, device by device: who it is, what it shows, what a hand on it moves, its stop, its dead man."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from infusion_gateway.commissioning import judging
 from infusion_gateway.commissioning.findings import Finding, Place, Verdict
 from infusion_gateway.config.settings import BedSettings
@@ -14,7 +17,8 @@ IDENTIFY: Nanos = 10 * SECOND
 HANDS: Nanos = 3 * MINUTE
 """How long a person may need for what was asked of the hands."""
 SETTLE: Nanos = SECOND
-"""After a reaction the others' are waited for: polls come once a second."""
+REACT: Nanos = 3 * SECOND
+"""Where another device changes first, the one in question is waited for so long; what flickers is over by then."""
 RUN: Nanos = 6 * SECOND
 TEST_RATE_ML_H = 60.0
 STOP_WITHIN: Nanos = 10 * SECOND
@@ -25,6 +29,10 @@ STEPS = 3
 READ_BACK: Nanos = 10 * SECOND
 DEAD_MAN_S = 20
 """Where a bed has no protocol that says otherwise (rules: default 20 s)."""
+
+
+States: TypeAlias = dict[Place, object]
+"""How each device of a kind is, for noticing which one changes."""
 
 
 class Bed:
@@ -78,20 +86,33 @@ class Bed:
     async def _monitor(self, place: Place) -> None:
         await self._hand(place, "put-on", "its sensor on a person", f"Put the sensors of {place} on a person")
         await self._screen(place)
+        worn = self._signals()
         await self._hand(place, "take-off", "its sensor off", f"Take the SpO2 probe (or a lead) of {place} off")
+        if self.findings[-1].reacted:  # else it would seem a hand laid on whatever is tried next
+            self._engineer.do(f"{place}.put-back", "Put it back on")
+            await self._bench.until(lambda: self._signals() == worn, HANDS)
 
     async def _hand(self, place: Place, test: str, what: str, text: str) -> None:
         """Have a hand laid on a device, and see which devices react."""
-        bench = self._bench
-        if test == "put-on" and bench.seen[place].signal:
+        if test == "put-on" and self._bench.seen[place].signal:
             return  # it is on somebody already; whether that is here shows when it is taken off
         before = self._signals()
         self._engineer.do(f"{place}.{test}", text)
-        await bench.until(lambda: self._signals() != before, HANDS)
-        await bench.watch(SETTLE)
-        self._add(judging.hand(place, test, what, judging.reaction(place, before, self._signals())))
+        self._add(judging.hand(place, test, what, await self._reaction(place, before, self._signals)))
 
-    def _signals(self) -> dict[Place, object]:
+    async def _reaction(self, place: Place, before: States, look: Callable[[], States]) -> tuple[Place, ...]:
+        """Wait until a hand shows somewhere to stay, the device in question first; () where it doesn't in time."""
+        bench = self._bench
+        deadline = bench.clock.now() + HANDS
+        while True:
+            await bench.until(lambda: look() != before, deadline - bench.clock.now())
+            await bench.until(lambda: look()[place] != before[place], REACT)
+            await bench.watch(SETTLE)
+            reacted = judging.reaction(place, before, look())
+            if reacted or bench.clock.now() >= deadline:
+                return reacted
+
+    def _signals(self) -> States:
         found = self._bench.devices.items()
         return {at: self._bench.seen[at].signal for at, device in found if device.traits.kind is Kind.MONITOR}
 
@@ -119,16 +140,14 @@ class Bed:
         rate = self._rate()
         before = self._running()
         self._engineer.do(f"{place}.{test}", f"Set {place} to {rate:g} mL/h of saline and start it")
-        await self._bench.until(lambda: self._running() != before, HANDS)
-        await self._bench.watch(SETTLE)
-        reacted = judging.reaction(place, before, self._running())
+        reacted = await self._reaction(place, before, self._running)
         self._add(judging.hand(place, test, "its start", reacted))
         if reacted and place not in reacted:
             self._engineer.do(f"{place}.stop", f"Stop {place}, which you started, at its own keys")
             await self._bench.until(lambda: self._running() == before, HANDS)
         return place in reacted
 
-    def _running(self) -> dict[Place, object]:
+    def _running(self) -> States:
         found = self._bench.devices.items()
         return {at: self._bench.seen[at].runs for at, device in found if device.traits.kind is Kind.PUMP}
 
