@@ -90,16 +90,16 @@ class Side:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    directory: Path, port: int, *, in_session: bool = False, beats: bool = False, runs: bool = True
+    directory: Path, at: int | BrokerSettings, *, in_session: bool = False, beats: bool = False, runs: bool = True
 ) -> AsyncIterator[Side]:
-    """Run a gateway's publisher on a journal of its own, and its heartbeat where it beats."""
+    """Run a gateway's publisher on a journal of its own, and its heartbeat where it beats. at: a port, or all of it."""
     clock = Clock()
     changes: list[tuple[bool, bool | None, str, bool]] = []
     asked: list[tuple[str, str, bytes, ReplyTo]] = []
     journal = Journal(directory, boot_id=clock.boot_id(), on_change=lambda *_: None)
     await journal.open()
     publisher = Publisher(
-        settings(port),
+        settings(at) if isinstance(at, int) else at,
         TOPICS,
         journal,
         lambda *a: asked.append(a),
