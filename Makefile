@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 CORE_TESTS := $(wildcard tests/unit/test_core_*.py) tests/unit/test_backoff.py \
   tests/unit/test_bad_input.py tests/unit/test_sessions_told.py
 
-.PHONY: hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate crash faults
+.PHONY: hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate crash chaos faults prove-install
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -86,6 +86,10 @@ nuisance: setup
 crash: setup
 	PYTHONPATH=tests $(BIN)/python -m faults.crash --kills $(or $(KILLS),200) --cuts $(or $(CUTS),100) $(ARGS)
 
+# A whole bed for MINUTES under random faults of docs/faults.md; prints what was done and what was lost.
+chaos: setup
+	PYTHONPATH=tests $(BIN)/python -m faults.chaos --minutes $(or $(MINUTES),10) $(ARGS)
+
 # docs/faults.md from docs/faults.toml.
 faults: setup
 	PYTHONPATH=tests $(BIN)/python -m faults.catalogue
@@ -93,6 +97,10 @@ faults: setup
 # docs/alarm-delay-study.md: what an SpO2 alarm's delay costs and saves, in seeded patients and recorded ones.
 study: setup
 	PYTHONPATH=tests $(BIN)/python -m study $(ARGS)
+
+# docs/install.md followed in a bare Debian under its own systemd: as root, with debootstrap; a few minutes. ARGS=DIR keeps it.
+prove-install: setup
+	PYTHON="$(CURDIR)/$(BIN)/python" deploy/prove.sh $(ARGS)
 
 # Hashed requirements for every platform and Python from 3.11 on; they name no index.
 lock:
@@ -113,4 +121,4 @@ sbom:
 	rm -rf .sbom
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

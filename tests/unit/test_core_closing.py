@@ -352,12 +352,14 @@ def test_no_quarantine_ends_while_a_stop_is_not_seen() -> None:
     """Pins that at a bed in quarantine a stop under way is seen through first; a bed without a pump has none."""
     bed = Bed()
     bed.infuse()
-    bed.pump.obeys = False
+    bed.pump.lies = True
     bed.ask(Abort("wrong patient"))
-    bed.journal.append((bed.now, BedQuarantined("KeyError: x")))
-    bed.crash()
     bed.run(5)
-    assert refusal(bed.ask(Close("looked at")))
+    durable = replace(bed.state.durable, quarantined="KeyError: x", phase=Phase.ABORTED)
+    bed.state = replace(bed.state, durable=durable)
+    assert bed.state.live.pump.stills > 2  # it says that it stands, and its volume rises
+    words = "the bed is in quarantine: stop the pump by hand, and wait until it is seen to stand"
+    assert refusal(bed.ask(Close("looked at"))) == words
     quiet = (DeviceSetup("monitor", False, False, None),)
     recovery = Bed(replace(bed_setup(depression_40()), devices=quiet))
     recovery.pump.mute = True
