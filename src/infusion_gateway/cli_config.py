@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from dataclasses import asdict
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infusion_gateway.config import schema as file_schema
+from infusion_gateway.config.commissioned import digest
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.load import load
 from infusion_gateway.config.machine import findings
@@ -72,6 +74,14 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
         look = import_module("infusion_gateway.runtime.machine").look
         for finding in findings(look(root or Path("/"), settings), settings):
             click.echo(f"machine: {finding}")
+    if settings.gateway.mode is GenerationMode.REAL:
+        judge = import_module("infusion_gateway.runtime.means").commissioned
+        beds = [bed.id for bed in settings.beds]
+        for name, gate in judge(
+            settings.gateway.state_directory, beds, digest(settings), version("infusion-gateway")
+        ).items():
+            if not gate.open:
+                click.echo(f"bed {name} can't be armed: {gate.why}")
     sound = (
         "" if sqlite3.sqlite_version_info >= SQLITE_SOUND else ", before 3.51.3: copy the journal while it is closed"
     )

@@ -1,14 +1,18 @@
 """What a commissioning leaves behind: its record, its page, and the gate that a patient's bed has in front of it."""
 
+import hashlib
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core_bed import Bed, bed_setup, depression_40
+from infusion_gateway.cli import cli
 from infusion_gateway.commissioning.findings import Finding, Place, Verdict, swapped
 from infusion_gateway.commissioning.page import found, page
 from infusion_gateway.config.commissioned import digest
@@ -20,6 +24,7 @@ from infusion_gateway.model.session import GenerationMode, Phase
 from infusion_gateway.runtime import means
 from infusion_gateway.runtime.commission.main import keep
 from infusion_gateway.wire.commissioning import LARGEST, NAME, Commissioned, Found, read
+from signing_keys import key_file, public, signer
 
 DIGEST, VERSION = "a" * 64, "1.2.3"
 REPOSITORY = Path(__file__).parents[2]
@@ -195,6 +200,27 @@ def test_what_a_commissioning_holds_for_changes_with_a_byte(tmp_path: Path) -> N
     assert len({plain, commented, none, one, digest(load(file))}) == 5
 
 
+def test_check_says_which_bed_can_t_be_armed(tmp_path: Path) -> None:
+    """Pins that mode real is told before anybody waits at a chair, and nothing more once a record fits."""
+    own = key_file(signer("gateway-1"), tmp_path / "own.key")
+    file = tmp_path / "bedside.toml"
+    file.write_text(
+        '[gateway]\nsite = "clinic-a"\nname = "gateway-1"\nmode = "real"\nstate_directory = "state"\n'
+        f'key_file = "{own}"\n[broker]\nurl = "mqtt://127.0.0.1:1"\n'
+        '[[line]]\nname = "ox"\nport = "/dev/ox"\ncarries = "serial"\n'
+        f'baud = 9600\nframing = "8N1"\n[[key]]\nkid = "lead-1"\npublic = "{public(signer("lead-1"))}"\n'
+        'roles = ["supervisor"]\n[[bed]]\nid = "chair-1"\nprotocols = []\n'
+        '[[bed.device]]\nid = "oximeter"\ndriver = "nonin_oem3"\nline = "ox"\n'
+    )
+    done = CliRunner().invoke(cli, ["check", "-c", str(file)])
+    assert done.exit_code == 0, done.output
+    assert "bed chair-1 can't be armed: this gateway was never commissioned" in done.output
+    (tmp_path / "state").mkdir()
+    now = record(configuration_digest=digest(load(file)), version=version("infusion-gateway"))
+    keep(now, tmp_path / "state")
+    assert "be armed" not in CliRunner().invoke(cli, ["check", "-c", str(file)]).output
+
+
 # --- the page
 
 
@@ -210,7 +236,7 @@ def test_the_page_has_what_is_signed(tmp_path: Path) -> None:
     assert "medical lead: ______" in text
     assert text.count("Signature: ____") == 3
     page_file = keep(made, tmp_path)
-    hashed = __import__("hashlib").sha256((tmp_path / NAME).read_bytes()).hexdigest()
+    hashed = hashlib.sha256((tmp_path / NAME).read_bytes()).hexdigest()
     assert hashed in page_file.read_text()
 
 
