@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 from random import Random
 
-from faults.live import Found, Live
+from faults.judging import Found
+from faults.live import Live
 
 SHORT_S, LONG_S, LONG_EVERY = (0.2, 1.6), (4.0, 6.0), 5
 """How long it lives: killed before it has opened anything, while it opens, or, every so manyth, in mid-session."""

@@ -4,25 +4,16 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections import Counter
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from faults.judging import Found, judged, published
 from faults.witness import Witness
-from infusion_gateway.config.load import load
+from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.demo.scenario import read
 from infusion_gateway.demo.script import ask as ask_simulator
 from infusion_gateway.demo.stage import Stage
 from infusion_gateway.errors import BrokerError, JournalError, LinkError
-from infusion_gateway.model.events import (
-    CaseConfirmed,
-    CaseOrdered,
-    ConditionCleared,
-    InfusionStarted,
-    InstructionAccepted,
-)
 from infusion_gateway.model.instructions import (
     NAMES,
     Acknowledge,
@@ -38,7 +29,6 @@ from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.journal_store import FILE, Reader
 from infusion_gateway.station import client
 from infusion_gateway.wire.asking import Answer, write_instruction
-from infusion_gateway.wire.records import Record, Unreadable
 from infusion_gateway.wire.topics import Topics
 
 BED = "chair-1"
@@ -46,27 +36,6 @@ SITE, GATEWAY = "demo", "gateway-1"
 SCENARIO = Path(__file__).with_name("session.toml")
 PATIENCE_S = 2.5
 TURN_S = 0.4
-LONGEST: Nanos = (60 + 8 + 15 + 3) * SECOND
-"""From T0 a pump may run so long, whatever breaks: the ordered minute, test-short's grace, its dead man, and a look."""
-LONGEST_START: Nanos = 5 * SECOND
-"""A pump that is started runs so long before its T0 is found."""
-FOR_EVER: Nanos = 1 << 62
-TOLERANCE_S = 0.25
-"""An end is told in UTC, from a wall clock that is read anew by each process."""
-
-
-@dataclass
-class Found:
-    """What came of it; `wrong` empty: nothing lost, nothing invented, every deadline kept."""
-
-    recorded: int = 0
-    heard: int = 0
-    repeats: int = 0
-    lost: int = 0
-    invented: int = 0
-    accepted: int = 0
-    sessions: int = 0
-    wrong: list[str] = field(default_factory=list)
 
 
 class Live:
@@ -81,24 +50,20 @@ class Live:
         self.cases = 0
         self._topics = Topics(SITE, GATEWAY)
         self._devices = {d.id: d for d in self.stage.scenario.device}
-        self._broker: Any = None
+        self.through = 0
+        self._broker: BrokerSettings
 
     async def open(self) -> None:
-        """Start everything; the witness hears the gateway's first word."""
-        await self.stage.start("broker")
-        self.witness = Witness(SITE, GATEWAY, self.stage.broker_port)
-        await self._rest()
-        self._broker = load(self.stage.config).broker
-
-    async def _rest(self) -> None:
+        """Start everything; the witness hears the gateway's first word. `through`: a proxy's port, for the broker's."""
         stage = self.stage
-        start = stage.start
-
-        async def once(name: str) -> None:
-            if name != "broker":
-                await start(name)
-
-        stage.start = once  # type: ignore[method-assign]  # the broker runs already
+        if stage.broker is None:
+            await stage.start("broker")
+        assert stage.broker is not None
+        self.witness = Witness(SITE, GATEWAY, stage.broker_port)
+        self._broker = BrokerSettings("127.0.0.1", stage.broker_port, False, False, None, None, None, None, None)
+        if self.through:
+            stage.broker.url = f"mqtt://127.0.0.1:{self.through}"
+        start, stage.start = stage.start, _started  # type: ignore[method-assign]  # the broker runs already
         try:
             await stage.open()
         finally:
@@ -194,91 +159,21 @@ class Live:
         while time.monotonic() < until:
             with contextlib.suppress(JournalError):
                 records = list(Reader(self.state).records())
-                if records and self.witness and not self.witness.missing(_published(records)):
+                if records and self.witness and not self.witness.missing(published(records)):
                     return
             await asyncio.sleep(TURN_S)
 
-    def judge(self) -> Found:
-        """Hold the record against what the witness heard and what people were answered."""
+    def judge(self, *, stepped: bool = False) -> Found:
+        """Hold the record against what the witness heard, people were answered, and the pump did.
+
+        stepped: the wall clock was set meanwhile, so that times of day say nothing of a deadline.
+        """
         assert self.witness is not None
-        found, witness = Found(), self.witness
-        reader = Reader(self.state)
-        try:
-            reader.verify()
-        except JournalError as error:
-            found.wrong.append(str(error))
-        found.wrong += [f"set aside: {p.name}" for p in self.journals()[:-1]]
-        records = list(reader.records())
-        published = _published(records)
-        lost = witness.missing(published)
-        invented = set(witness.events) - set(published)
-        found.recorded, found.heard, found.repeats = len(published), len(witness.events), witness.repeats
-        found.lost, found.invented, found.accepted = len(lost), len(invented), len(self.accepted)
-        found.wrong += [f"never heard: {one}" for one in lost[:5]]
-        found.wrong += [f"not on record: {one}" for one in sorted(invented)[:5]]
-        found.wrong += witness.wrong[:5]
-        found.wrong += self._answers(records) + self._once(records) + self._deadlines(records) + self._alarms(records)
-        found.sessions = sum(isinstance(r.event, InfusionStarted) for r in records)
-        return found
+        return judged(self.state, self.witness, self.accepted, self.truth, stepped=stepped)
 
-    def _answers(self, records: list[Record]) -> list[str]:
-        """Hold what was answered as accepted against the record: each is there, each once."""
-        there = Counter(r.event.id for r in records if isinstance(r.event, InstructionAccepted))
-        wrong = [f"{name} was answered and is not on record" for one, name in self.accepted.items() if not there[one]]
-        return wrong + [f"instruction {one} is on record {n} times" for one, n in there.items() if n > 1]
 
-    @staticmethod
-    def _once(records: list[Record]) -> list[str]:
-        """Say which things that can happen once in a case are on record twice."""
-        wrong, case = [], ""
-        happened: Counter[tuple[str, type]] = Counter()
-        for record in records:
-            if isinstance(record.event, Unreadable):
-                wrong.append(f"row {record.sequence} can't be read")
-            if isinstance(record.event, CaseOrdered):
-                case = record.event.case
-            if isinstance(record.event, CaseOrdered | CaseConfirmed | InfusionStarted):
-                happened[case, type(record.event)] += 1
-        return wrong + [f"{kind.__name__} twice in case {of}" for (of, kind), n in happened.items() if n > 1]
-
-    def _deadlines(self, records: list[Record]) -> list[str]:
-        """Say where a case's end, as everybody was told it, is another than the one on record at T0."""
-        assert self.witness is not None
-        told: dict[str, set[str]] = {}
-        for _, session in self.witness.sessions:
-            if session["ends_at"] is not None:
-                told.setdefault(session["case"], set()).add(session["ends_at"])
-        wrong, case = [], ""
-        started = [r.event.t0 for r in records if isinstance(r.event, InfusionStarted)]
-        for t0, following in zip(started, [*started[1:], FOR_EVER], strict=False):
-            late = [at for at, runs in self.truth if runs and t0 + LONGEST < at < following - LONGEST_START]
-            wrong += [f"the pump ran {(max(late) - t0) / SECOND:.1f} s after T0"] if late else []
-        for record in records:
-            if isinstance(record.event, CaseOrdered):
-                case = record.event.case
-            if isinstance(record.event, InfusionStarted):
-                length = (record.event.ends_at - record.event.t0) / SECOND
-                spread = _spread(told.get(case, set()))
-                if length != order(1).duration / SECOND or spread > TOLERANCE_S:
-                    wrong.append(f"case {case}: {length:g} s from T0 to its end, which was told {spread:.3f} s apart")
-        return wrong
-
-    def _alarms(self, records: list[Record]) -> list[str]:
-        """Say which alarm lost its acknowledgement, or was gone without having ended."""
-        assert self.witness is not None
-        wrong: list[str] = []
-        cleared = Counter(r.event.code for r in records if isinstance(r.event, ConditionCleared))
-        gone: Counter[str] = Counter()
-        before: dict[str, dict[str, Any]] = {}
-        for _, message in self.witness.alarms:
-            now = {a["instance"]: a for a in message["alarms"] if a["kind"] == "physiological"}
-            for instance, alarm in before.items():
-                again = now.get(instance)
-                gone[alarm["code"]] += again is None
-                if again and alarm["acknowledged_by"] and again["priority"] == alarm["priority"]:
-                    wrong += [] if again["acknowledged_by"] else [f"{alarm['code']} lost its acknowledgement"]
-            before = now
-        return wrong + [f"{code} was gone {n} times" for code, n in gone.items() if n > cleared[code]]
+async def _started(_name: str) -> None:
+    """Stand for a start of what runs."""
 
 
 def order(number: int) -> PlaceOrder:
@@ -288,12 +183,3 @@ def order(number: int) -> PlaceOrder:
 
 def _name(what: Instruction) -> str:
     return next(word for word, cls in NAMES.items() if cls is type(what))
-
-
-def _published(records: list[Record]) -> list[str]:
-    return [record.id for record in records if record.bed_sequence is not None]
-
-
-def _spread(stamps: set[str]) -> float:
-    times = [datetime.fromisoformat(one).timestamp() for one in stamps]
-    return max(times) - min(times) if times else 0.0
