@@ -170,9 +170,12 @@ async def test_a_broken_bed_is_quarantined_alone(tmp_path: Path, monkeypatch: py
 
 
 async def test_what_is_on_record_is_what_the_bed_believes(tmp_path: Path) -> None:
-    """Pins that the journal's fold is the durable state, read from the file while the process lives."""
+    """Pins that the journal's fold is the durable state, and that the machine is told of a session, also after us."""
     async with rig(tmp_path) as made:
+        mark = made.gateway._settings.gateway.session_mark
+        assert not mark.exists()
         await made.infuse("chair-1")
+        await made.until(lambda: mark.exists() and mark.read_text() == "bed chair-1: infusing\n", "the mark", seconds=3)
         await made.hold("chair-1")
         bed = made.gateway.beds["chair-1"]
         await made.until(lambda: bed.state.durable.phase is Phase.PAUSED, "paused")
@@ -183,6 +186,7 @@ async def test_what_is_on_record_is_what_the_bed_believes(tmp_path: Path) -> Non
             return fold((r.at, r.event) for r in records if not isinstance(r.event, Unreadable)) == durable
 
         await made.until(same, "the fold is the durable state", seconds=5)
+    assert mark.read_text().startswith("bed chair-1: "), "a session outlives the gateway"
 
 
 async def test_a_case_moves_to_another_bed(tmp_path: Path) -> None:
