@@ -138,6 +138,7 @@ class Room:
     changes: list[tuple[str, str]] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    trying: Bed | None = None
 
     def __post_init__(self) -> None:
         for bed in (1, 2):
@@ -268,9 +269,9 @@ class Room:
             async with bench.open():
                 for bed in settings.beds:
                     if not beds or bed.id in beds:
-                        one = Bed(bed, bench, self)
-                        await one.run()
-                        found += one.findings
+                        self.trying = Bed(bed, bench, self)
+                        await self.trying.run()
+                        found += self.trying.findings
             return swapped(tuple(found))
 
         return {(str(f.place), f.test): f for f in self.virtual(work(), monkeypatch)}

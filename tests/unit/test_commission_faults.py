@@ -296,3 +296,37 @@ def test_a_pump_that_nobody_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = room.tried(monkeypatch, "chair-1")
     assert failed(found) == {(PUMP, "start"): "its start was not seen at any device"}
     assert (PUMP, "stop") not in found
+
+
+@pytest.mark.parametrize("after", ["not a word to it now", "PASSED chair-1/pump start:"])
+def test_whoever_ends_it_early_leaves_no_pump_running(
+    after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that Ctrl-C while a pump runs stops it over its line and takes its dead man off before the line closes."""
+    room = Room(tmp_path, devices=("pump",))
+    say, do = room.say, room.do
+
+    def ended(text: str) -> None:
+        say(text)
+        task = asyncio.current_task()
+        if after in text and task is not None:
+            task.cancel()
+
+    monkeypatch.setattr(room, "say", ended)
+    monkeypatch.setattr(room, "do", lambda key, text: None if key.endswith(".stop") else do(key, text))
+    with pytest.raises(asyncio.CancelledError):
+        room.tried(monkeypatch, "chair-1")
+    truth = room.truth(PUMP)
+    assert (truth["delivery"], truth["dead_man_s"], truth["stopped_by"]) == ("stopped", 0, "remote")
+
+
+def test_a_pump_that_nothing_stops_is_told_at_the_top_of_one_s_voice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins the last words where neither the line nor a hand stopped it."""
+    room = Room(tmp_path, devices=("pump",))
+    room.standing[PUMP].line.fault("refuse", 0)
+    do = room.do
+    monkeypatch.setattr(room, "do", lambda key, text: None if key.endswith(".stop") else do(key, text))
+    found = failed(room.tried(monkeypatch, "chair-1"))
+    assert found[PUMP, "left"] == "IT IS STILL DELIVERING: stop it at its own keys"

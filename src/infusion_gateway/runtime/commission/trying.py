@@ -231,20 +231,19 @@ class Bed:
 
     async def _leave(self, place: Place) -> None:
         """Leave the pump at rest, and without a dead man of ours; what can't be had so is said."""
-        seen = self._bench.seen[place]
-        self._bench.feed(place)
-        if seen.dead_man is not None and seen.dead_man[1] and not await self._armed(place, 0):
-            said = f"its dead man of {seen.dead_man[1]:g} s is still armed: take it off at the pump"
-            self._note(place, "left", Verdict.FAILED, said)
+        bench, seen = self._bench, self._bench.seen[place]
+        bench.feed(place)
         if not self._at_rest(place):
-            self._bench.stop(place)
-            self._engineer.do(f"{place}.stop", f"Stop {place} at its own keys")
-            await self._bench.until(lambda: self._at_rest(place), HANDS)
-        at_rest = self._at_rest(place)
-        self._note(
-            place, "left", Verdict.PASSED if at_rest else Verdict.FAILED,
-            "left at rest" if at_rest else "IT IS STILL DELIVERING: stop it at its own keys",
-        )  # fmt: skip
+            bench.stop(place)
+            if not await bench.until(lambda: self._at_rest(place), STOP_WITHIN + STAND):
+                self._engineer.do(f"{place}.stop", f"Stop {place} at its own keys")
+                await bench.until(lambda: self._at_rest(place), HANDS)
+        disarmed = seen.dead_man is None or not seen.dead_man[1] or await self._armed(place, 0)
+        wrong = [] if self._at_rest(place) else ["IT IS STILL DELIVERING: stop it at its own keys"]
+        if not disarmed and seen.dead_man is not None:
+            wrong.append(f"its dead man of {seen.dead_man[1]:g} s is still armed: take it off at the pump")
+        verdict = Verdict.FAILED if wrong else Verdict.PASSED
+        self._note(place, "left", verdict, "; ".join(wrong) or "left at rest, without a dead man")
 
     def _at_rest(self, place: Place) -> bool:
         """Say whether it says that it is stopped, and its volume has stood still for a while."""
