@@ -31,6 +31,7 @@ def test_a_room_that_is_wired_right_passes(pump: str, tmp_path: Path, monkeypatc
     assert dead_man["ran_on_s"] == pytest.approx(15, abs=1.5)
 
 
+@pytest.mark.requirement("S45")
 def test_pumps_that_are_swapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that each pump's start is seen at the other, that both are named, and that none is left running."""
     room = Room(tmp_path, devices=("pump",))
@@ -41,6 +42,7 @@ def test_pumps_that_are_swapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert {room.truth(f"chair-{n}/pump")["delivery"] for n in (1, 2)} == {"stopped"}
 
 
+@pytest.mark.requirement("S45")
 @pytest.mark.parametrize("alike", [True, False])
 def test_monitors_that_are_swapped(alike: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a hand on the probe tells them apart, also where both screens show the very same."""
@@ -117,6 +119,7 @@ def test_a_serial_number_that_is_pinned_wrong(
     assert room.truth(PUMP)["infused_ml"] == 0
 
 
+@pytest.mark.requirement("S45")
 def test_the_probe_of_another_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a probe used here that belongs to another bed's device is seen there, and named."""
     room = Room(tmp_path, devices=("oximeter",))

@@ -1,7 +1,6 @@
-"""What a commissioning leaves behind: its record, its page, and the gate that a patient's bed has in front of it."""
+"""What a commissioning leaves behind: its record, its page, and what the gateway and `check` make of them."""
 
 import hashlib
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.cli import cli
 from infusion_gateway.commissioning.findings import Finding, Place, Verdict, swapped
 from infusion_gateway.commissioning.page import found, page
 from infusion_gateway.config.commissioned import digest
 from infusion_gateway.config.load import load
-from infusion_gateway.model.events import CaseConfirmed, InstructionRefused
 from infusion_gateway.model.inputs import GateChanged
-from infusion_gateway.model.instructions import Confirm
-from infusion_gateway.model.session import GenerationMode, Phase
 from infusion_gateway.runtime import means
 from infusion_gateway.runtime.commission.main import keep
 from infusion_gateway.wire.commissioning import LARGEST, NAME, Commissioned, Found, read
@@ -135,46 +130,6 @@ def test_the_record_before_is_kept(tmp_path: Path) -> None:
     assert [read(p.read_bytes()) for p in before] == [record()]
     assert len(list(tmp_path.glob("commissioning*.md"))) == 2
     assert judged(tmp_path, version="2.0.0").open
-
-
-# --- the gate
-
-
-def confirmed(bed: Bed) -> str:
-    """Order and confirm; give the refusal's words, "" where the bed is armed."""
-    bed.pump.rate = 52.5
-    bed.run(3)
-    bed.order()
-    done = bed.ask(Confirm(70.0, 1.0), by="nurse-2")
-    assert (bed.phase is Phase.ARMED) is any(isinstance(e, CaseConfirmed) for e in done.events)
-    return next((e.reason for e in done.events if isinstance(e, InstructionRefused)), "")
-
-
-@pytest.mark.parametrize("why", [None, "this gateway was never commissioned: infusion-gateway commission -c FILE"])
-def test_a_patient_s_bed_is_not_armed_without_a_commissioning(why: str | None) -> None:
-    """Pins the hard gate of mode real: shut, and unknown; with the words of what to do, and no override past it."""
-    protocol = replace(depression_40(), signed=True)
-    bed = Bed(replace(bed_setup(protocol), generation_mode=GenerationMode.REAL))
-    if why is None:
-        del bed.state.live.gates["commissioning"]
-    else:
-        bed.give(GateChanged("commissioning", open=False, why=why))
-    assert (why or "whether it was commissioned is not known") in confirmed(bed)
-    bed.give(GateChanged("commissioning", open=True, why=""))
-    assert not next((e.reason for e in _again(bed) if isinstance(e, InstructionRefused)), "")
-    assert bed.phase is Phase.ARMED
-
-
-def _again(bed: Bed) -> Any:
-    return bed.ask(Confirm(70.0, 1.0), by="nurse-2").events
-
-
-@pytest.mark.parametrize("mode", [GenerationMode.TEST, GenerationMode.DEMO])
-def test_a_bench_needs_none(mode: GenerationMode) -> None:
-    """Pins that simulators and benches are armed without one, though it is known to be missing."""
-    bed = Bed(replace(bed_setup(depression_40()), generation_mode=mode))
-    bed.give(GateChanged("commissioning", open=False, why="never"))
-    assert not confirmed(bed)
 
 
 # --- what it holds for
