@@ -23,7 +23,7 @@ from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.hearing import Hearing
 from infusion_gateway.runtime.incoming import Incoming, OnHistory, OnInstruction, ReplyTo
 from infusion_gateway.runtime.journal import Journal
-from infusion_gateway.runtime.mqtt import ANSWER_S, GONE, Arrived, Connection
+from infusion_gateway.runtime.mqtt import AGREED_S, ANSWER_S, GONE, Arrived, Connection
 from infusion_gateway.runtime.naming import Name
 from infusion_gateway.runtime.presence import Presence
 from infusion_gateway.runtime.retained import FAILED, Retained
@@ -101,6 +101,7 @@ class Publisher:
         self.hearing = Hearing(settings, topics, self._incoming.take, clock)
         self._incoming.on_kept = self._retained.was_kept
         self.dropped = 0
+        self.alive_at = clock.now()
 
     def set_state(self, topic: str, payload: bytes) -> None:
         """Let this be the retained state of the topic; empty clears it. Only the newest is kept and sent."""
@@ -148,7 +149,7 @@ class Publisher:
         hearing = asyncio.create_task(self.hearing.run())
         try:
             while True:
-                began = self._clock.now()
+                began = self.alive_at = self._clock.now()
                 try:
                     self._connection = await self._open()
                     await self._serve(self._connection)
@@ -195,7 +196,7 @@ class Publisher:
         raise BrokerError(f"the connection ended: {lost or 'without a reason'}")
 
     async def _tell(self, connection: Connection) -> None:
-        await connection.subscribe(self._topics.subscriptions)
+        await connection.subscribe(self._topics.subscriptions, qos=0)  # what is said there is said again
         await self._retained.look(connection)
         await self._say_online(connection)
         with contextlib.suppress(TimeoutError):
@@ -217,6 +218,7 @@ class Publisher:
         await self.telling.settle(remembered=self._presence.remembered)
         await self.hearing.begin()
         self._connected = True
+        self.name.given_way = False
         self._audience.begin(self._clock.now())
         self._why = ""
         log.info("broker connected", mqtt=5 if connection.version_5 else 3, remembered=self._presence.remembered)
@@ -244,9 +246,11 @@ class Publisher:
         """Look at the connection now and then; raises BrokerError once the broker owes an answer for too long."""
         for turn in count():
             await asyncio.sleep(TICK_S)
+            self.alive_at = self._clock.now()
             owed_s = connection.behind_s() if turn % PING_EVERY == 0 else 0.0
-            if max(connection.waiting_s(), owed_s) > ANSWER_S:
-                raise BrokerError(f"the broker has not answered for {ANSWER_S:g} s")
+            for waited_s, most_s in ((owed_s, ANSWER_S), (connection.waiting_s(), AGREED_S)):
+                if waited_s > most_s:
+                    raise BrokerError(f"the broker has not answered for {most_s:g} s")
             if self._connected:
                 self.telling.look()
                 self._say_change()
@@ -297,6 +301,7 @@ class Publisher:
         self._say_change()
         if not self._why.startswith(ANOTHER_GATEWAY) or self.name.in_session():
             return 0.0
+        self.name.given_way = True
         self.hearing.leave()
         return ANOTHER_GATEWAY_S
 

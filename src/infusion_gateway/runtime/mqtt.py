@@ -27,7 +27,9 @@ from infusion_gateway.runtime.streams import HALF_OPEN
 KEEP_ALIVE_S = 5
 """A hung connection is noticed after at most twice this."""
 ANSWER_S = 2.0
-"""How long the broker may take for anything."""
+"""How long the broker may take to let us in, and to answer a ping: then it hangs."""
+AGREED_S = 10.0
+"""How long one that answers pings may take for the rest: a cluster that lost a node has to agree on who leads first."""
 IN_FLIGHT = 16
 LONGEST_PACKET = 64 * 1024
 RECEIVED_AT_ONCE = 64 * 1024
@@ -290,7 +292,7 @@ class Connection:
     async def subscribe(self, filters: tuple[str, ...], *, qos: int = 1) -> None:
         """Subscribe; raises BrokerError where the broker does not answer or refuses one."""
         try:
-            granted = await self._client.subscribe([(name, qos) for name in filters])
+            granted = await self._client.subscribe([(name, qos) for name in filters], timeout=AGREED_S)
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise BrokerError(f"subscribing: {error}") from error
         codes = [code.value if isinstance(code, ReasonCode) else int(code) for code in granted]
@@ -301,7 +303,7 @@ class Connection:
     async def unsubscribe(self, filters: tuple[str, ...]) -> None:
         """Hear no more of these; raises BrokerError where the broker does not answer."""
         try:
-            await self._client.unsubscribe(list(filters))
+            await self._client.unsubscribe(list(filters), timeout=AGREED_S)
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise BrokerError(f"unsubscribing: {error}") from error
 
@@ -376,8 +378,7 @@ class Connection:
         for answered, _ in unanswered.values():
             if not answered.done():
                 answered.set_result(GONE)
-        if self.lost.done() and not self.lost.cancelled():
-            self.lost.exception()  # looked at: asyncio would complain of it later
+        self.lost.add_done_callback(lambda lost: lost.cancelled() or lost.exception())  # or asyncio complains of it
 
 
 def _client(

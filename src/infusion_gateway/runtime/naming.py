@@ -54,6 +54,7 @@ class Name:
         self._said = said
         self._looked = False
         self._met_at: Nanos | None = None
+        self.given_way = False
 
     async def claim(self) -> None:
         """Look whether the name is free, before anything is said under it; raises NameHeld where another lives."""
@@ -84,6 +85,11 @@ class Name:
         self._looked = False
 
     @property
+    def left(self) -> bool:
+        """Whether the name was left to another, and has not been had since; with a case under way it is never left."""
+        return self.given_way and not self.in_session()
+
+    @property
     def another(self) -> bool:
         """Whether another was met of late."""
         return self._met_at is not None and self._clock.now() - self._met_at < TOLD_FOR
@@ -112,7 +118,7 @@ class Look:
         nobody = f"igw-look-{secrets.token_hex(6)}"  # under our own we would push the other out
         connection = await Connection.open_any(settings, identifier=nobody, will=None, arrived=self.take)
         try:
-            await connection.subscribe((self._topics.availability, self._topics.heartbeat))
+            await connection.subscribe((self._topics.availability, self._topics.heartbeat), qos=0)
             await self._heard(RETAINED_WITHIN_S, lambda: self._online)
             if self._online:
                 await self._heard(BEAT_WITHIN_S, lambda: not self._online)

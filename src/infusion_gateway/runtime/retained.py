@@ -67,7 +67,7 @@ class Retained:
         if not self._filters:
             return
         try:
-            await connection.subscribe(self._filters)
+            await connection.subscribe(self._filters, qos=0)
             self._looking = True
         except BrokerError as error:
             log.warning("what the broker keeps of beds that are gone can't be looked for", error=str(error))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import socket
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -25,7 +26,10 @@ from infusion_gateway.wire.topics import ROOT, Topics
 
 CONNECT_S = 5.0
 ANSWER_S = 2.0
-"""How long the broker may take for anything while one listens: what hangs is left, and connected to anew."""
+"""How long the broker may take, while one listens, to let one in and to answer a ping: what hangs is left."""
+AGREED_S = 10.0
+"""How long one that answers pings may take for the rest: a cluster that lost a node has to agree on who leads first."""
+PING_S = 1.0
 _SOCKET = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -150,7 +154,7 @@ def unreachable(broker: BrokerSettings, error: MqttError) -> str:
 
 async def _subscribe(client: Client, station: str, *topics: str) -> None:
     for topic in topics:
-        codes = await client.subscribe(topic, qos=1)
+        codes = await client.subscribe(topic, qos=1, timeout=AGREED_S)
         if any(getattr(code, "value", code) >= REFUSED for code in codes):
             raise BrokerError(f"the broker does not let {station} listen on {topic}")
 
@@ -220,6 +224,8 @@ def _client(
         keepalive=keepalive,
     )
     client._client.connect_timeout = answer_s  # noqa: SLF001 - aiomqtt leaves paho's 5 s
+    ended = client._disconnected  # noqa: SLF001 - of a refused try nobody asks how it ended, and asyncio complains
+    ended.add_done_callback(lambda done: done.cancelled() or done.exception())
     return client
 
 
@@ -280,7 +286,7 @@ async def listen(
                 await _subscribe(client, station, f"{ROOT}/{topics.site}/#")
                 linked("")
                 try:
-                    await _either(_hear(client, take), _say(client, topics, station, utc_ns, seen))
+                    await _either(_hear(client, take), _say(client, topics, station, utc_ns, seen), _ping(client))
                 except asyncio.CancelledError:  # a clean end sends no last will: say good-bye, but don't wait long
                     gone = availability("offline", utc_ns(), 0)
                     await client.publish(topics.station_availability(station), gone, qos=1, retain=True, timeout=0.5)
@@ -315,6 +321,18 @@ async def _either(*works: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _ping(client: Client) -> None:
+    """Ask again and again whether the broker is there; MqttError once it doesn't answer."""
+    beneath = client._client  # noqa: SLF001 - aiomqtt has no ping, and paho's own comes after 5 s and waits for 5
+    while True:
+        asked = beneath._ping_t  # noqa: SLF001 - when it was sent; 0 once it was answered
+        if not asked:
+            beneath._send_pingreq()  # noqa: SLF001 - likewise
+        elif time.monotonic() - asked > ANSWER_S:
+            raise MqttError(f"the broker has not answered for {ANSWER_S:g} s")
+        await asyncio.sleep(PING_S)
+
+
 async def _hear(client: Client, take: Callable[[str, bytes], None]) -> None:
     async for message in client.messages:
         take(str(message.topic), bytes(message.payload))
@@ -325,6 +343,6 @@ async def _say(
 ) -> None:
     for sequence in count(1):
         said = availability("online", utc_ns(), sequence)
-        await client.publish(topics.station_availability(station), said, qos=1, retain=True)
-        await client.publish(topics.seen(station), seen(), qos=1)
+        await client.publish(topics.station_availability(station), said, qos=1, retain=True, timeout=AGREED_S)
+        await client.publish(topics.seen(station), seen(), qos=1, timeout=AGREED_S)
         await asyncio.sleep(SEEN_EVERY_S)
