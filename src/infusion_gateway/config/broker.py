@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from infusion_gateway.config.document import Document, Report
+from infusion_gateway.config.document import Document, Key, Report
 from infusion_gateway.config.schema import BrokerTable, is_host
 from infusion_gateway.config.secrets import exposed, place
 from infusion_gateway.config.settings import BrokerSettings
@@ -103,6 +103,17 @@ def _url(text: str, report: Report, at: tuple[str | int, ...] = ("broker", "url"
         remedy = "Use mqtts:// with ca_file; mqtt:// is for a broker on this machine's loopback only"
         report.add(at, f"{url.hostname} would be spoken to without encryption", remedy)
     return url, port
+
+
+def loopback(at: Key, text: str, report: Report) -> tuple[str, int] | None:
+    """Give host and port of an address on this machine's loopback; None, and the problem in the report, elsewhere."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if _loopback(host):
+        return host, int(port)
+    remedy = 'Write "127.0.0.1:PORT"; who reads it from elsewhere does so through something that asks who they are'
+    report.add(at, f"{host} is not this machine's loopback", remedy)
+    return None
 
 
 def _loopback(host: str) -> bool:

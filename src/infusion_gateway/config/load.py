@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infusion_gateway.config import keys, protocols
-from infusion_gateway.config.broker import resolve
+from infusion_gateway.config.broker import loopback, resolve
 from infusion_gateway.config.document import Document, Key, Report, absolute, read
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.explain import part, unknown
@@ -107,7 +107,8 @@ def _gateway(table: GatewayTable | None, report: Report) -> GatewaySettings | No
         if place is not None and not place.is_dir():
             report.add(("gateway", key), f"there is no directory {place}", "Make it, or take this key out")
     signers, own = keys.protocol_keys(table, report), keys.own_key(table, report)
-    return GatewaySettings(table.site, table.name, table.mode, state, socket, directory, extra, signers, own)
+    figures = None if table.metrics is None else loopback(("gateway", "metrics"), table.metrics, report)
+    return GatewaySettings(table.site, table.name, table.mode, state, socket, directory, extra, signers, own, figures)
 
 
 def _went_read_only(state: Path) -> bool:

@@ -141,6 +141,12 @@ class GatewayTable(Table):
     """Public keys whose signature makes a protocol a signed one: files, or keys as `ed25519:…`; none by default."""
     key_file: Annotated[PathText | None, Field(examples=["keys/gateway-1.key"])] = None
     """The private key that signs what the gateway says, readable by this user alone; needed in mode `real`."""
+    metrics: Annotated[
+        str | None,
+        AfterValidator(lambda v: v if v is None else _host_port(v)),
+        Field(max_length=300, examples=["127.0.0.1:9464"]),
+    ] = None
+    """`HOST:PORT` on the loopback, where Prometheus reads what the gateway measures of itself; off by default."""
 
 
 class KeyTable(Table):

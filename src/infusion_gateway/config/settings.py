@@ -17,6 +17,7 @@ class GatewaySettings:
     """Who this gateway is. Paths are absolute; state_directory may not exist yet. protocol_keys: who may sign.
 
     key_file: of the key that signs what the gateway says; None: it signs nothing, which mode real does not allow.
+    metrics: loopback host and port where its own figures can be read; None: nowhere.
     """
 
     site: str
@@ -28,6 +29,7 @@ class GatewaySettings:
     extra_profiles: Path | None
     protocol_keys: tuple[PublicKey, ...] = ()
     key_file: Path | None = None
+    metrics: tuple[str, int] | None = None
 
     @property
     def annunciator_socket(self) -> Path:

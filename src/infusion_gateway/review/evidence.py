@@ -70,22 +70,11 @@ SENSES = {
 """What says that a sensor is off the patient, and the metrics that are gone with it."""
 CARRIED = frozenset(
     {
-        "broker-lost",
-        "nobody-supervising",
-        "record-not-kept",
-        "clock-jumped",
-        "gateway-slow",
-        "gateway-part-silent",
-        "queue-nearly-full",
-        "memory-high",
-        "disk-nearly-full",
-        "clock-not-synchronised",
-        "bed-quarantined",
-        "wrong-device",
-        "pump-refused",
-        "monitor-refused",
+        "broker-lost", "nobody-supervising", "record-not-kept", "clock-jumped", "gateway-slow", "gateway-part-silent",
+        "queue-nearly-full", "memory-high", "disk-nearly-full", "clock-not-synchronised", "bed-quarantined",
+        "wrong-device", "pump-refused", "monitor-refused",
     }
-)
+)  # fmt: skip
 """Conditions whose causes aren't on record: shown as they were, not judged again."""
 FINEST = 4
 """Decimals of a pump's counter that are believed; more is a float's rounding."""

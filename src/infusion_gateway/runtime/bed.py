@@ -81,6 +81,11 @@ class Bed:
         """What the bed believes now."""
         return self._state
 
+    @property
+    def alive_at(self) -> Nanos:
+        """When it last took something in hand; a bed in quarantine does so too."""
+        return max(self.stepped_at, self._shown_at)
+
     async def run(self, *, same_boot: bool) -> None:
         """Supervise for ever. Only cancelling ends it."""
         self.inbox.put(Restarted(same_boot=same_boot, version=self._version))

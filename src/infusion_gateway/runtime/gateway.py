@@ -15,8 +15,7 @@ from infusion_gateway.config.signing import read_private
 from infusion_gateway.core.evolve import in_session
 from infusion_gateway.core.state import State, fold, initial, restored
 from infusion_gateway.devices.bus import Bus, Unit
-from infusion_gateway.errors import JournalError
-from infusion_gateway.model.inputs import BrokerChanged, ClockJumped, Input, JournalChanged
+from infusion_gateway.model.inputs import BrokerChanged, Input, JournalChanged
 from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.session import Phase
@@ -35,6 +34,7 @@ from infusion_gateway.runtime.naming import HEARTBEAT_S
 from infusion_gateway.runtime.reception import Reception
 from infusion_gateway.runtime.show import Show
 from infusion_gateway.runtime.under_way import SessionMark, lines_of
+from infusion_gateway.runtime.vigil import MEANS_EVERY, MINDFUL, WATCH_S, Vigil
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.runtime.wirelog import WireLog
 from infusion_gateway.wire.admission import Admission
@@ -47,13 +47,9 @@ from infusion_gateway.wire.topics import Topics
 
 log = structlog.get_logger(__name__)
 
-WATCH_S = 1.0
-MEANS_EVERY = 20
-"""Turns of the watch from one look at clock and disk to the next."""
-MINDFUL: Nanos = 3 * SECOND
-"""A bed that has not stepped for so long does not decide any more; the process's watchdog is then not fed."""
-RETAIN_FOR: Nanos = 90 * 24 * 3600 * SECOND
-RETAIN_EVERY: Nanos = 3600 * SECOND
+LINE_ALIVE, HEARTBEAT_ALIVE, PUBLISHER_ALIVE = 15 * SECOND, 20 * SECOND, 120 * SECOND
+"""How long each may do nothing: opening takes a line 5 s; a publisher leaves its name alone for 30 s, then looks."""
+NOT_OURS = "another gateway has this one's name, and its lines are left to it"
 HEARTBEAT_EXPIRES_S = 10
 
 
@@ -106,6 +102,17 @@ class Gateway:
         self._publisher.keep_only(self._kept_topics(), settings.broker.home_assistant)
         self._shows: dict[str, Show] = {}
         self._lost = ""
+        self._beat_at: Nanos = clock.now()
+        self._vigil = Vigil(
+            clock,
+            beds=lambda: self.beds,
+            journal=self.journal,
+            publisher=self._publisher,
+            tell=self._tell_all,
+            alive=self._notifier.alive,
+            disk=lambda: means.disk(settings.gateway.state_directory),
+            each_second=self._each_second,
+        )
 
     def _line(self, name: str, wire_log: WireLog | None) -> tuple[Bus, Line]:
         spec = next(s for s in self._settings.lines if s.name == name)
@@ -222,12 +229,13 @@ class Gateway:
         tasks: list[asyncio.Task[None]] = []
         try:
             async with asyncio.TaskGroup() as group:
-                tasks += [group.create_task(bed.run(same_boot=same), name=bed.name) for bed, same in started]
-                tasks += [group.create_task(line.run(), name=name) for name, (_, line) in self._lines.items()]
+                tasks += [group.create_task(bed.run(same_boot=s), name=f"bed {bed.name}") for bed, s in started]
+                tasks += [group.create_task(line.run(), name=f"line {name}") for name, (_, line) in self._lines.items()]
                 tasks.append(group.create_task(self._publisher.run(), name="publisher"))
+                tasks.append(group.create_task(self._heartbeat(), name="heartbeat"))
+                self._vigil.over(tuple(tasks), self._alive())
                 tasks.append(group.create_task(self._watch(), name="watch"))
                 tasks.append(group.create_task(self._commissioned(), name="commissioned"))
-                tasks.append(group.create_task(self._heartbeat(), name="heartbeat"))
                 tasks.append(group.create_task(self._mark_sessions(), name="session mark"))
                 self._notifier.ready()
                 await end.wait()
@@ -240,6 +248,13 @@ class Gateway:
             await self._bedsides.close()
             await self._history.close()
             await self.journal.close()
+
+    def _alive(self) -> tuple[tuple[Callable[[], Nanos], Nanos], ...]:
+        """Say when beds, lines, publisher and heartbeat last did something, and how long each may do nothing."""
+        beds = [(partial(getattr, bed, "alive_at"), MINDFUL) for bed in self.beds.values()]
+        lines = [(partial(getattr, line, "alive_at"), LINE_ALIVE) for _, line in self._lines.values()]
+        publisher = (partial(getattr, self._publisher, "alive_at"), PUBLISHER_ALIVE)
+        return (*beds, *lines, publisher, (lambda: self._beat_at, HEARTBEAT_ALIVE))
 
     def _take_leave(self) -> None:
         for bed in self.beds.values():
@@ -256,6 +271,7 @@ class Gateway:
         carry(bed, event, beds, deciding, lambda to, what: self.beds[to].inbox.put(what))
 
     def _tell_all(self, what: Input) -> None:
+        self._vigil.note(what)
         for bed in self.beds.values():
             bed.inbox.put(what)
 
@@ -281,23 +297,25 @@ class Gateway:
         log.info("keys enrolled", keys=", ".join(key.kid for key in keys) or "none: nothing is signed")
 
     async def _watch(self) -> None:
-        """Look once a second at the clock and at the beds, and feed the process's watchdog while all decide."""
-        pruned_at: Nanos = 0
-        for turn in count():
-            if turn % MEANS_EVERY == 0:
-                self._tell_all(means.clock())
-                self._tell_all(means.disk(self._settings.gateway.state_directory))
-            await asyncio.sleep(WATCH_S)
-            jumped = self._clock.jumped()
-            if jumped is not None:
-                self._tell_all(ClockJumped(jumped))
-            self._bedsides.look()
-            now = self._clock.now()
-            if all(bed.broken is not None or now - bed.stepped_at < MINDFUL for bed in self.beds.values()):
-                self._notifier.alive()
-            if now - pruned_at > RETAIN_EVERY:
-                pruned_at = now
-                await self._retain()
+        """Watch over all of it, and let its figures be read where the configuration says so."""
+        address = self._settings.gateway.metrics
+        if address is None:
+            await self._vigil.run()
+            return
+        from infusion_gateway.runtime.metrics import Metrics  # what nobody asks for takes no memory
+
+        metrics = Metrics(*address, self._version, self._vigil.seen, self._clock)
+        await metrics.open()
+        try:
+            await self._vigil.run()
+        finally:
+            await metrics.close()
+
+    def _each_second(self) -> None:
+        self._bedsides.look()
+        left = self._publisher.name.left
+        for _, line in self._lines.values():
+            line.leave(NOT_OURS if left else "")
 
     async def _commissioned(self) -> None:
         """Tell each bed now and then whether it was commissioned; read in a thread: nothing waits for the disk."""
@@ -319,12 +337,6 @@ class Gateway:
                     log.warning("the machine isn't told of sessions", path=str(error.filename), error=error.strerror)
             await asyncio.sleep(WATCH_S)
 
-    async def _retain(self) -> None:
-        try:
-            await self.journal.retain(self._clock.utc_ns() - RETAIN_FOR)
-        except JournalError as error:
-            log.warning("retention", error=str(error))
-
     async def _heartbeat(self) -> None:
         for sequence in count(1):
             head = self.journal.head
@@ -343,4 +355,5 @@ class Gateway:
             said = self._seal(self._topics.heartbeat, beat.to_bytes())
             self._publisher.say(self._topics.heartbeat, said, HEARTBEAT_EXPIRES_S)
             self._feed.say(self._topics.heartbeat, said, retain=False)
+            self._beat_at = self._clock.now()
             await asyncio.sleep(HEARTBEAT_S)

@@ -86,6 +86,11 @@ class Journal:
         """The journal's own name, the first part of every record's id; empty while there is no journal."""
         return self._writer.standing.uuid
 
+    @property
+    def waiting(self) -> int:
+        """Events that wait for the disk."""
+        return self._waiting
+
     def append(self, bed: str, events: tuple[Event, ...], at: Nanos, utc_ns: int) -> asyncio.Future[tuple[Record, ...]]:
         """Queue these events of one moment; the future gives their records once they are durable, or JournalError.
 

@@ -37,6 +37,8 @@ STEADY: Nanos = 2 * SECOND
 
 TURN: Nanos = SECOND // 1000
 """The shortest wait of a line that has nothing to do."""
+IDLE: Nanos = 5 * SECOND
+"""The longest: a line that does nothing for longer than that and opening can take hangs."""
 
 _log = structlog.get_logger(__name__)
 
@@ -110,6 +112,14 @@ class Line:
         self._since: Nanos = 0
         self._fleeting = 0  # how often in a row it was lost as soon as it was open
         self._logged = ""
+        self._left = ""
+        self.alive_at = clock.now()
+
+    def leave(self, why: str) -> None:
+        """Let the line go, and leave it alone while there is a reason why; "" takes it up again."""
+        if why != self._left:
+            self._left = why
+            self._ready.set()
 
     def wake(self) -> None:
         """Look at the bus at once: somebody has asked it for something. What may go out is written before this returns.
@@ -137,6 +147,11 @@ class Line:
         """Open, serve, back off, open again, for ever; ends by being cancelled, with the line closed."""
         failures = 0
         while True:
+            self.alive_at = self._clock.now()
+            if self._left:
+                self._closed(self._left)
+                await self._clock.sleep_until(self.alive_at + RECONNECT.most, asyncio.Event())
+                continue
             self._heard = False
             asked_for = await self._open_and_serve()
             # A line that stood and spoke has earned a quick return; one that the bus wants anew, an immediate one.
@@ -217,8 +232,10 @@ class Line:
             self._ready.clear()
             if self._failed is not None:
                 raise self._failed
+            if self._left:
+                raise LinkError(self.spec.name, self._left)
             self._listen(stream)
-            now = self._clock.now()
+            now = self.alive_at = self._clock.now()
             self._expire(now)
             wake_at = self._quiet_until
             if now >= self._quiet_until:
@@ -238,7 +255,7 @@ class Line:
                         wake_at = max(min((at for at in due if at is not None), default=now + SECOND), now + TURN)
                     case _:
                         assert_never(action)
-            await self._clock.sleep_until(wake_at, self._ready)
+            await self._clock.sleep_until(min(wake_at, now + IDLE), self._ready)
 
     def _listen(self, stream: ByteStream) -> None:
         data = stream.take()
