@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LARGEST = 64 * 1024
 """Bytes that a file of answers may have."""
+MOST_NAMES, LONGEST_NAME = 4, 70
 
 
 @click.command()
@@ -49,22 +50,32 @@ def commission(file: Path, by: tuple[str, ...], answers: Path | None, page: Path
     stops a pump that runs saline, pulls its dead man, tries the bed's alarm, the messages, the clock and the disk.
     Exits 0 where all of it passed, 1 where something failed, 2 where it could not be carried out.
     """
+    if len(by) > MOST_NAMES or any(not 0 < len(name.strip()) <= LONGEST_NAME or not name.isprintable() for name in by):
+        raise click.UsageError(f"--by: at most {MOST_NAMES} names of at most {LONGEST_NAME} characters")
     settings = load(file)
     written = None if answers is None else _answers(answers)
     record = _carried_out(settings, by, written, wire_log)
-    text = import_module("infusion_gateway.commissioning.page").page(record)
-    try:
-        kept = import_module("infusion_gateway.runtime.commission.main").keep(record, settings.gateway.state_directory)
-        click.echo(f"\nThe page to sign: {kept}")
-    except OSError as error:
-        click.echo(f"\n{text}\nThe record can't be kept ({error.strerror}): no bed is commissioned", err=True)
-    if page is not None:
-        page.write_text(text)
+    kept = _kept(record, settings.gateway.state_directory, page)
     failed = [one for one in record.findings if one.verdict == "failed"]
     for one in failed:
         click.echo(f"FAILED {one.place} {one.test}: {one.words}")
-    click.echo("failed" if failed else "passed")
-    sys.exit(1 if failed else 0)
+    click.echo("passed" if kept and not failed else "failed")
+    sys.exit(0 if kept and not failed else 1)
+
+
+def _kept(record: "Commissioned", directory: Path, page: Path | None) -> bool:
+    """Keep the record and the page, and say where; a page that can't be kept is printed, so that nothing is lost."""
+    text = import_module("infusion_gateway.commissioning.page").page(record)
+    try:
+        click.echo(
+            f"\nThe page to sign: {import_module('infusion_gateway.runtime.commission.main').keep(record, directory)}"
+        )
+        if page is not None:
+            page.write_text(text)
+    except OSError as error:
+        click.echo(f"\n{text}\n{error.filename} can't be written: {error.strerror}", err=True)
+        return False
+    return True
 
 
 def _carried_out(

@@ -12,10 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
 from brokers import Mosquitto, free_port
 from brokers import mosquitto as mosquitto  # noqa: PLC0414 - the fixture, by its own name
 from core_bed import Bed
+from infusion_gateway.cli import cli
+from infusion_gateway.cli_commission import _kept
 from infusion_gateway.config.load import load
 from infusion_gateway.config.settings import Settings
 from infusion_gateway.errors import ConfigError
@@ -30,7 +33,7 @@ from infusion_gateway.runtime.journal import Journal, JournalHeld
 from infusion_gateway.station import client
 from infusion_gateway.station.listener import Seen
 from infusion_gateway.station.listener import read as read_message
-from infusion_gateway.wire.commissioning import NAME, Commissioned, read
+from infusion_gateway.wire.commissioning import NAME, Commissioned, Found, read
 from infusion_gateway.wire.topics import Topics
 from simulated import simulated
 
@@ -416,3 +419,30 @@ def test_what_can_t_be_carried_out_is_exit_2(tmp_path: Path, mosquitto: Mosquitt
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert "'free' must be true or false" in done.stderr
+
+
+@pytest.mark.parametrize("by", [[], ["x" * 71], [" "], ["a\nb"], ["n"] * 5])
+def test_names_that_no_page_has_room_for_are_refused_first(by: list[str], tmp_path: Path) -> None:
+    """Pins that nobody tries a whole clinic to find at its end that the record can't be written."""
+    command = ["commission", "-c", str(configured(tmp_path, nowhere()))]
+    for name in by:
+        command += ["--by", name]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 2
+    assert "--by" in done.output
+
+
+def test_a_page_that_can_t_be_kept_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pins that a disk that fails at the very end costs no signature, and is no success."""
+    found = Found(bed="", device="", test="disk", verdict="passed", words="as it should be", figures={})
+    record = Commissioned(
+        made_at="2026-11-22T19:00:00.000Z", site="clinic-a", gateway="gateway-1", mode="test", configuration="x",
+        configuration_digest="a" * 64, version="1", by=("engineer-1",), answered="person", beds=(), findings=(found,),
+    )  # fmt: skip
+    assert not _kept(record, tmp_path / "gone", None)
+    said = capsys.readouterr().err
+    assert "# Commissioning of clinic-a/gateway-1" in said
+    assert "can't be written: No such file or directory" in said
+    assert not _kept(record, tmp_path, tmp_path / "gone/page.md")
+    assert _kept(record, tmp_path, tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text() == (tmp_path / PAGE).read_text()

@@ -22,7 +22,7 @@ from infusion_gateway.runtime.journal import Journal, JournalHeld
 from infusion_gateway.runtime.wirelog import WireLog
 from infusion_gateway.wire.commissioning import NAME, Commissioned
 from infusion_gateway.wire.records import Unreadable
-from infusion_gateway.wire.stamps import rfc3339
+from infusion_gateway.wire.stamps import rfc3339, words
 
 PAGE = "commissioning.md"
 FREE = frozenset({Phase.IDLE, Phase.CLOSED, Phase.ABORTED})
@@ -67,7 +67,7 @@ async def commission(
         site=settings.gateway.site,
         gateway=settings.gateway.name,
         mode=settings.gateway.mode.value,
-        configuration=str(settings.path),
+        configuration=words(str(settings.path), 700),
         configuration_digest=held,
         version=version,
         by=by,

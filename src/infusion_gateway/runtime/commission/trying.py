@@ -47,7 +47,8 @@ class Bed:
     async def run(self) -> None:
         """Try everything at the bed; whatever happens, its pump is left stopped, without a dead man of ours."""
         self._engineer.say(f"\n== {self._bed.id} ==")
-        free = f"Is {self._bed.id} free of patients, and does its pump run saline into a cup?"
+        where = f"at {self._bed.id}, nor at any other bed of this gateway"
+        free = f"Is no patient connected {where}, and does every pump run saline into a cup?"
         if not await self._engineer.agrees(f"{self._bed.id}.free", free):
             self._note(Place(self._bed.id), "free", Verdict.FAILED, "a patient may be connected: nothing was tried")
             return
