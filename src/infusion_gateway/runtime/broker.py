@@ -247,7 +247,6 @@ class Publisher:
         for turn in count():
             await asyncio.sleep(TICK_S)
             self.alive_at = self._clock.now()
-            self.alive_at = self._clock.now()
             owed_s = connection.behind_s() if turn % PING_EVERY == 0 else 0.0
             for waited_s, most_s in ((owed_s, ANSWER_S), (connection.waiting_s(), AGREED_S)):
                 if waited_s > most_s:

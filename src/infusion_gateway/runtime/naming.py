@@ -90,11 +90,6 @@ class Name:
         return self.given_way and not self.in_session()
 
     @property
-    def left(self) -> bool:
-        """Whether the name was left to another, and has not been had since; with a case under way it is never left."""
-        return self.given_way and not self.in_session()
-
-    @property
     def another(self) -> bool:
         """Whether another was met of late."""
         return self._met_at is not None and self._clock.now() - self._met_at < TOLD_FOR
