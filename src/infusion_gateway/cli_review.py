@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from infusion_gateway.cli_verify import HashOfRow, verify_journal
 from infusion_gateway.config import protocols, quantities
 from infusion_gateway.config.load import load
 from infusion_gateway.config.quantities import QuantityError
@@ -108,6 +109,8 @@ case_option = click.option("--case", metavar="CASE", help="Of this case alone.")
 @click.option(
     "--verify", is_flag=True, help="Instead: hold every row against the hash chain, and name the first bad one."
 )
+@click.option("--head", "heard", type=HashOfRow(), metavar="HASH", help="With --verify: a heartbeat's head, as heard.")
+@click.option("--key", metavar="KEY", help="With --verify: the gateway's public key, or its file, in place of -c's.")
 def log(
     *,
     journal: Path | None,
@@ -117,16 +120,20 @@ def log(
     since: str | Nanos | None,
     as_json: bool,
     verify: bool,
+    heard: bytes | None,
+    key: str | None,
 ) -> None:
     """Say what happened, from the journal in the directory JOURNAL or of the gateway configured by -c FILE.
 
     Every event in order, with its time in UTC; the readings in between are in the journal and not listed. Reads only,
-    also while the gateway runs. --verify exits 1 where the chain does not hold.
+    also while the gateway runs. --verify exits 1 where the chain does not hold, where a head that a station heard is
+    not in it (the newest rows were cut off), or where the gateway did not sign which rows retention took.
     """
-    reader, _ = _where(journal, file)
+    reader, settings = _where(journal, file)
+    if (heard is not None or key is not None) and not verify:
+        raise click.UsageError("--head and --key go with --verify")
     if verify:
-        head = reader.verify()
-        click.echo(f"the chain holds: the last row is {head.sequence}, its hash {head.hash.hex()}")
+        verify_journal(reader, settings, key, heard)
         return
     wanted = _wanted(reader, bed, case)
     earliest = _earliest(reader, since)

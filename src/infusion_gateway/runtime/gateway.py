@@ -62,7 +62,11 @@ class Gateway:
         self._digest = digest(settings)
         self._clock = clock
         self._topics = Topics(settings.gateway.site, settings.gateway.name)
-        self.journal = Journal(settings.gateway.state_directory, boot_id=clock.boot_id(), on_change=self._kept)
+        own = settings.gateway.key_file
+        self._seal: Seal = Signer(settings.gateway.name, read_private(own)).seal if own is not None else unsigned
+        self.journal = Journal(
+            settings.gateway.state_directory, boot_id=clock.boot_id(), on_change=self._kept, seal=self._seal
+        )
         self._feed = Feed(settings.gateway.socket)
         self._bedsides = Bedsides(
             settings.gateway.annunciator_socket,
@@ -77,8 +81,6 @@ class Gateway:
         self._publisher = Publisher(
             settings.broker, self._topics, self.journal, self._instruct, self._reached, clock, self._in_session
         )
-        own = settings.gateway.key_file
-        self._seal: Seal = Signer(settings.gateway.name, read_private(own)).seal if own is not None else unsigned
         self._answers = Answers(self._publisher, self._seal, clock)
         self._reception = Reception(
             topics=self._topics,

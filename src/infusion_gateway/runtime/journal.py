@@ -21,6 +21,7 @@ from infusion_gateway.model.metric import Nanos
 from infusion_gateway.runtime.journal_store import SEEN, BedEnd, Draft, Head, Reader
 from infusion_gateway.runtime.journal_writer import Opened, Work, Writer
 from infusion_gateway.wire.records import Record
+from infusion_gateway.wire.sealing import Seal, unsigned
 
 __all__ = ["OUTBOX", "SEEN", "Head", "Journal", "JournalHeld", "Opened"]
 
@@ -44,13 +45,16 @@ OnChange: TypeAlias = Callable[[bool, str], None]
 
 
 class Journal:
-    """One gateway's journal in a directory of its own. Belongs to one event loop."""
+    """One gateway's journal in a directory of its own. Belongs to one event loop.
 
-    def __init__(self, directory: Path, *, boot_id: str, on_change: OnChange) -> None:
+    seal: by which what is said of forgotten rows is signed.
+    """
+
+    def __init__(self, directory: Path, *, boot_id: str, on_change: OnChange, seal: Seal = unsigned) -> None:
         self._directory = directory
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._writer = Writer(directory, boot_id, self._tell_from_thread)
+        self._writer = Writer(directory, boot_id, self._tell_from_thread, seal)
         self._reading = ThreadPoolExecutor(1, "journal-reader")
         self._lock: int | None = None
         self._waiting = 0

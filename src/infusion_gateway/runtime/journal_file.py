@@ -65,7 +65,7 @@ class Head:
 
 def check_chain(connection: sqlite3.Connection, journal: str, newest: int | None) -> Head:
     """Recompute the links of the newest rows (None: of all) and give the head; raises Damaged where one breaks."""
-    anchor = Head(int(meta(connection, "anchor_sequence")), bytes.fromhex(meta(connection, "anchor_hash")))
+    anchor = anchor_of(connection)
     last = connection.execute("SELECT max(sequence) FROM record").fetchone()[0] or anchor.sequence
     start = anchor.sequence if newest is None else max(anchor.sequence, last - newest)
     head = anchor
@@ -80,6 +80,11 @@ def check_chain(connection: sqlite3.Connection, journal: str, newest: int | None
             raise Damaged(f"journal {journal}: the chain breaks at row {row[0]}, the last sound one is {head.sequence}")
         head = Head(row[0], row[8])
     return head
+
+
+def anchor_of(connection: sqlite3.Connection) -> Head:
+    """Give the row before the first: the last that retention took, or where the chain begins; raises Damaged."""
+    return Head(int(meta(connection, "anchor_sequence")), bytes.fromhex(meta(connection, "anchor_hash")))
 
 
 def link(before: bytes, *row: object) -> bytes:

@@ -18,6 +18,7 @@ from infusion_gateway.errors import JournalError
 from infusion_gateway.model.events import CaseOrdered, Event, PhaseChanged
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.model.session import Phase
+from infusion_gateway.runtime import journal_anchor
 from infusion_gateway.runtime.journal_file import (
     COLUMNS,
     FILE,
@@ -25,6 +26,7 @@ from infusion_gateway.runtime.journal_file import (
     Head,
     Newer,
     Row,
+    anchor_of,
     check_chain,
     link,
     make_or_check,
@@ -38,6 +40,7 @@ from infusion_gateway.runtime.journal_file import (
     sync_directory,
 )
 from infusion_gateway.wire.records import PUBLISHED, Record, Unreadable, decode, encode, type_name
+from infusion_gateway.wire.sealing import Keyring, Seal
 
 __all__ = [
     "CHUNK",
@@ -230,8 +233,8 @@ class Store:
         """What is held now."""
         return Standing(self.uuid, self.head, dict(self.beds))
 
-    def prune(self, through: int) -> int:
-        """Forget the rows up to this sequence and leave an anchor, so that the rest still verifies. Give how many."""
+    def prune(self, through: int, seal: Seal, utc_ns: int) -> int:
+        """Forget the rows up to this sequence and leave an anchor, sealed, so that the rest verifies. Give how many."""
         anchor = self._connection.execute("SELECT hash FROM record WHERE sequence = ?", (through,)).fetchone()
         if anchor is None:
             return 0
@@ -239,6 +242,8 @@ class Store:
         try:
             set_meta(self._connection, "anchor_sequence", str(through))
             set_meta(self._connection, "anchor_hash", anchor[0].hex())
+            said = journal_anchor.anchor(self.uuid, Head(through, anchor[0]), utc_ns, seal)
+            set_meta(self._connection, "anchor", said)
             gone = self._connection.execute("DELETE FROM record WHERE sequence <= ?", (through,)).rowcount
             self._connection.execute("COMMIT")
         except sqlite3.Error:
@@ -337,6 +342,31 @@ class Reader:
                 return check_chain(connection, self.uuid, None)
             except sqlite3.Error as error:
                 raise Damaged(f"{self._path}: {error}") from error
+
+    def holds(self, link_of_chain: bytes) -> int | None:
+        """Give the sequence of the row with this hash, as a heartbeat told it; None where there is none (any more)."""
+        with closing(self._connect()) as connection:
+            found = connection.execute("SELECT sequence FROM record WHERE hash = ?", (link_of_chain,)).fetchone()
+            anchor = anchor_of(connection)
+        if found is None and anchor.hash == link_of_chain:
+            return anchor.sequence
+        return None if found is None else int(found[0])
+
+    def anchor(self) -> str | None:
+        """Give what the journal says of the rows that retention took, as it is signed; None: nothing."""
+        with closing(self._connect()) as connection:
+            said = connection.execute("SELECT value FROM meta WHERE key = 'anchor'").fetchone()
+        return None if said is None else str(said[0])
+
+    def forgotten(self, keys: Keyring) -> tuple[int, str]:
+        """Give up to which row retention took what was there (0: none), and why not to believe that ("": do)."""
+        said = self.anchor()
+        with closing(self._connect()) as connection:
+            anchor = anchor_of(connection)
+        if not anchor.sequence:
+            return 0, ""
+        words = "it is not signed" if said is None else journal_anchor.why_not(said, self.uuid, anchor, keys)
+        return anchor.sequence, words
 
     def _connect(self) -> sqlite3.Connection:
         if not self._path.is_file():

@@ -32,6 +32,7 @@ from infusion_gateway.runtime.journal_store import (
     sync_directory,
 )
 from infusion_gateway.wire.records import Record
+from infusion_gateway.wire.sealing import Seal
 
 BATCH = 256
 """Pieces of work that share one commit; 256 rows take about 1 ms on a fast disk."""
@@ -74,7 +75,7 @@ class Opened:
 class Writer(Thread):
     """The one thread with the writing connection. `tell(kept, why)` is called from it at each change."""
 
-    def __init__(self, directory: Path, boot_id: str, tell: Callable[[bool, str], None]) -> None:
+    def __init__(self, directory: Path, boot_id: str, tell: Callable[[bool, str], None], seal: Seal) -> None:
         super().__init__(name="journal", daemon=True)  # daemon: a hung disk must not keep the process from ending
         self.queue: SimpleQueue[Work] = SimpleQueue()
         self.opened: Future[Opened] = Future()
@@ -83,6 +84,7 @@ class Writer(Thread):
         self._directory = directory
         self._boot_id = boot_id
         self._tell = tell
+        self._seal = seal
         self._acknowledged: Head | None = None
         self._doubt: list[Draft] = []
         self._doubt_head = Head(0, b"")
@@ -233,7 +235,7 @@ class Writer(Thread):
                 store = self._open()
             except (Damaged, Newer) as error:
                 self._moved_to = set_aside(self._directory, "corrupt" if isinstance(error, Damaged) else "newer")
-                self._why = f"{error}; set aside as {self._moved_to.name}, a new journal begins"
+                self._why = f"set aside as {self._moved_to.name}, a new journal begins: {error}"
                 self._acknowledged, self._cursors = None, {}
                 self._began_anew = True
                 if self.opened.done():
@@ -278,7 +280,7 @@ class Writer(Thread):
             return
         step = min(through, self._store.anchor + PRUNE_ROWS)
         try:
-            self._store.prune(step)
+            self._store.prune(step, self._seal, time.time_ns())
         except sqlite3.Error as error:
             self._fail(str(error))
             return
