@@ -2,7 +2,7 @@
 
 mutmut makes the mutants and keeps the books. Thousands are judged, so each is judged in a fork that has the tests
 collected already and calls them as the plain functions that they are: first those that caught others of the same
-function, then the sessions told, then the quick ones. Who isn't caught within MOST_S seconds of work has survived,
+function, then a few that caught others of the same module, then the quick ones. Who isn't caught within MOST_S seconds of work has survived,
 which counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds of a bed's time, and
 those whose functions want anything but their parameters. A function is replaced by its mutant in one place, so that the
 others run as fast as ever.
@@ -27,9 +27,11 @@ from mutmut.state import state
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 LONGEST_S = 2500
-MOST_S = 4.0
-HANGING_S = 12.0  # of work: a mutant that never ends
+MOST_S = 8.0
+HANGING_S = 16.0  # of work: a mutant that never ends
 JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input", "test_alarm_page")
+NEAR = 8  # tests that are likely though they caught none of the same function yet
+START_S = 0.02  # what no test takes less than
 KILLED, SURVIVED, HANGS = 1, 0, 36  # as mutmut has them
 CAUGHT = Path("mutants/caught.txt").absolute()
 ITEMS: dict[str, pytest.Function] = {}
@@ -169,7 +171,7 @@ def _function(mutant: str) -> str:
 
 
 def _likely_first(mutant: str, tests: list[str]) -> list[str]:
-    """Put the tests first that caught others: of the same function, then of the same module, then the sessions told."""
+    """Put those first that caught most a second of the same function, then a few of the same module, then the quick."""
     own, near = Counter[str](), Counter[str]()
     function = _function(mutant)
     module = function.rpartition(".")[0]
@@ -177,9 +179,6 @@ def _likely_first(mutant: str, tests: list[str]) -> list[str]:
         where, _, test = line.partition("\t")
         own[test] += where == function
         near[test] += where.startswith(f"{module}.")
-    times = state().duration_by_test
-
-    def rank(test: str) -> tuple[int, int, bool, float]:
-        return -own[test], -near[test], "test_sessions_told" not in test, times.get(test, 0.0)
-
-    return sorted(tests, key=rank)
+    times = {test: state().duration_by_test.get(test, 0.0) + START_S for test in tests}
+    best = sorted((test for test in tests if near[test]), key=lambda test: -near[test] / times[test])[:NEAR]
+    return sorted(tests, key=lambda test: (-own[test] / times[test], test not in best, times[test]))
