@@ -280,7 +280,7 @@ async def test_listening_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) ->
         async def __aexit__(self, *_: object) -> None:
             pass
 
-        async def subscribe(self, _topic: str, *, qos: int) -> list[int]:
+        async def subscribe(self, _topic: str, *, qos: int, **_: object) -> list[int]:
             return [0x80 + qos]
 
     told: asyncio.Queue[str] = asyncio.Queue()
