@@ -2,10 +2,10 @@
 
 mutmut makes the mutants and keeps the books. Thousands are judged, so each is judged in a fork that has the tests
 collected already and calls them as the plain functions that they are: first those that caught others of the same
-function, then a few that caught others of the same module, then the quick ones. Who isn't caught within MOST_S seconds of work has survived,
-which counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds of a bed's time, and
-those whose functions want anything but their parameters. A function is replaced by its mutant in one place, so that the
-others run as fast as ever.
+function, then a few that caught others of the same module, then the quick ones. Who isn't caught within MOST_S seconds
+of work has survived, which counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds
+of a bed's time, and those whose functions want anything but their parameters. A function is replaced by its mutant in
+one place, so that the others run as fast as ever.
 """
 
 import os
