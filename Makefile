@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 STAMP := $(VENV)/.ready
-PACKAGES := mosquitto mosquitto-clients alsa-utils udev shellcheck
+PACKAGES := mosquitto mosquitto-clients nats-server alsa-utils udev shellcheck
 CORE_TESTS := $(wildcard tests/unit/test_core_*.py) tests/unit/test_backoff.py \
   tests/unit/test_bad_input.py tests/unit/test_sessions_told.py
 
@@ -38,9 +38,10 @@ $(STAMP): requirements/dev.txt pyproject.toml simulators/pyproject.toml
 	@touch $@
 
 # Mosquitto: the broker of the integration tests; where it can't be installed the demo runs on the embedded one. aplay: an
-# independent player of the annunciator's sounds. udevadm, shellcheck: try what deploy/ ships.
+# independent player of the annunciator's sounds. nats-server: the tests of a broker of several nodes. udevadm, shellcheck: try what deploy/ ships.
 debian:
 	@{ command -v mosquitto || test -x /usr/sbin/mosquitto; } >/dev/null && \
+	{ command -v nats-server || test -x /usr/sbin/nats-server; } >/dev/null && \
 	command -v aplay >/dev/null && command -v udevadm >/dev/null && command -v shellcheck >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; \

@@ -193,7 +193,7 @@ class BrokerTable(Table):
     ] = None
     """Home Assistant's discovery prefix, under which it is told of the beds; it is told nothing by default."""
     station_absent_after_h: Annotated[float, Field(ge=0.1, le=720, examples=[24.0])] = 24.0
-    """Hours after which nothing is kept ready any more for a station that is away; it asks for history instead."""
+    """Hours after which nothing is told again for a station that is away; back, it says itself from where."""
 
 
 class LineTable(Table):

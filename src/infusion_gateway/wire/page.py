@@ -31,8 +31,11 @@ Look at a bed with nothing but a Mosquitto client:
 * **Current alarms are `alarms`**, never the sum of the events: after an outage they come first. The heartbeat repeats
   each bed's `alarm_revisions`; another one than yours says that you missed a message.
 * **A value is current** while its message is: judge `validity` and `age_s`, which runs from the measurement.
-* **A broker's acknowledgement is no delivery.** Tell the gateway what you really have on `seen`: a broker that comes
-  back without its memory is told again from there.
+* **A broker's acknowledgement is no delivery.** Tell the gateway what you really have on `seen`, on connecting and
+  every few seconds: each bed's newest event up to which you lack none, with its `id`. What you lack is told again: at
+  your first word on a connection, when the broker came back without its memory, and when you stay behind for 5 s. It
+  goes to everybody, so drop repeats. It reaches back over the newest 500000 rows of the journal (8 h of sixteen
+  sessions, days of one); what lies before is history.
 * **A signature** (`kid`, `sig`, the last two members) is there where the gateway has a key; docs/security.md says how
   to verify one. Pass over every key that you don't know: there will be more.
 
