@@ -27,6 +27,8 @@ GIVEN = frozenset({Phase.INFUSING, Phase.PAUSED, Phase.COMPLETED, Phase.STOPPED,
 WRONG_CONCENTRATION = "concentration-was-wrong"
 MOST_MG_ML = 100.0
 """The strongest that ketamine is sold as; a correction is not held to the protocol's list, it may be the very error."""
+MOST_HOURS = 24.0
+"""Longer than any protocol lets an order last; at next to no rate a dose would take longer than any number holds."""
 Entered = tuple[tuple[str, float], ...]
 Done = Callable[[str], None]
 
@@ -55,7 +57,8 @@ def amend(turn: Turn, asked: Amend, by: str, accept: Done) -> str:
     if asked.dose_mg:
         if asked.dose_mg <= given:
             return f"{given:.4g} mg were given already: end the session instead"
-        time = round((asked.dose_mg - given) / per_hour * HOUR)
+        hours = min((asked.dose_mg - given) / per_hour, MOST_HOURS) if per_hour else MOST_HOURS
+        time = round(hours * HOUR)
         dose_mg = asked.dose_mg
     else:
         time, dose_mg = rest, given + per_hour * rest / HOUR

@@ -168,6 +168,11 @@ def _volume(turn: Turn, account: Account, volume_ml: float) -> Account:
     return replace(account, counter_ml=volume_ml, epoch=account.epoch + 1, delivered_ml=delivered)
 
 
+def lasts(amount: float, per_hour: float, at_most: Nanos) -> Nanos:
+    """Say how long an amount lasts at so much an hour; at most so long, also where next to nothing or nothing flows."""
+    return at_most if amount * HOUR >= per_hour * at_most else int(amount / per_hour * HOUR)
+
+
 def seconds(length: Nanos) -> str:
     """Write a length of time for people."""
     if length >= MINUTE:

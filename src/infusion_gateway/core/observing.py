@@ -1,6 +1,7 @@
 """What devices and lines say, taken up into live state. Nothing is decided here."""
 
 from dataclasses import replace
+from math import inf
 from typing import assert_never
 
 from infusion_gateway.core import dose, suppressing
@@ -29,6 +30,8 @@ LASTING = frozenset({FaultKind.FROZEN, FaultKind.WRONG_DEVICE, FaultKind.REFUSED
 """Faults that mean more than a reading lost, which the age of the data shows anyway."""
 
 
+COARSEST_ML = 10.0
+"""A counter's step greater than this, or none, or no number, is a mistake of who says it (unsourced)."""
 IN_TURN: Nanos = 3 * SECOND
 """A pump tells its numbers in turn, and an answer may come late: up to so far apart they are of one time."""
 
@@ -92,7 +95,7 @@ def _take(turn: Turn, name: str, device: DeviceNow, item: Observation, *, is_pum
                 pump.alarms, pump.alarm_text = alarms, text[:200]
         case DeadManReported(seconds=seconds):
             if is_pump:
-                pump.dead_man_s = seconds
+                pump.dead_man_s = seconds if 0 <= seconds < inf else None  # what is no time tells nothing
         case _:
             assert_never(item)
 
@@ -151,7 +154,8 @@ def _of_the_pump(turn: Turn, reading: Reading) -> Reading:
     if reading.metric is Metric.RATE:
         pump.rate_ml_h = reading.value
     elif reading.metric is Metric.VOLUME:
-        pump.resolution = reading.resolution or pump.resolution
+        step = reading.resolution
+        pump.resolution = step if 0 < step <= COARSEST_ML else pump.resolution
         if not _believed_volume(turn, pump, reading.value, reading.epoch):
             return replace(reading, validity=Validity.QUESTIONABLE)
     return reading

@@ -4,7 +4,7 @@ from functools import lru_cache
 from math import isclose
 
 from infusion_gateway.core.claims import of_the_drug, technical
-from infusion_gateway.core.dose import HOUR, ROUNDING_ML, given_mg, hard_dose_mg, seconds, short_enough
+from infusion_gateway.core.dose import HOUR, ROUNDING_ML, given_mg, hard_dose_mg, lasts, seconds, short_enough
 from infusion_gateway.core.durable import Case
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.core.windows import ROUNDING_MG, given_within, limit_mg
@@ -208,7 +208,7 @@ def _stands_still(turn: Turn) -> None:
     rate, resolution = pump.rate_ml_h or 0.0, pump.resolution or ASSUMED_RESOLUTION_ML
     if pump.runs < RUNNING or pump.volume_ml is None or rate <= 0:
         return
-    wait = max(STILL_FOR, int(STILL_STEPS * resolution / rate * HOUR))
+    wait = max(STILL_FOR, lasts(STILL_STEPS * resolution, rate, HOUR))
     stood = pump.volume_at - max(pump.moved_at, pump.runs_since)
     if stood >= wait:
         priority = Priority.HIGH if stood >= 2 * wait else Priority.MEDIUM
@@ -272,9 +272,9 @@ def _volume_end(turn: Turn, order: Order) -> None:
         if pump.kvo_mg is None:
             pump.kvo_mg = given_mg(turn)
         rate = (pump.rate_ml_h or 0.0) * order.concentration_mg_ml
-        lasts = min(KVO_HIGH, int(KVO_HIGH_MG / rate * HOUR)) if rate > 0 else KVO_HIGH
+        time = lasts(KVO_HIGH_MG, rate, KVO_HIGH)
         much = given_mg(turn) - pump.kvo_mg >= KVO_HIGH_MG - ROUNDING_MG
-        long = much or turn.has_come(since + lasts) or (known is not None and known.priority is Priority.HIGH)
+        long = much or turn.has_come(since + time) or (known is not None and known.priority is Priority.HIGH)
         text = "The volume is complete, the pump keeps the vein open: press stop"
         turn.claim(of_the_drug("kvo-running", Priority.HIGH if long else Priority.MEDIUM, text))
     else:

@@ -5,7 +5,7 @@ the volume counter, for good once a step would have shown at the old rate.
 """
 
 from infusion_gateway.core.claims import technical
-from infusion_gateway.core.dose import HOUR, seconds, short_enough
+from infusion_gateway.core.dose import HOUR, lasts, seconds, short_enough
 from infusion_gateway.core.durable import StopWanted
 from infusion_gateway.core.pumping import ASSUMED_RESOLUTION_ML
 from infusion_gateway.core.turn import Turn
@@ -165,9 +165,7 @@ def step_time(turn: Turn, stop: StopWanted) -> Nanos:
     case = turn.durable.case
     rate = stop.rate_ml_h or (case.order.rate_ml_h if case is not None else 0.0)
     resolution = turn.live.pump.resolution or ASSUMED_RESOLUTION_ML
-    if rate <= 0:
-        return LONGEST_PROVISIONAL
-    return min(LONGEST_PROVISIONAL, int(resolution / rate * HOUR))
+    return lasts(resolution, rate, LONGEST_PROVISIONAL)
 
 
 def _confirm(turn: Turn, stop: StopWanted) -> None:

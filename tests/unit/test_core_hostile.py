@@ -1,0 +1,102 @@
+"""Hostile: numbers, codes and moments that are chosen to break the mind, by people and by devices."""
+
+import pytest
+
+from core_bed import Bed
+from infusion_gateway.core.step import Step
+from infusion_gateway.model.events import DeadManSet, InstructionRefused
+from infusion_gateway.model.inputs import Observed
+from infusion_gateway.model.instructions import Amend, Close, Confirm, End, Hold
+from infusion_gateway.model.metric import MINUTE, Metric
+from infusion_gateway.model.observation import (
+    DeadManReported,
+    Delivery,
+    DeliveryReported,
+    Reading,
+    Validity,
+)
+from infusion_gateway.model.session import Phase
+
+DAY = 24 * 60 * MINUTE
+
+
+def answer(done: Step) -> str:
+    """Give the reason of a refusal, "" where the instruction was taken."""
+    return next((event.reason for event in done.events if isinstance(event, InstructionRefused)), "")
+
+
+def session_of(bed: Bed, case: str, subject: str = "subject-1") -> str:
+    """Run a session to its end and close it; give why its order was refused, "" where it was taken."""
+    bed.run(3)
+    refused = answer(bed.order(case=case, subject=subject))
+    if refused:
+        return refused
+    bed.ask(Confirm(70.0, 1.0), by="nurse-2")
+    bed.pump.rate, bed.pump.running = 52.5, True
+    bed.run(40 * 60)
+    bed.ask(End("enough"))
+    bed.run(10)
+    bed.ask(Close("early, for the test"))
+    assert bed.phase is Phase.CLOSED
+    return ""
+
+
+@pytest.mark.parametrize("rate", [5e-324, 1e-308, 1e-300, 1e-200])
+def test_an_amendment_to_next_to_nothing_is_refused_in_words(rate: float) -> None:
+    """Pins that a rate at which the dose would take longer than any number holds is refused like any other."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(60)
+    assert "is above 60 min" in answer(bed.ask(Amend(rate_ml_h=rate, dose_mg=34.0, reason="slower")))
+    assert bed.phase is Phase.INFUSING
+
+
+@pytest.mark.parametrize("rate", [5e-324, 1e-300, 1e-12])
+def test_a_pump_that_says_next_to_nothing_for_a_rate_breaks_nothing(rate: float) -> None:
+    """Pins that the time one step takes at such a rate is bounded, running and after a stop."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(60)
+    bed.pump.rate = rate
+    bed.run(30)
+    bed.ask(Hold("look"))
+    bed.run(30)
+    assert bed.phase is Phase.PAUSED
+
+
+@pytest.mark.parametrize("resolution", [float("inf"), float("nan"), 0.0, -1.0, 1e300])
+def test_a_counter_whose_step_is_no_length_is_counted_as_before(resolution: float) -> None:
+    """Pins that a step that is no number, or none, is not taken up: a stop is confirmed by the counter all the same."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(30)
+    bed.pump.mute = True
+
+    def tell(delivery: Delivery, seconds: int) -> None:
+        for _ in range(seconds):
+            volume = Reading(Metric.VOLUME, bed.pump.counter, Validity.VALID, bed.now, resolution=resolution)
+            rate = Reading(Metric.RATE, bed.pump.rate, Validity.VALID, bed.now)
+            bed.give(Observed("pump", (DeliveryReported(delivery), rate, volume)))
+            bed.run(1)
+
+    tell(Delivery.INFUSING, 15)
+    assert bed.state.live.pump.resolution == pytest.approx(0.001)
+    bed.ask(Hold("look"))
+    tell(Delivery.STOPPED, 5)
+    assert bed.phase is Phase.PAUSED
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -5.0])
+def test_a_dead_man_that_is_no_time_is_not_known(seconds: float) -> None:
+    """Pins that it is neither recorded again at every reading, nor taken for one that is armed."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(30)
+    bed.pump.keeps_dead_man = False
+    bed.pump.dead_man = seconds
+    before = len(bed.events(DeadManSet))
+    bed.run(30)
+    assert len(bed.events(DeadManSet)) <= before + 1
+    assert "dead-man-not-armed" in bed.alarms
+    bed.give(Observed("pump", (DeadManReported(20.0),)))
+    assert "dead-man-not-armed" not in bed.alarms
