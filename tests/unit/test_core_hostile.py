@@ -1,8 +1,10 @@
 """Hostile: numbers, codes and moments that are chosen to break the mind, by people and by devices."""
 
+from dataclasses import replace
+
 import pytest
 
-from core_bed import Bed
+from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import DeadManSet, InstructionRefused
 from infusion_gateway.model.inputs import Observed
@@ -15,7 +17,7 @@ from infusion_gateway.model.observation import (
     Reading,
     Validity,
 )
-from infusion_gateway.model.session import Phase
+from infusion_gateway.model.session import Phase, WindowLimit
 
 DAY = 24 * 60 * MINUTE
 
@@ -100,3 +102,21 @@ def test_a_dead_man_that_is_no_time_is_not_known(seconds: float) -> None:
     assert "dead-man-not-armed" in bed.alarms
     bed.give(Observed("pump", (DeadManReported(20.0),)))
     assert "dead-man-not-armed" not in bed.alarms
+
+
+def test_a_case_code_that_had_an_infusion_is_not_given_again() -> None:
+    """Pins that two sessions under one code can't be counted as one: the day's limit would be passed unseen."""
+    bed = Bed(bed_setup(replace(depression_40(), window_limits=(WindowLimit(DAY, 1.2, 1000.0),))))
+    assert session_of(bed, "case-1") == ""
+    assert "case-1 had an infusion here" in session_of(bed, "case-1")
+    assert session_of(bed, "case-2") == ""
+    assert "the hard limit is 84 mg" in session_of(bed, "case-3")
+
+
+@pytest.mark.parametrize("subject", ["Subject-1", " subject-1 ", "ｓｕｂｊｅｃｔ-1"])
+def test_a_subject_typed_otherwise_is_the_same_subject(subject: str) -> None:
+    """Pins that blanks and capitals make no other patient, for whom nothing was given today."""
+    bed = Bed(bed_setup(replace(depression_40(), window_limits=(WindowLimit(DAY, 0.6, 1000.0),))))
+    assert session_of(bed, "case-1") == ""
+    assert "35 mg were given before" in session_of(bed, "case-2", subject)
+    assert session_of(bed, "case-3", "subject-11") == ""

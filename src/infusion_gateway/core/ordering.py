@@ -52,6 +52,8 @@ def faults_of_order(turn: Turn, asked: PlaceOrder) -> list[str]:
         wrong.append(f"protocol {protocol.name} is not signed")
     if not asked.case:
         wrong.append("a case code is needed")
+    elif windows.had(turn.durable, asked.case[:LONGEST_CODE]):
+        wrong.append(f"{asked.case[:60]} had an infusion here: give another case code, each is counted by its own")
     if not LIGHTEST_KG <= asked.weight_kg <= HEAVIEST_KG:
         wrong.append(f"a weight of {asked.weight_kg:g} kg is outside {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg")
     wrong += _amounts(protocol, asked) + _of_the_subject(turn, protocol, asked)
@@ -100,7 +102,8 @@ def _of_the_subject(turn: Turn, protocol: SessionProtocol, asked: PlaceOrder) ->
 
 def known(turn: Turn, subject: str) -> Known | None:
     """Give what is known here of a subject's last session; None: nothing, or no subject was named."""
-    found = (one for one in turn.durable.known if subject and one.subject == subject[:LONGEST_CODE])
+    newest_first = reversed(turn.durable.known)
+    found = (one for one in newest_first if windows.same_subject(one.subject, subject[:LONGEST_CODE]))
     return next(found, None)
 
 

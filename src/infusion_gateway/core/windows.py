@@ -8,6 +8,7 @@ running infusion by the dose observed.
 
 from bisect import bisect_right
 from dataclasses import replace
+from unicodedata import normalize
 
 from infusion_gateway.core.durable import Case, Durable, Given
 from infusion_gateway.model.case import Mark
@@ -47,9 +48,23 @@ def given_within(durable: Durable, case: Case, mg: float, length: Nanos, now: Na
     return mg - _dose_at(case, now - length) + _before(durable, case.subject, now - length, case.id)
 
 
+def same_subject(one: str, other: str) -> bool:
+    """Say whether two codes are of one subject: blanks and capitals make no other patient. Nobody is nobody's same."""
+    return bool(_plain(one)) and _plain(one) == _plain(other)
+
+
+def _plain(code: str) -> str:
+    return "".join(normalize("NFKC", code).casefold().split())
+
+
+def had(durable: Durable, case: str) -> bool:
+    """Say whether a case of this code had an infusion here in the last day: another would be counted as the same."""
+    return any(given.case == case for given in durable.given)
+
+
 def _before(durable: Durable, subject: str, since: Nanos, but: str = "") -> float:
     """Give what cases of this subject gave that went on after then, mg; `but`: not this case."""
-    return sum(g.mg for g in durable.given if subject and g.subject == subject and g.until > since and g.case != but)
+    return sum(g.mg for g in durable.given if g.until > since and g.case != but and same_subject(g.subject, subject))
 
 
 def _dose_at(case: Case, at: Nanos) -> float:
