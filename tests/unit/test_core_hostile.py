@@ -8,7 +8,7 @@ from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import DeadManSet, InstructionRefused
 from infusion_gateway.model.inputs import Observed
-from infusion_gateway.model.instructions import Amend, Close, Confirm, End, Hold
+from infusion_gateway.model.instructions import Amend, Away, Close, Confirm, End, Hold, PermitResume
 from infusion_gateway.model.metric import MINUTE, Metric
 from infusion_gateway.model.observation import (
     DeadManReported,
@@ -120,3 +120,22 @@ def test_a_subject_typed_otherwise_is_the_same_subject(subject: str) -> None:
     assert session_of(bed, "case-1") == ""
     assert "35 mg were given before" in session_of(bed, "case-2", subject)
     assert session_of(bed, "case-3", "subject-11") == ""
+
+
+def test_nobody_is_let_resume_while_the_patient_is_away() -> None:
+    """Pins that what stopped the pump can't be hidden by taking the patient off the monitors."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(60)
+    bed.monitor.values[Metric.SPO2] = 80
+    bed.run(30)
+    assert bed.phase is Phase.PAUSED
+    assert not answer(bed.ask(Away(5 * MINUTE)))
+    bed.run(2)
+    assert "away" in answer(bed.ask(PermitResume("better")))
+    bed.ask(Away(0))
+    bed.run(20)
+    assert "spo2-low" in answer(bed.ask(PermitResume("better")))
+    bed.monitor.values[Metric.SPO2] = 97
+    bed.run(20)
+    assert not answer(bed.ask(PermitResume("better")))

@@ -38,6 +38,8 @@ def permit(turn: Turn, asked: PermitResume, by: str, accept: Done) -> str:
         return "no release is needed: a person may start the pump"
     if stop.confirmed_at is None:
         return "the pump is not yet seen to have stopped: wait for it"
+    if turn.away:
+        return "the patient is away from the monitors, what would stop it again is not seen: have them back first"
     standing = [
         code
         for code, raised in turn.durable.conditions.items()
