@@ -6,14 +6,16 @@ import pytest
 
 from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.step import Step
+from infusion_gateway.core.views import alarms
 from infusion_gateway.model.events import DeadManSet, InstructionRefused
 from infusion_gateway.model.inputs import Observed
-from infusion_gateway.model.instructions import Amend, Away, Close, Confirm, End, Hold, PermitResume
+from infusion_gateway.model.instructions import Acknowledge, Amend, Away, Close, Confirm, End, Hold, PermitResume
 from infusion_gateway.model.metric import MINUTE, Metric
 from infusion_gateway.model.observation import (
     DeadManReported,
     Delivery,
     DeliveryReported,
+    PumpAlarm,
     Reading,
     Validity,
 )
@@ -139,3 +141,27 @@ def test_nobody_is_let_resume_while_the_patient_is_away() -> None:
     bed.monitor.values[Metric.SPO2] = 97
     bed.run(20)
     assert not answer(bed.ask(PermitResume("better")))
+
+
+def test_in_a_flood_what_sounds_is_not_put_behind_what_was_acknowledged() -> None:
+    """Pins that a new alarm of the same cause stays in the open where the older one has been acknowledged."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(5)
+    for _ in range(12):
+        bed.pump.alarms = frozenset({PumpAlarm.OTHER})
+        bed.run(2)
+        bed.ask(Acknowledge("pump-other"))
+        bed.pump.alarms = frozenset()
+        bed.run(2)
+    bed.pump.alarms = frozenset({PumpAlarm.OTHER})
+    bed.run(2)
+    bed.ask(Acknowledge("pump-other"))
+    bed.pump.alarms = frozenset({PumpAlarm.OTHER, PumpAlarm.DEAD_MAN})
+    bed.run(2)
+    shown = {alarm.code: alarm for alarm in alarms(bed.state, bed.now)}
+    assert shown["pump-other"].acknowledged_by == "nurse-1"
+    assert not shown["pump-dead-man"].collapsed
+    bed.ask(Acknowledge("pump-dead-man"))
+    listed = alarms(bed.state, bed.now)
+    assert [alarm.code for alarm in listed if alarm.collapsed] == ["pump-dead-man"]

@@ -62,16 +62,20 @@ def _flood(state: State, now: Nanos) -> bool:
 
 
 def _collapsed(alarms_now: list[AlarmStatus]) -> tuple[AlarmStatus, ...]:
-    """Let the first of each cause stand for the rest; never for a high one of the patient, or a stop counted down."""
-    first: dict[str, int] = {}
+    """Let the first of each cause stand for the rest; never for a high one of the patient, or a stop counted down.
+
+    What was acknowledged stands for no other: a new alarm would be put behind what somebody has seen.
+    """
+    first: dict[tuple[str, bool], int] = {}
     shown: list[AlarmStatus] = []
     for alarm in alarms_now:
         own = alarm.priority is Priority.HIGH and alarm.kind is AlarmKind.PHYSIOLOGICAL
-        if own or alarm.countdown_ends is not None or alarm.cause not in first:
-            first.setdefault(alarm.cause, len(shown))
+        kind = alarm.cause, alarm.signal is Signal.ACKNOWLEDGED
+        if own or alarm.countdown_ends is not None or kind not in first:
+            first.setdefault(kind, len(shown))
             shown.append(alarm)
         else:
-            at = first[alarm.cause]
+            at = first[kind]
             shown[at] = replace(shown[at], others=shown[at].others + 1)
             shown.append(replace(alarm, collapsed=True))
     return tuple(shown)
