@@ -31,3 +31,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     sources = [row["source"] for path in sorted(GOLDEN.glob("*.toml")) for row in rows(path.stem)]
     synthetic = sum(source.startswith("synthetic") for source in sources)
     terminalreporter.write_line(f"golden rows: {len(sources)}, of which {synthetic} are synthetic")
+    skipped = sum("needs_root" in report.keywords for report in terminalreporter.stats.get("skipped", ()))
+    if skipped:
+        terminalreporter.write_line(f"{skipped} tests were skipped that need root")

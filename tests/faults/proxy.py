@@ -28,13 +28,14 @@ class Bad:
 
 @dataclass
 class Proxy:
-    """Listens on a port of the loopback and carries every connection to another."""
+    """Listens on a port of the loopback and carries every connection to another. carried: bytes, both ways."""
 
     target: int
     seed: int = 0
     bad: Bad = field(default_factory=Bad)
     port: int = 0
     connections: int = 0
+    carried: int = 0
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _carrying: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -90,6 +91,7 @@ class Proxy:
                     await asyncio.sleep(chance.uniform(0, self.bad.delay_s))
                 if self.bad.bytes_s:
                     await asyncio.sleep(len(piece) / self.bad.bytes_s)
+                self.carried += len(piece)
                 sink.write(piece)
                 await sink.drain()
         except OSError:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from faults.catalogue import PAGE, data, page, problems, found_in
+from faults.catalogue import PAGE, data, found_in, page, problems
 
 GOOD: dict[str, Any] = {
     "n": 1,

@@ -24,6 +24,7 @@ from infusion_gateway.model.session import Phase
 from infusion_gateway.runtime import bed as bed_module
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.gateway import Gateway
+from infusion_gateway.runtime.journal_store import Reader
 from infusion_gateway.station import client
 from infusion_gateway.wire.records import Unreadable
 from infusion_gateway.wire.topics import Topics
@@ -251,3 +252,8 @@ async def test_a_damaged_record_is_never_taken_for_an_idle_bed(tmp_path: Path) -
         while (await made.truth("chair-1"))["delivery"] != "stopped":
             assert time.monotonic() - began < 10, "a session that is not on record any more goes on"
         assert "lost" in (made.gateway.beds["chair-1"].broken or "")
+        [aside] = settings.gateway.state_directory.glob("journal.db.corrupt-*")
+        assert aside.read_bytes().startswith(b"no journal any more"), "the old one is kept as it was"
+        first = next(Reader(settings.gateway.state_directory).records())
+        assert isinstance(first.event, BedQuarantined)
+        assert aside.name in first.event.reason, "the new one begins with where the old one is"
