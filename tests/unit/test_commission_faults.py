@@ -333,3 +333,12 @@ def test_a_pump_that_nothing_stops_is_told_at_the_top_of_one_s_voice(
     monkeypatch.setattr(room, "do", lambda key, text: None if key.endswith(".stop") else do(key, text))
     found = failed(room.tried(monkeypatch, "chair-1"))
     assert found[PUMP, "left"] == "IT IS STILL DELIVERING: stop it at its own keys"
+
+
+def test_first_values_are_no_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a monitor that just begins to speak is not asked to be put on, nor taken for one that was."""
+    room = Room(tmp_path, devices=("monitor",))
+    found = room.tried(monkeypatch, "chair-1")
+    assert failed(found) == {}
+    assert f"{MONITOR}.put-on" not in room.done
+    assert "spo2 96 %" in found[MONITOR, "screen"].words

@@ -89,6 +89,14 @@ def test_words_of_any_length_leave_room_for_the_way_out(tmp_path: Path) -> None:
     assert len(judged(tmp_path).why) <= 200
 
 
+def test_a_clock_that_follows_nobody_is_its_own_gate_s(tmp_path: Path) -> None:
+    """Pins that what a named person may pass at arming is not made a hard gate by way of the record."""
+    clock = Found(bed="", device="", test="clock", verdict="failed", words="not synchronised", figures={})
+    keep(record(clock, outcome()), tmp_path)
+    assert judged(tmp_path).open
+    assert "FAILED: 1" in (tmp_path / "commissioning.md").read_text()
+
+
 def test_a_failure_at_another_bed_is_that_bed_s(tmp_path: Path) -> None:
     """Pins that one chair that failed doesn't close its neighbour."""
     keep(record(outcome(""), outcome(), outcome("chair-2", "failed")), tmp_path)

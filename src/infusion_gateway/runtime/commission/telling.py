@@ -78,7 +78,8 @@ class Alarms:
         await self._until(lambda: False, HEARD_AFTER)
         found = [await self._person(bed.id, output) for output in sorted(bed.annunciator.outputs)]
         self._said[bed.id] = QUIET
-        await self._until(lambda: self._bedsides.sounding(bed.id) is None, HEARD_AFTER)
+        if not await self._until(lambda: self._bedsides.sounding(bed.id) is None, HEARD_AFTER):
+            return (*found, Finding(place, "silence", Verdict.FAILED, "told that all is quiet it goes on sounding"))
         return (*found, await self._silence(place))
 
     async def _person(self, bed: str, output: str) -> Finding:

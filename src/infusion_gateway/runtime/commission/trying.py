@@ -85,6 +85,7 @@ class Bed:
     # --- monitors
 
     async def _monitor(self, place: Place) -> None:
+        await self._bench.watch(2 * SETTLE)  # first values come by themselves: no hand brought them
         await self._hand(place, "put-on", "its sensor on a person", f"Put the sensors of {place} on a person")
         await self._screen(place)
         worn = self._signals()
