@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Self
 
 import aiomqtt
@@ -274,6 +275,8 @@ async def test_listening_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) ->
     """Pins that a broker which takes the connection and refuses the subscription leaves nobody believing to hear."""
 
     class Refusing:
+        _client = SimpleNamespace(protocol=5)
+
         async def __aenter__(self) -> Self:
             return self
 
