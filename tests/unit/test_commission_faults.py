@@ -1,12 +1,15 @@
 """Planted wiring faults, each in a room with simulated devices in virtual time: found, and named for what it is."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from commission_room import Room, failed
+from infusion_gateway.commissioning.searching import candidates
+from infusion_gateway.config.settings import DeviceSettings, LineSettings
 from infusion_simulators.dead_man import DeadMan
 
 PUMP, OXIMETER, MONITOR = "chair-1/pump", "chair-1/oximeter", "chair-1/monitor"
@@ -342,3 +345,39 @@ def test_first_values_are_no_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert failed(found) == {}
     assert f"{MONITOR}.put-on" not in room.done
     assert "spo2 96 %" in found[MONITOR, "screen"].words
+
+
+@pytest.mark.parametrize("pump", ["ne1000", "modbus_pump"])
+def test_a_search_only_reads(pump: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a pump found where nobody expected it goes on as it did: it may be somebody else's."""
+    room = Room(tmp_path, pump, ("pump",))
+    room.changes.append(("address = 1\n# of chair-1 pump", "address = 7\n"))
+    line = room.standing[PUMP].line
+    line.press("rate=30", 0)
+    line.press("start", 0)
+    before = room.truth(PUMP)
+    assert "answers at 1" in failed(room.tried(monkeypatch, "chair-1"))[PUMP, "identity"]
+    after = room.truth(PUMP)
+    assert [after[key] for key in ("delivery", "rate_ml_h", "dead_man_s", "stopped_by")] == [
+        before[key] for key in ("delivery", "rate_ml_h", "dead_man_s", "stopped_by")
+    ]
+    assert after["delivery"] == "infusing"
+
+
+def test_a_search_ends(tmp_path: Path) -> None:
+    """Pins how many places are tried, none twice nor as the file has it; a stream has no address, a socket no speed."""
+    room = Room(tmp_path, "modbus_pump")
+    settings = room.settings()
+    lines = {line.name: line for line in settings.lines}
+    pump, oximeter, _ = settings.beds[0].devices
+
+    def places(line: LineSettings, device: DeviceSettings) -> list[tuple[int, str, int]]:
+        tried = [(t.line.baud, t.line.framing, t.address) for t in candidates(line, device, settings)]
+        assert len(set(tried)) == len(tried)
+        assert (line.baud, line.framing, device.address) not in tried
+        return tried
+
+    assert len(places(lines["pump-1"], pump)) == 25
+    assert {address for *_, address in places(lines["oximeter-1"], oximeter)} == {0}
+    over_tcp = replace(lines["pump-1"], endpoint="tcp://127.0.0.1:502")
+    assert {(baud, framing) for baud, framing, _ in places(over_tcp, pump)} == {(19200, "8E1")}
