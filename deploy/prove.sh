@@ -1,6 +1,6 @@
 #!/bin/bash
-# Follow docs/install.md in a bare Debian, under its own systemd, and hold what the page says of it. As root, with debootstrap
-# and util-linux; a network for debootstrap, apt and pip alone: the machine that is made has only a loopback of its own.
+# Follow docs/install.md, as it was last committed, in a bare Debian under its own systemd, and hold what the page says of it.
+# As root, with debootstrap and util-linux; a network for debootstrap, apt and pip alone: the machine that is made has only a loopback of its own.
 #
 #   deploy/prove.sh [DIR]     DIR: where to make it, and keep the bare Debian for the next time (default: a new one under
 #                             /tmp, removed at the end)
@@ -17,9 +17,11 @@ PYTHON=${PYTHON:-python3}
 CGROUP=/sys/fs/cgroup/systemd/infusion-gateway-box.$$
 [ -d /sys/fs/cgroup/systemd ] || CGROUP=/sys/fs/cgroup/infusion-gateway-box.$$
 BOOTED=
+INIT=
 FAILED=0
 
 clean() {
+  [ $? = 0 ] || [ -z "$INIT" ] || inside journalctl --no-pager --lines=60 || true
   [ -z "$BOOTED" ] || kill -KILL "$BOOTED" 2>/dev/null || true
   wait 2>/dev/null || true
   find "$CGROUP" -depth -type d -exec rmdir {} + 2>/dev/null || true
@@ -55,12 +57,10 @@ bare_debian() {
   rm -rf "$ROOT"
   cp -a "$MADE/debian" "$ROOT"
   mkdir -p "$ROOT/root/source" "$ROOT/root/wheels"
-  # shellcheck disable=SC2016 # expanded by the shell that is started
-  (cd "$SOURCE" && git ls-files -z --cached --others --exclude-standard | xargs -0 sh -c 'for f; do [ -f "$f" ] && printf "%s\0" "$f"; done; true' sh |
-    tar -c --null -T - | tar -x -C "$ROOT/root/source")
+  git -C "$SOURCE" archive HEAD | tar -x -C "$ROOT/root/source"
   (cd "$SOURCE" && $PYTHON -m pip download --quiet --no-deps --require-hashes -r requirements/run.txt -d "$ROOT/root/wheels" &&
     $PYTHON -m pip download --quiet "hatchling>=1.27" -d "$ROOT/root/wheels") 2>"$MADE/pip.log"
-  awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on' "$SOURCE/docs/install.md" >"$ROOT/root/install.sh"
+  awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on' "$ROOT/root/source/docs/install.md" >"$ROOT/root/install.sh"
   # The packages while there is a network; when the page is followed apt-get finds them installed.
   cp /etc/resolv.conf "$ROOT/etc/resolv.conf"
   grep '^apt-get' "$ROOT/root/install.sh" | DEBIAN_FRONTEND=noninteractive chroot "$ROOT" sh -eu >"$MADE/apt.log" 2>&1
@@ -124,7 +124,6 @@ page_followed() {
   if ! inside env -C /root/source HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels \
     DEBIAN_FRONTEND=noninteractive sh -eux /root/install.sh >"$MADE/install.log" 2>&1; then
     tail -n 20 "$MADE/install.log"
-    inside journalctl --no-pager --lines=20
     echo "NOT HELD: docs/install.md can be followed"
     exit 1
   fi
@@ -178,14 +177,17 @@ watchdog() {
 }
 restarted() { [ "$(property infusion-gateway NRestarts)" -gt "$1" ] && active infusion-gateway; }
 
-devices() { # the simulators, on the loopback, in the place of a bed's serial lines
+devices() { # the simulators: the pump on a serial port as udev leaves one, dialout's alone, the monitors on the loopback
   inside python3 -m venv /root/sims
   inside env PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/sims/bin/pip install --quiet /root/source/simulators >"$MADE/sims.log" 2>&1
   inside sh -c 'cd /root; exec >/run/sims 2>&1
-    /root/sims/bin/infusion-sim serve ne1000 --tcp 127.0.0.1:7001 --set rate_ml_h=30 --set address=1 --control 127.0.0.1:8101 &
+    /root/sims/bin/infusion-sim serve ne1000 --pty /run/pump --set rate_ml_h=30 --set address=1 --control 127.0.0.1:8101 &
     /root/sims/bin/infusion-sim serve nonin_oem3 --tcp 127.0.0.1:7002 --control 127.0.0.1:8102 &
     /root/sims/bin/infusion-sim serve modbus_monitor --tcp 127.0.0.1:5020 --control 127.0.0.1:8103 &'
-  inside sed -i -e 's|^port = "../var/pump"|port = "socket://127.0.0.1:7001"|' -e 's|^port = "../var/oximeter"|port = "socket://127.0.0.1:7002"|' \
+  within 20 inside test -e /run/pump
+  inside chgrp --dereference dialout /run/pump
+  inside chmod 660 /run/pump
+  inside sed -i -e 's|^port = "../var/pump"|port = "/run/pump"|' -e 's|^port = "../var/oximeter"|port = "socket://127.0.0.1:7002"|' \
     /etc/infusion-gateway/bedside.toml
   inside systemctl restart infusion-gateway infusion-gateway-annunciator
 }
@@ -247,5 +249,4 @@ watchdog
 devices
 session
 releases
-[ $FAILED = 0 ] || inside journalctl --no-pager --lines=100
 exit $FAILED

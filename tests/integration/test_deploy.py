@@ -82,6 +82,15 @@ def test_systemd_knows_every_setting(unit: Path, tmp_path: Path) -> None:
     assert about == []
 
 
+def test_the_gateway_may_ask_whether_the_clock_is_right_and_is_not_killed_for_a_call() -> None:
+    """Pins that adjtimex(2) is let through (ProtectClock= refuses it) and that what isn't is an error, not the end."""
+    text = (DEPLOY / "systemd/infusion-gateway.service").read_text()
+    assert "ProtectClock=yes" not in text
+    assert "\nSystemCallFilter=adjtimex clock_adjtime\n" in text
+    for unit in UNITS:
+        assert ("SystemCallErrorNumber=EPERM" in unit.read_text()) == ("User=" in unit.read_text()), unit
+
+
 def test_what_feeds_a_watchdog_is_watched() -> None:
     """Pins a watchdog on each service of ours that feeds one, and that each begins again whatever ended it."""
     for unit in UNITS:

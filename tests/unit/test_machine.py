@@ -27,6 +27,7 @@ FIT = Machine(
     masked=frozenset(),
     programs=frozenset({"systemd-inhibit", "D-Bus"}),
     files=frozenset(FILES),
+    dialout=True,
     consoles=frozenset(),
     reboots=False,
     file_system="ext4",
@@ -74,6 +75,7 @@ def test_a_machine_as_the_page_has_it_is_fine() -> None:
             "needrestart may restart the gateway",
             judged.NEEDRESTART,
         ),
+        ({"dialout": False}, "may not open serial ports", "adduser infusion-gateway dialout"),
         ({"reboots": True}, "unattended-upgrades may restart", "Automatic-Reboot"),
         ({"file_system": "tmpfs"}, "volatile disk", "state_directory"),
         ({"file_system": "overlay"}, "a restart may empty", "state_directory"),
@@ -175,6 +177,7 @@ def fit_root(root: Path) -> Path:
         write(root, PROGRAMS[program][0].lstrip("/"))
     for file in FILES:
         write(root, file.lstrip("/"))
+    write(root, "etc/group", "root:x:0:\ndialout:x:20:somebody,infusion-gateway\nusers:x:100:\n")
     adapter(root, "ttyUSB0", "A9", PORT)
     return root
 
@@ -197,7 +200,7 @@ def test_an_empty_disk_is_no_error(tmp_path: Path) -> None:
     """Pins that nothing at all is read as everything missing, and every finding comes."""
     found = look(tmp_path, settings())
     assert (found.programs, found.files, found.ports) == (frozenset(), frozenset(), {})
-    assert len(findings(found, settings())) == 12
+    assert len(findings(found, settings())) == 13
 
 
 def test_a_mouse_is_no_supply(tmp_path: Path) -> None:

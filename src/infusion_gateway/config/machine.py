@@ -10,6 +10,7 @@ from pathlib import Path
 from infusion_gateway.config.settings import Settings
 
 PAGE = "docs/install.md"
+USER = "infusion-gateway"
 MARK = Path("/run/infusion-gateway/session-under-way")
 """What deploy/'s inhibitor, package manager's hook and update script look at."""
 VOLATILE = {
@@ -43,9 +44,10 @@ class Machine:
     """What a machine's files say of it. None: it can't be told, as of a disk that is not running.
 
     supplies: power supplies that last a while ("UPS", "Battery"). enabled, masked: systemd's units. programs: which of
-    PROGRAMS are there; files: which of FILES. consoles: serial ports that the kernel or a log-in speaks on. reboots: an
-    upgrade may restart the machine. file_system: the one under the state directory. exposed: what others may read or
-    write that they should not. ports: of each serial line's port that is plugged in, its adapter's serial number.
+    PROGRAMS are there; files: which of FILES. dialout: the gateway's user may open serial ports. consoles: serial ports
+    that the kernel or a log-in speaks on. reboots: an upgrade may restart the machine. file_system: the one under the
+    state directory. exposed: what others may read or write that they should not. ports: of each serial line's port that
+    is plugged in, its adapter's serial number.
     """
 
     clock: bool | None
@@ -54,6 +56,7 @@ class Machine:
     masked: frozenset[str]
     programs: frozenset[str]
     files: frozenset[str]
+    dialout: bool
     consoles: frozenset[str]
     reboots: bool
     file_system: str | None
@@ -167,6 +170,10 @@ def _kept_off(machine: Machine, settings: Settings) -> Iterator[Finding]:
 
 def _ports(machine: Machine, settings: Settings) -> Iterator[Finding]:
     """Want ports by names that are of one device, today and after the next start."""
+    if not machine.dialout and any(line.endpoint.startswith("/dev/") for line in settings.lines):
+        yield Finding(
+            f"the user {USER} may not open serial ports", f"adduser {USER} dialout, and start the gateway again"
+        )
     for line in settings.lines:
         at, port = f"line {line.name}: {line.endpoint}", line.endpoint
         if port.startswith(("/dev/ttyUSB", "/dev/ttyACM")):

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from infusion_gateway.config.machine import FILES, PROGRAMS, Machine
+from infusion_gateway.config.machine import FILES, PROGRAMS, USER, Machine
 from infusion_gateway.config.settings import Settings
 
 LASTING = {"UPS", "Battery"}
@@ -30,6 +30,7 @@ def look(root: Path, settings: Settings) -> Machine:
         masked=frozenset(path.name for path in _paths(units, "*") if _link(path) == "/dev/null"),
         programs=frozenset(name for name, places in PROGRAMS.items() if any(_there(root, place) for place in places)),
         files=frozenset(place for place in FILES if _there(root, place)),
+        dialout=_dialout(root),
         consoles=frozenset(_consoles(root)),
         reboots=_reboots(root),
         file_system=_file_system(root, settings.gateway.state_directory) if running else None,
@@ -74,6 +75,12 @@ def _supplies(root: Path) -> frozenset[str]:
     return frozenset(
         kind for one in found if _text(one / "scope") != "Device" and (kind := _text(one / "type")) in LASTING
     )
+
+
+def _dialout(root: Path) -> bool:
+    """Say whether the gateway's user is in the group of serial ports (group(5): name, password, number, members)."""
+    found = (line.split(":") for line in _text(root / "etc/group").splitlines())
+    return any(entry[0] == "dialout" and USER in entry[-1].split(",") for entry in found)
 
 
 def _consoles(root: Path) -> Iterator[str]:
