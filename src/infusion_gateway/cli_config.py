@@ -14,12 +14,14 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from infusion_gateway.config import protocols, signing
 from infusion_gateway.config import schema as file_schema
 from infusion_gateway.config.commissioned import digest
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.load import load
 from infusion_gateway.config.machine import findings
 from infusion_gateway.config.protocol_schema import ProtocolFile
+from infusion_gateway.config.settings import GatewaySettings
 from infusion_gateway.devices.driver import Traits, Wire
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.metric import SECOND
@@ -66,7 +68,7 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
         sys.exit(2)
     for protocol in settings.protocols.values():
         if not protocol.signed:
-            click.echo(f"protocol {protocol.name} is unsigned: a template, until a clinic's lead has signed it")
+            click.echo(f"protocol {protocol.name} is unsigned: {_unsigned(settings.gateway, protocol.name)}")
     for bed in settings.beds:
         if not bed.setup.annunciator:
             click.echo(f"bed {bed.id}: no bedside alarm: where no station listens, nobody is told of anything")
@@ -91,6 +93,12 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
         f"fine: {_count(len(settings.beds), 'bed')}, {_count(devices, 'device')}, "
         f"{_count(len(settings.lines), 'line')}, mode {settings.gateway.mode}"
     )
+
+
+def _unsigned(gateway: GatewaySettings, name: str) -> str:
+    """Say why a protocol is unsigned: a template as it was shipped is another thing than a changed signed one."""
+    why = protocols.judged(gateway.protocol_directory / f"{name}.toml", gateway.protocol_keys).why_unsigned
+    return "a template, until a clinic's lead has signed it" if why == signing.NOBODY else why
 
 
 def _count(number: int, what: str) -> str:

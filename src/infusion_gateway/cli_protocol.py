@@ -49,7 +49,8 @@ def list_protocols(directory: Path | None, key_texts: tuple[str, ...], config: P
             problems.extend(error.problems)
             continue
         p = loaded.protocol
-        state = "signed" if p.signed else "unsigned"
+        why = "" if loaded.why_unsigned == signing.NOBODY else f" ({loaded.why_unsigned})"
+        state = "signed" if p.signed else f"unsigned{why}"
         marks = f"{state}, test mode only" if p.test_only else state
         click.echo(
             f"{p.name}: {p.title}; at most {show(p.max_duration)} and {p.dose.hard_mg_per_kg:g} mg/kg; "

@@ -24,7 +24,7 @@ from infusion_gateway.config.quantities import Kind, QuantityError
 from infusion_gateway.config.schema import METRICS, BrokerTable
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.config.signing import SigningError
-from infusion_gateway.model.instructions import NAMES, Hold, Instruction, Score, Stop
+from infusion_gateway.model.instructions import NAMES, Hold, Instruction, Move, Score, Stop
 from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
 from infusion_gateway.runtime.watchdog import Notifier
@@ -235,7 +235,7 @@ def _caller(name: str, cls: type[Instruction]) -> Callable[..., None]:
 
 def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any]) -> None:
     """Send it, say what the gateway answered, and exit as that."""
-    where = _gateway(given)
+    where = _gateway(given, instruction.to if isinstance(instruction, Move) else None)
     identity = secrets.token_hex(16)
     station = _station(given["station"])
     try:
@@ -321,16 +321,17 @@ class Where:
     signed: bool
 
 
-def _gateway(given: dict[str, Any]) -> Where:
-    """Find out where to ask: from the configuration, or from what was given in its place."""
+def _gateway(given: dict[str, Any], to: str | None = None) -> Where:
+    """Find out where to ask: from the configuration, or from what was given in its place. to: another bed of it."""
     direct = {key: given[key] for key in ("broker", "site", "gateway")}
     if given["file"] is not None:
         if any(direct.values()):
             raise click.UsageError("-c FILE says broker, site and gateway already: give one or the other")
         settings = load(given["file"])
-        if given["bed"] is not None and given["bed"] not in {bed.id for bed in settings.beds}:
-            known = ", ".join(bed.id for bed in settings.beds)
-            raise click.UsageError(f"no bed of this gateway is called {given['bed']!r}. Known are {known}")
+        for bed in (given["bed"], to):
+            if bed is not None and bed not in {one.id for one in settings.beds}:
+                known = ", ".join(one.id for one in settings.beds)
+                raise click.UsageError(f"no bed of this gateway is called {bed!r}. Known are {known}")
         own = settings.gateway.key_file
         beside = [] if own is None else [str(own.with_name(f"{own.name}.pub"))]
         keys = _public(settings.gateway.name, given["gateway_key"] or [one for one in beside if Path(one).exists()])

@@ -194,6 +194,7 @@ WHERE = ("--bed", "chair-1", "--by", "nurse-1", "-c", str(BEDSIDE))
         (("stop", "--by", "n", "-c", str(BEDSIDE)), "Missing option '--bed'"),
         (("stop", "--bed", "chair-1", "--by", "n"), "give -c FILE, or --broker, --site, --gateway"),
         (("stop", "--bed", "chair-9", "--by", "n", "-c", str(BEDSIDE)), "no bed of this gateway is called 'chair-9'"),
+        (("move", *WHERE, "--to", "chair-9"), "no bed of this gateway is called 'chair-9'. Known are chair-1"),
         (("stop", *WHERE, "--broker", "mqtt://127.0.0.1"), "give one or the other"),
         (("stop", *WHERE, "--station", "A B"), "can't be a name in a topic"),
         (("stop", *WHERE, "--patience", "10"), "'10' has no unit"),

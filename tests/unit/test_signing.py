@@ -203,7 +203,7 @@ def test_a_key_is_not_written_through_a_link(tmp_path: Path) -> None:
         ("ed25519:AAAA", "this is no public key"),
         ("ed25519:" + "A" * 44, "this is no public key"),
         ("none.pub", "can't be read"),
-        ("lead.key", "this is no public key"),
+        ("lead.key", "this is a private key"),
         ("protocols", "no ordinary file"),
     ],
 )
@@ -264,8 +264,36 @@ def test_verify_and_list_say_who_is_signed(clinic: Path) -> None:
     assert re.search("^depression-40: .*; unsigned; ", listed, re.MULTILINE)
 
 
+def test_a_signed_protocol_that_was_changed_is_not_shown_as_a_template(clinic: Path) -> None:
+    """Pins that `list` and, in mode test, `check` say that the bytes are not those that were signed."""
+    path = sign(clinic)
+    path.write_text(path.read_text().replace("title = ", "title  = ", 1))
+    listed = call("protocol", "list", "--directory", clinic, "--key", clinic.parent / "lead.key.pub").output
+    assert re.search(r"^ptsd-40: .*; unsigned \(the signature is not of these bytes: ", listed, re.MULTILINE)
+    assert re.search("^depression-40: .*; unsigned; ", listed, re.MULTILINE)
+    bedside = clinic.parent / "bedside.toml"
+    text = (Path(__file__).parents[2] / "config/bedside.toml").read_text()
+    text = text.replace('["depression-40", "test-short"]', '["depression-40", "ptsd-40"]')
+    ours = f'protocol_directory = "{clinic}"\nprotocol_keys = ["{clinic.parent / "lead.key.pub"}"]\n\n[broker]'
+    bedside.write_text(text.replace("[broker]", ours, 1))
+    checked = call("check", "-c", bedside)
+    assert checked.exit_code == 0, checked.output
+    assert "protocol ptsd-40 is unsigned: the signature is not of these bytes" in checked.output
+    assert "protocol depression-40 is unsigned: a template" in checked.output
+
+
+def test_one_half_of_a_key_in_the_place_of_the_other_is_told_as_that(clinic: Path) -> None:
+    """Pins the words where the public half is to sign (nobody need make a new one) or the private one to verify."""
+    path, key = sign(clinic), clinic.parent / "lead.key"
+    signed = call("protocol", "sign", path, "--key", key.with_name("lead.key.pub"))
+    assert (signed.exit_code, "is a public key. Give the private one" in signed.output) == (2, True)
+    verified = call("protocol", "verify", path, "--key", key)
+    assert (verified.exit_code, "this is a private key. Give the public one" in verified.output) == (2, True)
+    assert "BEGIN" not in verified.output
+
+
 def test_a_protocol_that_does_not_hold_is_not_signed(clinic: Path) -> None:
-    """Pins that `sign` refuses a broken protocol, and a file that is no key."""
+    """Pins that `sign` refuses a broken protocol, and a file that is no private key."""
     path = clinic / "ptsd-40.toml"
     assert call("protocol", "sign", path, "--key", clinic.parent / "lead.key.pub").exit_code == 2
     path.write_text(path.read_text() + '[time]\ngrace = "20 min"\n')

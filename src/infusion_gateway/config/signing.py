@@ -56,6 +56,10 @@ class PublicKey:
         return f"ed25519:{base64.b64encode(self.raw).decode()}"
 
 
+NOBODY = "nobody has signed it"
+"""Why a protocol without a signature is unsigned: a template. Any other reason is told beside it."""
+
+
 def is_inline(text: str) -> bool:
     """Say whether this is meant to be a key itself, not a file that holds one."""
     return text.startswith("ed25519:")
@@ -64,6 +68,8 @@ def is_inline(text: str) -> bool:
 def public_key(text: str) -> PublicKey:
     """Read a key as written; SigningError where it is none."""
     found = _PUBLIC.fullmatch(text.strip())
+    if found is None and "PRIVATE KEY" in text:
+        raise SigningError("this is a private key", "Give the public one that stands beside it: the file in .pub")
     if found is None:
         remedy = 'Write "ed25519:" and the 44 characters that `infusion-gateway keys new` printed'
         raise SigningError("this is no public key", remedy)
@@ -103,6 +109,8 @@ def read_private(path: Path) -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     text = _text(path, "a private key")
+    if is_inline(text):
+        raise SigningError(f"{path} is a public key", "Give the private one: the file of that name without .pub")
     if exposed(path):
         raise SigningError(f"others may read {path}", f"Make a new key: this one may be known. Then chmod 600 {path}")
     try:
@@ -162,7 +170,7 @@ def why_unsigned(protocol: Path, sources: tuple[Source, ...], keys: tuple[Public
     except SigningError as error:
         return error.problem
     if not found:
-        return "nobody has signed it"
+        return NOBODY
     if not keys:
         return "it has a signature, and no key is configured to verify it by"
     if any(verified(sources, line, key) for line in found for key in keys):
