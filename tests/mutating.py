@@ -33,7 +33,7 @@ JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input", 
 NEAR = 8  # tests that are likely though they caught none of the same function yet
 START_S = 0.02  # what no test takes less than
 KILLED, SURVIVED, HANGS = 1, 0, 36  # as mutmut has them
-CAUGHT = Path("mutants/caught.txt").absolute()
+CAUGHT = Path(__file__).absolute().parents[1] / "caught.txt"  # in mutants/, where mutmut has a copy of this file
 ITEMS: dict[str, pytest.Function] = {}
 
 Called = Callable[..., Any]
