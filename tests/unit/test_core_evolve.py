@@ -471,3 +471,19 @@ def test_what_a_case_remembers_moves_with_the_timeline() -> None:
     assert case.values_from == was.values_from + by
     unheard = fold([(1, ORDERED), (2, GatewayStarted("1", False, None, "x"))])
     assert case_of(unheard).heard_at is None
+
+
+def test_who_is_away_is_back_when_the_pump_runs() -> None:
+    """Pins that a time off the monitors ends with the infusion's going on, and with no other change of phase."""
+    away = Durable(phase=Phase.PAUSED, away_until=99)
+    assert evolve(away, PhaseChanged(Phase.INFUSING, Phase.PAUSED, "x"), 5).away_until is None
+    assert evolve(away, PhaseChanged(Phase.RECOVERY, Phase.PAUSED, "x"), 5).away_until == 99
+
+
+def test_no_acknowledged_alarm_of_before_is_kept_for_the_next() -> None:
+    """Pins that a bed whose case has gone, or never had one, takes up no alarm that somebody had then."""
+    durable = fold([(0, raised()), (1, ConditionAcknowledged("spo2-low", "n", "x"))])
+    quieted = evolve(durable, ConditionCleared("spo2-low", False, "x"), 2)
+    assert quieted.quieted
+    for before in (quieted, evolve(quieted, ORDERED, 3)):
+        assert not evolve(before, CaseMoved("case-1", "chair-2", "x"), 4).quieted
