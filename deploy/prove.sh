@@ -56,14 +56,14 @@ bare_debian() {
   fi
   rm -rf "$ROOT"
   cp -a "$MADE/debian" "$ROOT"
-  mkdir -p "$ROOT/root/source" "$ROOT/root/wheels"
-  git -C "$SOURCE" archive HEAD | tar -x -C "$ROOT/root/source"
-  (cd "$SOURCE" && $PYTHON -m pip download --quiet --no-deps --require-hashes -r requirements/run.txt -d "$ROOT/root/wheels" &&
-    $PYTHON -m pip download --quiet "hatchling>=1.27" -d "$ROOT/root/wheels") 2>"$MADE/pip.log"
-  awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on' "$ROOT/root/source/docs/install.md" >"$ROOT/root/install.sh"
+  mkdir -p "$ROOT/srv/source" "$ROOT/srv/wheels"
+  git -C "$SOURCE" archive HEAD | tar -x -C "$ROOT/srv/source"
+  (cd "$SOURCE" && $PYTHON -m pip download --quiet --no-deps --require-hashes -r requirements/run.txt -d "$ROOT/srv/wheels" &&
+    $PYTHON -m pip download --quiet "hatchling>=1.27" -d "$ROOT/srv/wheels") 2>"$MADE/pip.log"
+  awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on' "$ROOT/srv/source/docs/install.md" >"$ROOT/srv/install.sh"
   # The packages while there is a network; when the page is followed apt-get finds them installed.
   cp /etc/resolv.conf "$ROOT/etc/resolv.conf"
-  grep '^apt-get' "$ROOT/root/install.sh" | DEBIAN_FRONTEND=noninteractive chroot "$ROOT" sh -eu >"$MADE/apt.log" 2>&1
+  grep '^apt-get' "$ROOT/srv/install.sh" | DEBIAN_FRONTEND=noninteractive chroot "$ROOT" sh -eu >"$MADE/apt.log" 2>&1
 }
 
 boot() {
@@ -121,8 +121,8 @@ mark() { inside test -e /run/infusion-gateway/session-under-way; }
 inhibited() { inside systemd-inhibit --list --no-legend | grep -q 'Infusion Gateway'; }
 
 page_followed() {
-  if ! inside env -C /root/source HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels \
-    DEBIAN_FRONTEND=noninteractive sh -eux /root/install.sh >"$MADE/install.log" 2>&1; then
+  if ! inside env -C /srv/source PATH=/usr/sbin:/usr/bin:/sbin:/bin PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels \
+    DEBIAN_FRONTEND=noninteractive sh -eux /srv/install.sh >"$MADE/install.log" 2>&1; then
     tail -n 20 "$MADE/install.log"
     echo "NOT HELD: docs/install.md can be followed"
     exit 1
@@ -178,12 +178,12 @@ watchdog() {
 restarted() { [ "$(property infusion-gateway NRestarts)" -gt "$1" ] && active infusion-gateway; }
 
 devices() { # the simulators: the pump on a serial port as udev leaves one, dialout's alone, the monitors on the loopback
-  inside python3 -m venv /root/sims
-  inside env PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/sims/bin/pip install --quiet /root/source/simulators >"$MADE/sims.log" 2>&1
-  inside sh -c 'cd /root; exec >/run/sims 2>&1
-    /root/sims/bin/infusion-sim serve ne1000 --pty /run/pump --set rate_ml_h=30 --set address=1 --control 127.0.0.1:8101 &
-    /root/sims/bin/infusion-sim serve nonin_oem3 --tcp 127.0.0.1:7002 --control 127.0.0.1:8102 &
-    /root/sims/bin/infusion-sim serve modbus_monitor --tcp 127.0.0.1:5020 --control 127.0.0.1:8103 &'
+  inside python3 -m venv /srv/sims
+  inside env PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels /srv/sims/bin/pip install --quiet /srv/source/simulators >"$MADE/sims.log" 2>&1
+  inside sh -c 'cd /srv; exec >/run/sims 2>&1
+    /srv/sims/bin/infusion-sim serve ne1000 --pty /run/pump --set rate_ml_h=30 --set address=1 --control 127.0.0.1:8101 &
+    /srv/sims/bin/infusion-sim serve nonin_oem3 --tcp 127.0.0.1:7002 --control 127.0.0.1:8102 &
+    /srv/sims/bin/infusion-sim serve modbus_monitor --tcp 127.0.0.1:5020 --control 127.0.0.1:8103 &'
   within 20 inside test -e /run/pump
   inside chgrp --dereference dialout /run/pump
   inside chmod 660 /run/pump
@@ -203,7 +203,7 @@ confirmed() { person confirm --by nurse-2 --weight "70 kg" --concentration "1 mg
 closed() { person close --by nurse-1 --reason "over"; }
 idle() { inside runuser -u infusion-gateway -- /opt/infusion-gateway/bin/infusion-gateway idle -c /etc/infusion-gateway/bedside.toml; }
 reboots() { inside script -qec "systemctl reboot --check-inhibitors=yes" /dev/null; }
-release() { inside env -C /root/source PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels deploy/release.sh "$@"; }
+release() { inside env -C /srv/source PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels deploy/release.sh "$@"; }
 in_use() { inside readlink /opt/infusion-gateway; }
 
 session() {
