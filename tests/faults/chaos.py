@@ -142,13 +142,7 @@ async def line_cut(bed: Bed) -> None:
 async def disk_full(bed: Bed) -> None:
     """Fill the journal's file system to the last byte for seconds."""
     filler = bed.live.state / "filler"
-    with filler.open("wb") as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(1 << 20))
-            file.flush()
-    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(512))
+    await asyncio.to_thread(cuts.fill, filler)
     await asyncio.sleep(bed.chance.uniform(3, 8))
     filler.unlink()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from faults import cuts, kills, nth
 
-A_SESSION = 20
-"""Kills of one bed, before a new one is set up."""
+A_BED = 40
+"""Kills of one bed, from one session to the next, before a new one is set up."""
 
 
 def main() -> int:
@@ -38,14 +38,14 @@ Lines = Iterator[tuple[str, list[str]]]
 
 
 def _kills(directory: Path, given: argparse.Namespace) -> Lines:
-    for number, first in enumerate(range(0, given.kills, A_SESSION)):
-        count = min(A_SESSION, given.kills - first)
+    for number, first in enumerate(range(0, given.kills, A_BED)):
+        count = min(A_BED, given.kills - first)
         found = asyncio.run(kills.killed(directory / f"bed-{number}", count, given.seed + number))
         yield (
             (
                 f"{count} kills of a gateway in {found.sessions} sessions: {found.recorded} events on record, "
                 f"{found.lost} lost, {found.invented} invented, {found.repeats} repeated under their own id; "
-                f"{found.accepted} instructions answered as accepted, all on record: {not found.wrong}"
+                f"{found.accepted} instructions were answered as accepted"
             ),
             found.wrong,
         )

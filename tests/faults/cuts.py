@@ -94,6 +94,14 @@ def read_only(place: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True, capture_output=True)
 
 
+def fill(filler: Path) -> None:
+    """Write to this file until the disk takes not one byte more."""
+    for size in (1 << 20, 512, 1):
+        with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(size))
+
+
 def cut_power(place: Path) -> None:
     """Let the file system lose everything that is not on its disk."""
     handle = os.open(place, os.O_RDONLY)

@@ -15,7 +15,7 @@ from faults import cuts
 from faults.live import Live
 from faults.script import BED, UTC, script, standing
 from infusion_gateway.errors import JournalError
-from infusion_gateway.runtime import journal_writer
+from infusion_gateway.runtime import ballast, journal_writer
 from infusion_gateway.runtime.journal import OUTBOX, Journal
 from infusion_gateway.runtime.journal_store import FILE, Reader, Store
 from integration.test_journal import SAMPLE, Told, opened, permitted, until
@@ -23,6 +23,8 @@ from integration.test_journal import SAMPLE, Told, opened, permitted, until
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 ROOMY = 512
 """MB of a disk with room enough for a session to be allowed."""
+FILLED = 96
+"""MB of a disk that has room for the reserve, and is filled."""
 CLOCKS = """
 import sys
 from infusion_gateway.runtime.clock import Clock
@@ -159,6 +161,44 @@ async def test_a_long_reader_keeps_the_log_from_growing_no_more_than_it_must(tmp
         assert (tmp_path / FILE).stat().st_size + log > 2 << 20, "much was written"
         assert log < 4 << 20
         assert len(list(reading)) == journal.head.sequence - 1
+
+
+@pytest.mark.needs_root
+@pytest.mark.slow
+@pytest.mark.skipif(bool(cuts.why_not()), reason=cuts.why_not())
+async def test_on_a_full_disk_the_reserve_keeps_the_record_going(tmp_path: Path) -> None:
+    """Pins a disk filled to its last byte: the reserve is given up, and what happens goes on being recorded."""
+    image, place = cuts.made(tmp_path, mb=FILLED)
+    with cuts.mounted(image, place):
+        async with opened(place / "state") as (journal, told, _):
+            reserve = place / "state" / ballast.NAME
+            assert reserve.stat().st_blocks * 512 >= ballast.BYTES, "it takes room, it doesn't only say so"
+            cuts.fill(place / "filler")
+            results = [
+                await asyncio.gather(journal.append("bed-1", (permitted(n),), n, UTC), return_exceptions=True)
+                for n in range(300)
+            ]
+            assert not reserve.exists()
+            assert not isinstance(results[-1][0], Exception), "it is recorded though the disk is full"
+            assert [kept for kept, _ in told.all] == [False, True]
+            assert [r.event.reason for r in journal.records("bed-1")] == [f"number {n}" for n in range(300)]
+            (place / "filler").unlink()
+        async with opened(place / "state"):
+            assert reserve.exists(), "with room again it is laid again"
+
+
+def test_without_room_there_is_no_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that the reserve is laid once, only where there is room, and that having none to give up is said."""
+    monkeypatch.setattr(ballast, "ROOMY", 1 << 60)
+    ballast.lay(tmp_path)
+    assert ballast.give_up(tmp_path) is False
+    monkeypatch.undo()
+    ballast.lay(tmp_path)
+    ballast.lay(tmp_path)
+    assert (tmp_path / ballast.NAME).stat().st_size == ballast.BYTES
+    assert ballast.give_up(tmp_path) is True
+    ballast.lay(tmp_path / "not-there")
+    assert not (tmp_path / "not-there").exists()
 
 
 @pytest.mark.needs_root

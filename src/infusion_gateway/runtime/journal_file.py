@@ -172,6 +172,11 @@ def place_of(file: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def is_full(error: Exception) -> bool:
+    """Whether there was no room."""
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+
+
 def of_the_disk(error: sqlite3.Error) -> bool:
     """Whether the disk, not the file's content, is at fault: worth trying again."""
     names = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_LOCKED")

@@ -28,6 +28,7 @@ from infusion_gateway.runtime.journal_file import (
     Row,
     anchor_of,
     check_chain,
+    is_full,
     link,
     make_or_check,
     meta,
@@ -54,6 +55,7 @@ __all__ = [
     "Reader",
     "Standing",
     "Store",
+    "is_full",
     "read_through",
     "sync_directory",
 ]

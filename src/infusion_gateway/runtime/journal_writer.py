@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 from infusion_gateway.errors import JournalError
 from infusion_gateway.model.events import BedQuarantined, Sampled
+from infusion_gateway.runtime import ballast
 from infusion_gateway.runtime.journal_store import (
     FILE,
     Damaged,
@@ -28,6 +29,7 @@ from infusion_gateway.runtime.journal_store import (
     Reader,
     Standing,
     Store,
+    is_full,
     read_through,
     sync_directory,
 )
@@ -163,6 +165,8 @@ class Writer(Thread):
             if isinstance(error, OSError):  # the file is sound, only no longer where it is looked for
                 self._save()
             self._fail(str(error))
+            if is_full(error) and ballast.give_up(self._directory):
+                self._retry_at = time.monotonic()
             self._refuse(batch, self._why)
             return
         if writes:
@@ -250,6 +254,7 @@ class Writer(Thread):
             self._fail(str(error))
             return False
         self._acknowledged, self.standing = store.head, store.standing
+        ballast.lay(self._directory)
         return True
 
     def _open(self) -> Store:
@@ -278,6 +283,7 @@ class Writer(Thread):
     def _prune(self, through: int) -> None:
         if self._store is None or through <= self._store.anchor:
             return
+        ballast.lay(self._directory)
         step = min(through, self._store.anchor + PRUNE_ROWS)
         try:
             self._store.prune(step, self._seal, time.time_ns())
