@@ -200,7 +200,7 @@ def test_a_person_ends_a_quarantine_once_the_pump_stands(phase: str) -> None:
     assert "bed-quarantined" not in bed.alarms
     assert isinstance(bed.events(PhaseChanged)[-1][1], PhaseChanged)
     assert not fold(bed.journal).quarantined
-    bed.arm()
+    bed.arm(case="case-2")
 
 
 def test_another_gateway_under_the_name_is_told_high_in_a_case() -> None:
