@@ -139,7 +139,8 @@ def sweep(directory: Path, stride: int) -> Figures:
 def swept(directory: Path, stride: int) -> Figures:
     """Run the sweep in a process of its own, with the shim loaded."""
     directory.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"LD_PRELOAD": str(built(directory)), "PYTHONPATH": str(Path(__file__).parents[1])}
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    environment = os.environ | {"LD_PRELOAD": str(built(directory)), "PYTHONPATH": paths}
     command = [sys.executable, "-m", "faults.nth", str(directory), str(stride)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
