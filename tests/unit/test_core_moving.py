@@ -390,3 +390,53 @@ def test_a_bed_in_quarantine_takes_no_case() -> None:
     house.settle()
     assert house.where() == ["chair-1"]
     assert bed.events(MoveFailed)[-1][1].reason == "it stays here: bed chair-2 is in quarantine"
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_a_pump_started_while_its_case_leaves_is_stopped(ours: bool) -> None:
+    """Pins that no drug of a case runs on at the bed it has left: stop asked, until it is seen to stand."""
+    house = House()
+    if ours:
+        bed = held(house)
+    else:
+        bed = house.beds["chair-1"]
+        house.run(3)
+        bed.infuse()
+        bed.run(300)
+        bed.pump.running = False
+        bed.run(30)
+        for other in house.beds.values():
+            other.run((bed.now - other.now) / SECOND)
+    assert taken(bed.ask(Move("chair-2", "broken")))
+    house.durable()
+    house.deliver()
+    bed.pump.running = True
+    bed.run(3)
+    house.settle()
+    assert house.where() == ["chair-2"]
+    assert bed.phase is Phase.IDLE
+    bed.run(10)
+    assert not bed.pump.running
+    assert bed.stops()
+    assert bed.state.durable.stop is None
+    bed.check()
+
+
+def test_a_pump_that_stands_when_its_case_leaves_is_left_alone() -> None:
+    """Pins that an ordinary move asks no pump for anything."""
+    house = House()
+    bed = recovering(house)
+    before = len(bed.stops())
+    bed.ask(Move("chair-2"))
+    house.settle()
+    bed.run(30)
+    assert len(bed.stops()) == before
+
+
+def test_who_stops_a_case_on_its_way_is_told_where_to_look() -> None:
+    """Pins that a stop is taken during a move, and that its answer says that the other bed may have the case."""
+    house = House()
+    bed = held(house)
+    bed.ask(Move("chair-2", "broken"))
+    assert "chair-2" in taken(bed.ask(Stop("no more")))
+    assert bed.stops()

@@ -288,7 +288,8 @@ def _stops(turn: Turn, asked: Hold | Stop | End | Abort, by: str, accept: _Done)
             assert_never(asked)
     if turn.pump_setup is None:
         return "this bed has no pump"
-    accept("asked")
+    going = turn.durable.moving_to
+    accept(f"asked; {going} may have the case already: stop it there too" if going else "asked")
     resting = phase is Phase.ORDERED or (phase is Phase.ARMED and turn.live.pump.stills > 1)
     if isinstance(asked, Abort) and resting:
         turn.emit(PhaseChanged(Phase.ABORTED, phase, reason))

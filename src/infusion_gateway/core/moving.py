@@ -7,7 +7,7 @@ only then does the first let go of it. A crash in between leaves the case where 
 from collections.abc import Callable
 from dataclasses import replace
 
-from infusion_gateway.core import changes, dose
+from infusion_gateway.core import changes, dose, stopping
 from infusion_gateway.core.durable import Carried, Durable
 from infusion_gateway.core.live import Newest, Values
 from infusion_gateway.core.sources import BY_HAND
@@ -80,6 +80,8 @@ def answered(turn: Turn, answer: MoveAnswered) -> None:
     turn.emit(CaseMoved(case.id, answer.to, f"it is on record at {answer.to}"))
     turn.emit(PhaseChanged(Phase.IDLE, before, f"moved to {answer.to}"))
     turn.live.account = turn.durable.account
+    if turn.live.pump.runs:  # started since it was asked to move: there is nobody's order for it here
+        stopping.ask(turn, Phase.IDLE, (), "", f"The pump was started while its case went to {answer.to}")
 
 
 def arrived(turn: Turn, arrival: CaseArrived) -> None:
