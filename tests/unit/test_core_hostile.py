@@ -7,6 +7,7 @@ import pytest
 from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.step import Step
 from infusion_gateway.core.views import alarms
+from infusion_gateway.model.alarm import Priority
 from infusion_gateway.model.events import DeadManSet, InstructionRefused
 from infusion_gateway.model.inputs import Observed
 from infusion_gateway.model.instructions import Acknowledge, Amend, Away, Close, Confirm, End, Hold, PermitResume
@@ -15,6 +16,7 @@ from infusion_gateway.model.observation import (
     DeadManReported,
     Delivery,
     DeliveryReported,
+    Observation,
     PumpAlarm,
     Reading,
     Validity,
@@ -165,3 +167,34 @@ def test_in_a_flood_what_sounds_is_not_put_behind_what_was_acknowledged() -> Non
     bed.ask(Acknowledge("pump-dead-man"))
     listed = alarms(bed.state, bed.now)
     assert [alarm.code for alarm in listed if alarm.collapsed] == ["pump-dead-man"]
+
+
+@pytest.mark.parametrize("phase", [Phase.ARMED, Phase.INFUSING, Phase.PAUSED])
+def test_a_pump_that_does_not_say_what_it_does_is_told(phase: Phase) -> None:
+    """Pins that a state which nobody can read is never fine: medium after ten seconds, gone once it is told again."""
+    bed = Bed()
+    if phase is Phase.ARMED:
+        bed.arm()
+    else:
+        bed.infuse()
+    if phase is Phase.PAUSED:
+        bed.pump.running = False
+    bed.run(5)
+    assert bed.phase is phase
+    assert "delivery-unknown" not in bed.alarms
+    known = bed.pump.report
+
+    def unclear(now: int) -> tuple[Observation, ...]:
+        return tuple(
+            DeliveryReported(Delivery.UNKNOWN) if isinstance(one, DeliveryReported) else one for one in known(now)
+        )
+
+    bed.pump.report = unclear  # type: ignore[method-assign]  # the same pump, only its word is another
+    bed.run(10)
+    assert "delivery-unknown" not in bed.alarms
+    bed.run(1)
+    assert bed.alarms["delivery-unknown"].priority is Priority.MEDIUM
+    assert bed.phase is phase
+    bed.pump.report = known  # type: ignore[method-assign]  # and now its own again
+    bed.run(1)
+    assert "delivery-unknown" not in bed.alarms

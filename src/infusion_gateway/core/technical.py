@@ -126,10 +126,11 @@ def _pump(turn: Turn) -> None:
     watched = turn.phase in SEEING or (
         turn.phase in (Phase.COMPLETED, Phase.STOPPED) or (stop is not None and stop.confirmed_at is None)
     )
-    unclear = turn.phase is Phase.ARMED and turn.live.pump.delivery is Delivery.UNKNOWN
+    unclear = turn.phase in SEEING and turn.live.pump.delivery is Delivery.UNKNOWN
     unclear_since = turn.holds_since("delivery-unknown", unclear)
     if unclear_since is not None and turn.has_come(unclear_since + UNTOLD_AFTER):
-        text = "The pump does not say whether it delivers: a start shows by its volume alone. Look at the pump"
+        shown = "a stop" if turn.phase is Phase.INFUSING else "a start"
+        text = f"The pump does not say whether it delivers: {shown} shows by its volume alone. Look at the pump"
         turn.claim(technical("delivery-unknown", Priority.MEDIUM, text))
     since = _last_seen(turn, device)
     if turn.phase is Phase.RECOVERY and not watched and turn.has_come(since + UNTOLD_AFTER):
