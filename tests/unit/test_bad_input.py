@@ -82,19 +82,19 @@ def assert_refused(bed: Bed, *said: Any, **frame: str) -> str:
         ),
         ({"duration_s": 1200}, "rate, concentration and duration give 17.5 mg, the dose is 35 mg"),
         ({"volume_ml": 30}, "volume 30 mL is less than the 35 mL that the duration needs"),
-        ({"volume_ml": 80}, "the syringe would hold 80 mg, more than the hard limit of 70: draw up less"),
+        ({"volume_ml": 80}, "the syringe would hold 80 mg, more than the hard limit of 70 mg: draw up less"),
         (
             {"concentration_mg_ml": 10, "dose_mg": 350},
             (
-                "concentration 10 mg/mL is none of 1, 5; the syringe would hold 500 mg, more than the hard limit of "
-                "70: draw up less; dose 350 mg is above the hard limit of 70 mg"
+                "concentration 10 mg/mL is none of 1, 5 mg/mL; the syringe would hold 500 mg, more than the hard limit "
+                "of 70 mg: draw up less; dose 350 mg is above the hard limit of 70 mg"
             ),
         ),
         (
             {"weight_kg": 5},
             (
                 "a weight of 5 kg is outside 30 to 250 kg; the syringe would hold 50 mg, more than the hard limit of "
-                "5: draw up less; dose 35 mg is above the hard limit of 5 mg"
+                "5 mg: draw up less; dose 35 mg is above the hard limit of 5 mg"
             ),
         ),
         ({"weight_kg": 500}, "a weight of 500 kg is outside 30 to 250 kg"),
@@ -106,14 +106,14 @@ def assert_refused(bed: Bed, *said: Any, **frame: str) -> str:
         ({"rate": 52.5}, "rate is not known to order. Leave it out"),
         ({"duration_min": 40}, "duration_min is not known to order. Leave it out"),
         ({"dose_mg": -35}, "dose_mg: input should be greater than or equal to 0, not -35. Correct it"),
-        ({"protocol": "depression-4O"}, "there is no protocol depression-4O"),
+        ({"protocol": "depression-4O"}, "there is no protocol depression-4O at this bed; there is depression-40"),
         (
             {"rate_ml_h": 151, "duration_s": 834},
-            "rate 151 mL/h is above 150",
+            "rate 151 mL/h is above the protocol's 150 mL/h",
         ),
         (
             {"rate_ml_h": 30, "duration_s": 4200, "volume_ml": 36},
-            "duration 70 min is above 60 min",
+            "duration 70 min is above the protocol's 60 min",
         ),
     ],
     ids=lambda given: "-".join(f"{k}={v}" for k, v in given.items()) if isinstance(given, dict) else "",
@@ -181,7 +181,7 @@ def test_an_unknown_instruction_is_refused() -> None:
 def test_an_instruction_for_another_case_is_refused() -> None:
     """Pins that a tablet left open on the patient before stops, and changes, nothing here."""
     for name, arguments in (("stop", {"reason": "x"}), ("amend", {"reason": "x", "rate_ml_h": 30})):
-        assert assert_refused(infusing(), name, arguments, case="case-0") == "this bed has another case"
+        assert assert_refused(infusing(), name, arguments, case="case-0") == "this bed has another case: case-1"
 
 
 def test_an_instruction_that_comes_twice_acts_once() -> None:

@@ -14,7 +14,7 @@ from infusion_gateway.core.ordering import faults_of_order
 from infusion_gateway.core.step import step
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.case import Known
-from infusion_gateway.model.events import InstructionRefused
+from infusion_gateway.model.events import InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import Instructed, JournalChanged
 from infusion_gateway.model.instructions import (
     NAMES,
@@ -253,6 +253,7 @@ ROWS: list[tuple[Callable[[], Bed], Instruction, str]] = [
     (idle, HoldOff(LONG, "x"), "no stop is being counted down for " + "x" * 60),
     (idle, Acknowledge("spo2-low"), "there is no alarm spo2-low"),
     (idle, Acknowledge(LONG), "there is no alarm " + "x" * 60),
+    (counting_down, Acknowledge("spo2-loww"), "there is no alarm spo2-loww; there is spo2-low"),
     (
         idle,
         Close("x"),
@@ -326,13 +327,19 @@ ROWS: list[tuple[Callable[[], Bed], Instruction, str]] = [
     (
         infusing,
         Amend("x", rate_ml_h=151.0),
-        f"rate 151 mL/h is above 150; {TOO_MUCH}; the syringe holds 41.22 mL and 75.46 mL are needed: change it first",
+        (
+            f"rate 151 mL/h is above the protocol's 150 mL/h; {TOO_MUCH}; "
+            "the syringe holds 41.22 mL and 75.46 mL are needed: change it first"
+        ),
     ),
     (infusing, Extend(0, "x"), "say how much more time is to be given"),
     (
         infusing,
         Extend(21 * MINUTE, "x"),
-        "duration 61 min is above 60 min; the syringe holds 41.22 mL and 44.61 mL are needed: change it first",
+        (
+            "duration 61 min is above the protocol's 60 min; "
+            "the syringe holds 41.22 mL and 44.61 mL are needed: change it first"
+        ),
     ),
     (infusing, Correct("weight-was-wrong", 1.0, "x"), f"weight-was-wrong can't be corrected; known is {WRONG}"),
     (infusing, Correct(LONG, 1.0, "x"), "x" * 60 + f" can't be corrected; known is {WRONG}"),
@@ -452,7 +459,35 @@ def test_nobody_is_no_person() -> None:
     assert refused(infusing, Stop("x"), "  ") == "nobody is named as asking"
     bed = idle()
     [accepted, paused] = bed.ask(PauseAudio(0)).events
-    assert (accepted.reason, paused.until) == ("the sound is paused", bed.now)
+    assert (accepted.reason, paused.until) == ("the sound is paused for 0 s", bed.now)
+
+
+def test_an_instruction_for_a_case_says_whose_bed_it_is() -> None:
+    """Pins that who names a case that is not here reads which one is, or that there is none."""
+    assert refused(idle, Stop("x"), "nurse-9", case="case-0") == "this bed has no case"
+    assert refused(infusing, Stop("x"), "nurse-9", case="case-0") == "this bed has another case: case-1"
+
+
+def test_one_person_alone_is_told_both_ways_out() -> None:
+    """Pins the words for a second entry by who made the first, once that is possible and no reason is given."""
+    bed = ordered()
+    case = bed.state.durable.case
+    assert case is not None
+    bed.run(125)
+    [refusal] = bed.ask(Confirm(case.order.weight_kg, case.order.concentration_mg_ml), case.ordered_by).events
+    assert isinstance(refusal, InstructionRefused)
+    assert refusal.reason == "the same person entered the order: another one confirms, or this one alone with a reason"
+
+
+def test_an_order_says_whose_it_takes_the_place_of() -> None:
+    """Pins that who orders another case over one that waits for its second entry is told so; the same case is not."""
+    bed = ordered()
+    again = bed.ask(replace(ORDER, case="case-1")).events[0]
+    assert isinstance(again, InstructionAccepted)
+    assert again.reason.startswith("ordered: another person")
+    other = bed.ask(ORDER).events[0]
+    assert isinstance(other, InstructionAccepted)
+    assert other.reason.startswith("ordered in the place of case-1: another person")
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,7 @@ def test_an_order_that_another_protocol_would_not_take_is_said() -> None:
     bed = session()
     other = replace(bed.protocol, max_rate_ml_h=10.0)
     course = courses_of(bed_rows(bed), again=other)["again"]
-    assert "rate 52.5 mL/h is above 10" in course.refusal
+    assert "rate 52.5 mL/h is above the protocol's 10 mL/h" in course.refusal
     assert course.happenings
 
 

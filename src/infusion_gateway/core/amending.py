@@ -144,11 +144,11 @@ def _faults(turn: Turn, case: Case, protocol: SessionProtocol, new: Order, time:
     if time <= 0:
         wrong.append("the time ordered is over: give more time, or end the session")
     if new.rate_ml_h > protocol.max_rate_ml_h:
-        wrong.append(f"rate {new.rate_ml_h:g} mL/h is above {protocol.max_rate_ml_h:g}")
+        wrong.append(f"rate {new.rate_ml_h:g} mL/h is above the protocol's {protocol.max_rate_ml_h:g} mL/h")
     if new.dose_mg > hard + ROUNDING:
         wrong.append(f"dose {new.dose_mg:.4g} mg is above the hard limit of {hard:.4g} mg")
     if new.duration > protocol.max_duration:
-        wrong.append(f"duration {seconds(new.duration)} is above {seconds(protocol.max_duration)}")
+        wrong.append(f"duration {seconds(new.duration)} is above the protocol's {seconds(protocol.max_duration)}")
     if case.t0 is not None and turn.now + time > case.t0 + protocol.wall:
         wrong.append(f"it would end more than {seconds(protocol.wall)} after the start, pauses included")
     left_ml = new.volume_ml - (turn.live.account.delivered_ml - case.syringe_from_ml)

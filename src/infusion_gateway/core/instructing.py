@@ -111,7 +111,7 @@ def _out_of_hand(turn: Turn, asked: Instructed, ident: str) -> str:
     if not asked.by.strip():
         return "nobody is named as asking"
     if asked.case and not isinstance(asked.instruction, PlaceOrder) and (case is None or case.id != asked.case):
-        return "this bed has another case"
+        return f"this bed has another case: {case.id[:60]}" if case is not None else "this bed has no case"
     if (
         asked.signed is not None
         and not asked.case
@@ -144,8 +144,9 @@ def _carry_out(turn: Turn, asked: Instruction, by: str, accept: _Done) -> str:
         case PauseAudio(for_at_most=length):
             if length < 0:
                 return "a pause of the sound can't be of less than no time"
-            accept("the sound is paused")
-            turn.emit(AudioPaused(turn.now + min(length, LONGEST_AUDIO_PAUSE), by, "sound paused; what is seen stays"))
+            length = min(length, LONGEST_AUDIO_PAUSE)
+            accept(f"the sound is paused for {dose.seconds(length)}")
+            turn.emit(AudioPaused(turn.now + length, by, "sound paused; what is seen stays"))
             return ""
         case Assess():
             return _assess(turn, asked, by, accept)
@@ -232,8 +233,11 @@ def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:
     protocol = next(p for p in turn.setup.protocols if p.name == asked.protocol)
     skipped = windows.unknown(protocol, asked.subject)
     compared = ordering.compared(turn, asked.subject)
-    accept(f"ordered: another person enters weight and concentration; {compared}{skipped and '; '}{skipped}")
     case, subject = asked.case[:LONGEST_TEXT], asked.subject[:LONGEST_TEXT]
+    last = turn.durable.case
+    over = before is Phase.ORDERED and last is not None and last.id != case
+    instead = f" in the place of {last.id}" if over and last is not None else ""
+    accept(f"ordered{instead}: another person enters weight and concentration; {compared}{skipped and '; '}{skipped}")
     reason = asked.reason[:LONGEST_TEXT] or "the first entry"
     turn.emit(CaseOrdered(case, subject, ordering.order_of(asked), by, reason, protocol.digest))
     closing.forget(turn)
@@ -257,7 +261,8 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
         return "; ".join(wrong)
     without = f"; a test, so without {', '.join(passage.waived)}" if passage.waived else ""
     passed = f"; passed by name: {', '.join(passage.overridden)}" if passage.overridden else ""
-    accept(f"confirmed and armed: a person may start the pump{without}{passed}")
+    within = f" within {dose.seconds(turn.protocol.armed_for)}" if turn.protocol is not None else ""
+    accept(f"confirmed and armed: a person may start the pump{within}{without}{passed}")
     case = turn.durable.case
     alone = case is not None and ordering.same_person(case.ordered_by, by)
     reason = f"one person made both entries: {asked.reason[:LONGEST_TEXT]}" if alone else "both entries agree"
@@ -315,7 +320,8 @@ def _hold_off(turn: Turn, asked: HoldOff, by: str, accept: _Done) -> str:
 def _acknowledge(turn: Turn, asked: Acknowledge, by: str, accept: _Done) -> str:
     raised = turn.durable.conditions.get(asked.code)
     if raised is None:
-        return f"there is no alarm {asked.code[:60]}"
+        there = ", ".join(sorted(turn.durable.conditions)[:10])
+        return f"there is no alarm {asked.code[:60]}{there and '; there is '}{there}"
     if asked.since is not None and asked.since != raised.since:
         return _ANEW.format(asked.code[:60])
     accept("acknowledged")
@@ -356,6 +362,6 @@ def _disarm(turn: Turn, asked: Disarm, by: str, accept: _Done) -> str:
     setup = turn.pump_setup
     if setup is None or setup.dead_man is None:
         return "the pump has no dead man"
-    accept(asked.reason[:LONGEST_TEXT] or "the dead man is taken off")
+    accept(f"the dead man is taken off: {asked.reason[:LONGEST_TEXT]}".removesuffix(": "))
     turn.command(SetDeadMan(setup.device, 0, f"taken off by {by}"))
     return ""

@@ -40,7 +40,8 @@ def faults_of_order(turn: Turn, asked: PlaceOrder) -> list[str]:
     """Give everything that is wrong with an order, in words; nothing: it may be confirmed."""
     protocol = next((p for p in turn.setup.protocols if p.name == asked.protocol), None)
     if protocol is None:
-        return [f"there is no protocol {asked.protocol[:60]}"]
+        known = ", ".join(sorted(p.name for p in turn.setup.protocols)) or "none"
+        return [f"there is no protocol {asked.protocol[:60]} at this bed; there is {known}"]
     amounts = (asked.weight_kg, asked.concentration_mg_ml, asked.rate_ml_h, asked.volume_ml, asked.dose_mg)
     if not all(isfinite(amount) and amount > 0 for amount in amounts) or asked.duration <= 0:
         return ["weight, concentration, rate, volume, duration and dose must each be greater than nothing"]
@@ -65,11 +66,11 @@ def _amounts(protocol: SessionProtocol, asked: PlaceOrder) -> list[str]:
     wrong: list[str] = []
     if not any(isclose(asked.concentration_mg_ml, allowed, rel_tol=1e-6) for allowed in protocol.concentrations):
         allowed_words = ", ".join(f"{allowed:g}" for allowed in protocol.concentrations)
-        wrong.append(f"concentration {asked.concentration_mg_ml:g} mg/mL is none of {allowed_words}")
+        wrong.append(f"concentration {asked.concentration_mg_ml:g} mg/mL is none of {allowed_words} mg/mL")
     if asked.rate_ml_h > protocol.max_rate_ml_h:
-        wrong.append(f"rate {asked.rate_ml_h:g} mL/h is above {protocol.max_rate_ml_h:g}")
+        wrong.append(f"rate {asked.rate_ml_h:g} mL/h is above the protocol's {protocol.max_rate_ml_h:g} mL/h")
     if asked.duration > protocol.max_duration:
-        wrong.append(f"duration {seconds(asked.duration)} is above {seconds(protocol.max_duration)}")
+        wrong.append(f"duration {seconds(asked.duration)} is above the protocol's {seconds(protocol.max_duration)}")
     needed_ml = asked.rate_ml_h * asked.duration / HOUR
     given_mg = needed_ml * asked.concentration_mg_ml
     if apart(given_mg, asked.dose_mg):
@@ -80,7 +81,9 @@ def _amounts(protocol: SessionProtocol, asked: PlaceOrder) -> list[str]:
     soft = soft_dose_mg(protocol, order_of(asked))
     holds_mg = asked.volume_ml * asked.concentration_mg_ml
     if holds_mg > hard * (1 + ROUNDING):
-        wrong.append(f"the syringe would hold {holds_mg:.4g} mg, more than the hard limit of {hard:.4g}: draw up less")
+        wrong.append(
+            f"the syringe would hold {holds_mg:.4g} mg, more than the hard limit of {hard:.4g} mg: draw up less"
+        )
     if max(asked.dose_mg, given_mg * (1 - TOLERANCE)) > hard + ROUNDING:
         wrong.append(f"dose {asked.dose_mg:.4g} mg is above the hard limit of {hard:.4g} mg")
     elif asked.dose_mg > soft + ROUNDING and not asked.reason.strip():
@@ -138,7 +141,7 @@ def faults_of_second_entry(turn: Turn, asked: Confirm, by: str) -> list[str]:
         elif turn.now < case.ordered_at + after:
             wrong.append(f"another person must confirm, or the same one no sooner than {seconds(after)} after")
         elif not asked.reason.strip():
-            wrong.append("one person alone must give a reason")
+            wrong.append("the same person entered the order: another one confirms, or this one alone with a reason")
     # the first entry's numbers are not told: a second entry that copies them proves nothing
     if not isfinite(asked.weight_kg) or apart(asked.weight_kg, case.order.weight_kg):
         wrong.append("the two weights are more than 2 percent apart: weigh again")
