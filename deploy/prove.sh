@@ -1,6 +1,7 @@
 #!/bin/bash
 # Follow docs/install.md, as it was last committed, in a bare Debian under its own systemd, and hold what the page says of it.
-# As root, with debootstrap and util-linux; a network for debootstrap, apt and pip alone: the machine that is made has only a loopback of its own.
+# As root, with debootstrap and util-linux; a network for debootstrap, apt and pip alone: the machine that is made has only
+# a loopback of its own.
 #
 #   deploy/prove.sh [DIR]     DIR: where to make it, and keep the bare Debian for the next time (default: a new one under
 #                             /tmp, removed at the end)
@@ -200,7 +201,7 @@ ordered() {
     --volume "0.5 mL" --duration "1 min" --dose "0.5 mg"
 }
 confirmed() { person confirm --by nurse-2 --weight "70 kg" --concentration "1 mg/mL"; }
-closed() { person close --by nurse-1 --reason "over"; }
+given_up() { person abort --by nurse-1 --reason "tried out"; }
 idle() { inside runuser -u infusion-gateway -- /opt/infusion-gateway/bin/infusion-gateway idle -c /etc/infusion-gateway/bedside.toml; }
 reboots() { inside script -qec "systemctl reboot --check-inhibitors=yes" /dev/null; }
 release() { inside env -C /srv/source PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels deploy/release.sh "$@"; }
@@ -220,8 +221,7 @@ session() {
   inside systemctl kill --signal=KILL infusion-gateway
   held "a gateway that fell leaves the inhibitor in place" inhibited
   held "it is up again, the session with it" within 20 mark
-  person abort --by nurse-1 --reason "tried out" >/dev/null || true
-  within 30 closed >/dev/null || true
+  held "the case is given up" within 40 given_up
   held "the file is gone once the case is" within 30 refused mark
   held "nothing is inhibited any more" within 5 refused inhibited
   held "idle says so again" idle
