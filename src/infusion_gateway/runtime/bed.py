@@ -32,6 +32,8 @@ STOP_AGAIN: Nanos = 2 * SECOND
 """How often a quarantined bed, which can't decide any more, asks its pump to stop."""
 UNRECORDED_AFTER_S = 1.0
 """A person who may act without a record (stop, hold, acknowledge) is not left waiting for a disk that hangs."""
+STEP_AGAIN: Nanos = 5 * SECOND // 4
+"""A bed that nothing came for steps so long after its last step; one whose devices speak did so meanwhile."""
 BATCH = 64
 """Inputs stepped before the loop is given back to the others."""
 
@@ -94,7 +96,13 @@ class Bed:
         while True:
             await self.inbox.wait(self._patience(self._clock.now()))
             # Any input works as a deadline too; one that is over in spite of inputs comes by itself at the next turn.
-            given = self.inbox.take() or DeadlineReached()
+            given = self.inbox.take()
+            if given is None:
+                now = self._clock.now()
+                if not self._due(now):
+                    self._show_second(now)
+                    continue
+                given = DeadlineReached()
             for _ in range(BATCH):
                 self._take(given, self._clock.now())
                 following = self.inbox.take()
@@ -107,8 +115,15 @@ class Bed:
         due = self._shown_at + SECOND
         if self.broken is None:
             deadline = next_deadline(self._state)
+            due = min(due, self.stepped_at + STEP_AGAIN)
             due = due if deadline is None else min(due, deadline)
         return max(due - now, 0) / SECOND
+
+    def _due(self, now: Nanos) -> bool:
+        """Say whether to step though nothing came: a deadline is over, or the last step is no longer young."""
+        deadline = next_deadline(self._state)
+        old = now - self.stepped_at >= STEP_AGAIN or self.broken is not None
+        return old or (deadline is not None and deadline <= now)
 
     def _take(self, given: Input, now: Nanos) -> None:
         if self.broken is not None:
@@ -121,6 +136,9 @@ class Bed:
                 self._quarantine(f"{type(error).__name__}: {error}"[:200], now)
         if isinstance(given, Observed):
             self._show.telemetry(given)
+        self._show_second(now)
+
+    def _show_second(self, now: Nanos) -> None:
         if now - self._shown_at >= SECOND:
             self._shown_at = now
             self._show.every_second(self._state, now, quarantined=self.broken)

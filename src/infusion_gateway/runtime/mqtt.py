@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import aiomqtt
@@ -351,13 +352,11 @@ class Connection:
         content_type: str = JSON,
     ) -> paho.MQTTMessageInfo | None:
         properties = None
-        if self.version_5:
-            properties = _properties(PacketTypes.PUBLISH)
-            properties.ContentType = content_type
-            if expires_s is not None:
-                properties.MessageExpiryInterval = expires_s
-            if correlation is not None:
-                properties.CorrelationData = correlation
+        if self.version_5 and correlation is None:
+            properties = _of_publish(content_type, expires_s)
+        elif self.version_5:
+            properties = _made_of_publish(content_type, expires_s)
+            properties.CorrelationData = correlation
         if self._ended or self.lost.done():
             return None
         info = self._client.beneath.publish(topic, payload, qos, retain, properties)
@@ -416,6 +415,18 @@ def _client(
         tls_context=tls,
         socket_options=HALF_OPEN,
     )
+
+
+def _made_of_publish(content_type: str, expires_s: int | None) -> Properties:
+    properties = _properties(PacketTypes.PUBLISH)
+    properties.ContentType = content_type
+    if expires_s is not None:
+        properties.MessageExpiryInterval = expires_s
+    return properties
+
+
+_of_publish = lru_cache(maxsize=64)(_made_of_publish)
+"""The same for thousands of publishes; paho only reads them."""
 
 
 def _properties(packet: int) -> Properties:

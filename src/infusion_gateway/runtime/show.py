@@ -90,7 +90,7 @@ class Show:
         if quarantined is not None:
             found = (_quarantined(quarantined, now), *found)
         was = self._shown
-        if was is not None and (found == was if values_too else _shape(found) == _shape(was)):
+        if was is not None and (found == was or (not values_too and _shape(found) == _shape(was))):
             return
         self._shown = found
         self.revision += 1
