@@ -381,3 +381,54 @@ def test_a_search_ends(tmp_path: Path) -> None:
     assert {address for *_, address in places(lines["oximeter-1"], oximeter)} == {0}
     over_tcp = replace(lines["pump-1"], endpoint="tcp://127.0.0.1:502")
     assert {(baud, framing) for baud, framing, _ in places(over_tcp, pump)} == {(19200, "8E1")}
+
+
+class Deaf(DeadMan):
+    """One that is never set, whatever is written to it."""
+
+    def arm(self, seconds: int) -> None:
+        pass
+
+
+def test_a_dead_man_that_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that what is read back counts, and that nothing is pulled that was never set."""
+    room = Room(tmp_path, "modbus_pump", ("pump",))
+    room.device(PUMP)._pump.dead_man = Deaf()
+    found = failed(room.tried(monkeypatch, "chair-1"))
+    assert found == {(PUMP, "dead-man"): "a dead man of 15 s is not taken: 0 s is read back"}
+
+
+def test_a_dead_man_that_could_not_be_tried_has_not_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a person who went away after the stop leaves it open, said and disarmed."""
+    room = Room(tmp_path, devices=("pump",))
+    do = room.do
+    monkeypatch.setattr(room, "do", lambda key, text: None if key.endswith(".start-again") else do(key, text))
+    found = failed(room.tried(monkeypatch, "chair-1"))
+    assert found[PUMP, "dead-man"] == "the pump was not started: it could not be tried"
+    assert room.truth(PUMP)["dead_man_s"] == 0
+
+
+def test_a_pump_that_never_rests_is_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that nothing is made of a pump that ran before that no hand stopped; nor is it stopped: it isn't ours."""
+    room = Room(tmp_path, devices=("pump",))
+    room.standing[PUMP].line.press("rate=30", 0)
+    room.standing[PUMP].line.press("start", 0)
+    monkeypatch.setattr(room, "do", lambda _key, _text: None)
+    found = room.tried(monkeypatch, "chair-1")
+    assert failed(found) == {(PUMP, "start"): "it is not seen at rest, so nothing more can be tried"}
+    assert room.truth(PUMP)["delivery"] == "infusing"
+
+
+def test_what_a_pump_does_not_have_is_said_and_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins a pump that can't be stopped from here and has no dead man: absent, on the page, and stopped by a hand."""
+    room = Room(tmp_path, devices=("pump",))
+    whole = room.settings()
+    [device] = whole.beds[0].devices
+    without = replace(device, traits=replace(device.traits, stoppable=False, dead_man=None))
+    beds = (replace(whole.beds[0], devices=(without,)), whole.beds[1])
+    monkeypatch.setattr(room, "settings", lambda: replace(whole, beds=beds))
+    found = room.tried(monkeypatch, "chair-1")
+    assert failed(found) == {}
+    assert (found[PUMP, "stop"].verdict, found[PUMP, "dead-man"].verdict) == ("absent", "absent")
+    assert "it goes on" in found[PUMP, "dead-man"].words
+    assert room.truth(PUMP)["delivery"] == "stopped"

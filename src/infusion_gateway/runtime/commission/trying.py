@@ -90,9 +90,9 @@ class Bed:
         await self._screen(place)
         worn = self._signals()
         await self._hand(place, "take-off", "its sensor off", f"Take the SpO2 probe (or a lead) of {place} off")
-        if self.findings[-1].reacted:  # else it would seem a hand laid on whatever is tried next
+        if reacted := self.findings[-1].reacted:  # else it would seem a hand laid on whatever is tried next
             self._engineer.do(f"{place}.put-back", "Put it back on")
-            await self._bench.until(lambda: self._signals() == worn, HANDS)
+            await self._bench.until(lambda: all(self._signals()[at] == worn[at] for at in reacted), HANDS)
 
     async def _hand(self, place: Place, test: str, what: str, text: str) -> None:
         """Have a hand laid on a device, and see which devices react."""
