@@ -10,7 +10,17 @@ from infusion_gateway.core.views import alarms
 from infusion_gateway.model.alarm import Priority
 from infusion_gateway.model.events import DeadManSet, InstructionRefused
 from infusion_gateway.model.inputs import Observed
-from infusion_gateway.model.instructions import Acknowledge, Amend, Away, Close, Confirm, End, Hold, PermitResume
+from infusion_gateway.model.instructions import (
+    Acknowledge,
+    Amend,
+    Away,
+    Close,
+    Confirm,
+    End,
+    Hold,
+    Limits,
+    PermitResume,
+)
 from infusion_gateway.model.metric import MINUTE, Metric
 from infusion_gateway.model.observation import (
     DeadManReported,
@@ -126,17 +136,18 @@ def test_a_subject_typed_otherwise_is_the_same_subject(subject: str) -> None:
     assert session_of(bed, "case-3", "subject-11") == ""
 
 
-def test_nobody_is_let_resume_while_the_patient_is_away() -> None:
-    """Pins that what stopped the pump can't be hidden by taking the patient off the monitors."""
+def test_nobody_away_hides_what_would_stop_the_pump_again() -> None:
+    """Pins that the monitors are looked at before a restart is let, though nothing is judged while somebody is away."""
     bed = Bed()
     bed.infuse()
     bed.run(60)
     bed.monitor.values[Metric.SPO2] = 80
     bed.run(30)
     assert bed.phase is Phase.PAUSED
+    assert not answer(bed.ask(Limits("spo2-low", 91.0, "chronic"), by="doctor-1"))
     assert not answer(bed.ask(Away(5 * MINUTE)))
     bed.run(2)
-    assert "away" in answer(bed.ask(PermitResume("better")))
+    assert "spo2 80 would stop it again" in answer(bed.ask(PermitResume("better")))
     bed.ask(Away(0))
     bed.run(20)
     assert "spo2-low" in answer(bed.ask(PermitResume("better")))

@@ -7,7 +7,9 @@ from math import isfinite
 from infusion_gateway.core import gates
 from infusion_gateway.core.amending import Entry, agreed
 from infusion_gateway.core.dose import seconds
+from infusion_gateway.core.durable import Case
 from infusion_gateway.core.naming import NAMED_UNITS
+from infusion_gateway.core.rows import for_case, limits_of, past
 from infusion_gateway.core.session import take_baseline
 from infusion_gateway.core.sources import current
 from infusion_gateway.core.turn import Turn
@@ -38,8 +40,9 @@ def permit(turn: Turn, asked: PermitResume, by: str, accept: Done) -> str:
         return "no release is needed: a person may start the pump"
     if stop.confirmed_at is None:
         return "the pump is not yet seen to have stopped: wait for it"
-    if turn.away:
-        return "the patient is away from the monitors, what would stop it again is not seen: have them back first"
+    past_limits = _past_limits(turn, case, protocol) if turn.away else []
+    if past_limits:
+        return f"the patient is away, so nothing is judged, and {', '.join(past_limits)} would stop it again"
     standing = [
         code
         for code, raised in turn.durable.conditions.items()
@@ -63,6 +66,22 @@ def permit(turn: Turn, asked: PermitResume, by: str, accept: Done) -> str:
     turn.emit(ResumePermitted(by, asked.reason[:LONGEST_TEXT] or "released"))
     turn.live.account = replace(turn.live.account, expected_ml=turn.live.account.delivered_ml)
     return ""
+
+
+def _past_limits(turn: Turn, case: Case, protocol: SessionProtocol) -> list[str]:
+    """Give what is seen now past a limit that stops; for one who is away no condition says so."""
+    own, baseline, found = {limit.code: limit.limit for limit in case.limits}, dict(case.baseline), []
+    for condition in protocol.conditions:
+        chosen = turn.chosen(condition.metrics)
+        judged = for_case(condition, own[condition.code]) if condition.code in own else condition
+        value = chosen[1].value if chosen is not None else None
+        limits = zip(judged.rows, limits_of(judged, baseline), strict=True)
+        stops = value is not None and any(
+            row.response is not Response.TELL and past(judged, row, limit, value) for row, limit in limits
+        )
+        if stops:
+            found.append(f"{FACTS[condition.metrics[0]].word} {value:g}")
+    return found
 
 
 def _locked(turn: Turn, protocol: SessionProtocol) -> str:
