@@ -128,6 +128,17 @@ def test_our_own_words_are_nobody_elses() -> None:
         assert not us.another
 
 
+def test_a_long_outage_makes_no_stranger_of_us() -> None:
+    """Pins that our own word, kept by a broker that died under us, is ours after however many tries to connect."""
+    us = presence()
+    us.will()
+    online = us.online()
+    for _ in range(1000):
+        us.will()
+    assert us.ours(online)
+    assert len(us._said) + len(us._wills) <= 32
+
+
 def test_a_word_from_after_ours_is_anothers_unless_it_gave_way() -> None:
     """Pins how two gateways of one name find out: a stranger's word or last will that is younger than our own."""
     us, other = presence(), Presence(Clock(boottime=lambda: 0, utc=lambda: UTC + 3600 * SECOND))

@@ -23,6 +23,7 @@ class Presence:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._said: deque[bytes] = deque(maxlen=16)
+        self._wills: deque[bytes] = deque(maxlen=16)  # one of each try to connect: they must not crowd out our words
         self._online_at: str | None = None
         self._since: str | None = None
         self._again = Allowance(1, 3)
@@ -36,25 +37,27 @@ class Presence:
         self.remembered = self.another = self.contradicted = False
         self._since = self._online_at
         self.echo.clear()
-        return self._word("offline", "the gateway is not heard any more")
+        will = self._word("offline", "the gateway is not heard any more")
+        self._wills.append(will)
+        return will
 
     def online(self) -> bytes:
         """Give the word that we are here."""
         self.contradicted = False
         self._online_at = rfc3339(self._clock.utc_ns())
-        return self._word("online", "connected")
+        return self._say("online", "connected")
 
     def stopped(self) -> bytes:
         """Give the word that we end by intention."""
-        return self._word("offline", "the gateway was stopped")
+        return self._say("offline", "the gateway was stopped")
 
     def gave_way(self) -> bytes:
         """Give the word that leaves the name to another; that other does not take it for a third's."""
-        return self._word("offline", GAVE_WAY)
+        return self._say("offline", GAVE_WAY)
 
     def ours(self, payload: bytes) -> bool:
         """Say whether this process said it."""
-        return payload in self._said
+        return payload in self._said or payload in self._wills
 
     def came_back(self, message: Arrived) -> None:
         """Take what arrived on our availability topic."""
@@ -69,7 +72,9 @@ class Presence:
         if word is not None and word.status == "offline" and self._again.take(self._clock.now()):
             self.contradicted = True  # an older connection's last will came in after our word
 
+    def _say(self, status: Literal["online", "offline"], why: str) -> bytes:
+        self._said.append(said := self._word(status, why))
+        return said
+
     def _word(self, status: Literal["online", "offline"], why: str) -> bytes:
-        payload = Availability.of(status, why, KEEP_ALIVE_S, self._clock.utc_ns()).to_bytes()
-        self._said.append(payload)
-        return payload
+        return Availability.of(status, why, KEEP_ALIVE_S, self._clock.utc_ns()).to_bytes()
