@@ -101,7 +101,7 @@ def test_what_feeds_a_watchdog_is_watched() -> None:
             assert re.search(r"^Restart=always$", text, re.MULTILINE), unit
 
 
-def test_a_station_on_a_screen_feeds_its_watchdog_while_the_screen_takes_what_it_says(tmp_path: Path) -> None:
+def test_a_station_on_a_screen_feeds_its_watchdog(tmp_path: Path) -> None:
     """Pins sd_notify of `session attend`: ready and alive, also where no broker answers."""
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,15 @@ FIT = Machine(
 )
 
 
+@cache
+def shipped() -> Settings:
+    """Give the shipped configuration."""
+    return load(BEDSIDE)
+
+
 def settings(port: str = PORT, **gateway: Any) -> Settings:
     """Give a bed's configuration as docs/install.md has it, with one line on this port."""
-    found = load(BEDSIDE)
+    found = shipped()
     made = {"state_directory": STATE, "socket": MARK.with_name("watch.sock"), **gateway}
     lines = (LineSettings("pump-line", port, 19200, "8N1", False),)
     return replace(found, gateway=replace(found.gateway, **made), lines=lines)
