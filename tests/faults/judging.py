@@ -62,9 +62,13 @@ def judged(
     accepted: Mapping[str, str],
     truth: Sequence[tuple[Nanos, bool]],
     *,
+    through: int | None,
     stepped: bool,
 ) -> Found:
-    """Judge. accepted: instructions by id that were answered so. truth: when the pump was looked at, and if it ran."""
+    """Judge. accepted: instructions by id that were answered so. truth: when the pump was looked at, and if it ran.
+
+    through: what was recorded later had no time to be told; None: all of it had.
+    """
     found, reader = Found(), Reader(state)
     try:
         reader.verify()
@@ -73,7 +77,8 @@ def judged(
     found.wrong += [f"set aside: {p.name}" for p in state.glob(f"{FILE}.*-*") if not p.name.endswith(("-wal", "-shm"))]
     records = list(reader.records())
     recorded = published(records)
-    lost, invented = witness.missing(recorded), set(witness.events) - set(recorded)
+    lost = witness.missing(published([r for r in records if through is None or r.sequence <= through]))
+    invented = set(witness.events) - set(recorded)
     found.recorded, found.heard, found.repeats = len(recorded), len(witness.events), witness.repeats
     found.lost, found.invented, found.accepted = len(lost), len(invented), len(accepted)
     found.sessions = sum(isinstance(r.event, InfusionStarted) for r in records)

@@ -51,6 +51,7 @@ class Live:
         self._topics = Topics(SITE, GATEWAY)
         self._devices = {d.id: d for d in self.stage.scenario.device}
         self.through = 0
+        self.told_through: int | None = None
         self._broker: BrokerSettings
 
     async def open(self) -> None:
@@ -154,12 +155,16 @@ class Live:
         return [*aside, self.state / FILE]
 
     async def told(self, within_s: float) -> None:
-        """Wait until the witness has all that is on record, or the time is over."""
+        """Wait until the witness has all that is on record by then, or the time is over.
+
+        What is recorded while the gateway ends afterwards goes out at its next start: it is not looked for.
+        """
         until = time.monotonic() + within_s
         while time.monotonic() < until:
             with contextlib.suppress(JournalError):
                 records = list(Reader(self.state).records())
                 if records and self.witness and not self.witness.missing(published(records)):
+                    self.told_through = records[-1].sequence
                     return
             await asyncio.sleep(TURN_S)
 
@@ -169,7 +174,7 @@ class Live:
         stepped: the wall clock was set meanwhile, so that times of day say nothing of a deadline.
         """
         assert self.witness is not None
-        return judged(self.state, self.witness, self.accepted, self.truth, stepped=stepped)
+        return judged(self.state, self.witness, self.accepted, self.truth, through=self.told_through, stepped=stepped)
 
 
 async def _started(_name: str) -> None:
