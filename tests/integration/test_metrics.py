@@ -1,6 +1,11 @@
 """The gateway's figures, read as Prometheus reads them: over HTTP, on the loopback, by its own parser."""
 
 import asyncio
+import contextlib
+import re
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +14,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from infusion_gateway.config.load import load
+from infusion_gateway.core import health
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.health import Health, Part, Queue, Trouble
 from infusion_gateway.model.metric import SECOND
+from infusion_gateway.runtime import gateway
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.metrics import LONGEST_ASKING, READERS, Metrics
-from infusion_gateway.runtime.vigil import BedSeen, Seen
+from infusion_gateway.runtime.vigil import MINDFUL, BedSeen, Seen
 
 SEEN = Seen(
     health=Health(
@@ -179,3 +186,45 @@ def test_an_address_on_the_loopback_is_taken(tmp_path: Path, address: str, found
     """Pins host and port as they are listened on; without the key nothing is."""
     assert load(configured(tmp_path, address)).gateway.metrics == found
     assert load(Path(__file__).parents[2] / "config" / "bedside.toml").gateway.metrics is None
+
+
+@pytest.mark.slow
+async def test_a_running_gateway_can_be_read(tmp_path: Path) -> None:
+    """Pins the whole of it on a real process: what it watches by name, and that all of it is alive."""
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as none:
+        port, nobody = free.getsockname()[1], none.getsockname()[1]
+    (tmp_path / "config").mkdir()
+    path = configured(tmp_path / "config", f"127.0.0.1:{port}")
+    path.write_text(path.read_text().replace(":1883", f":{nobody}").replace(":5020", f":{nobody}"))
+    command = str(Path(sys.executable).parent / "infusion-gateway")
+    process = await asyncio.create_subprocess_exec(command, "run", "-c", str(path), stdout=subprocess.DEVNULL)
+    try:
+        found: dict[tuple[Any, ...], float] = {}
+        async with asyncio.timeout(30):
+            while ("infusion_gateway_part_silent_seconds", ("part", "publisher")) not in found:
+                await asyncio.sleep(0.2)
+                with contextlib.suppress(OSError):
+                    found = figures((await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n"))[2])
+        silent = {name[1][1]: value for name, value in found.items() if name[0].endswith("part_silent_seconds")}
+        assert {"bed chair-1", "line pump-line", "publisher", "heartbeat"} <= set(silent)
+        assert found["infusion_gateway_mean_fine", ("gate", "disk")] in {0, 1}
+        assert max(silent.values()) < 15
+        assert found["infusion_gateway_queue_waiting", ("queue", "outbox")] >= 0
+        assert found["infusion_gateway_journal_head",] > 0
+        assert found["infusion_gateway_broker_connected",] == 0, "there is none"
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+def test_the_page_explains_every_figure() -> None:
+    """Pins docs/metrics.md: every family by its name, the patience of each kind of part, and every trouble's alarm."""
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    for name, *_ in EXPECTED:
+        assert re.search(rf"`{name.removeprefix('infusion_gateway_')}[`{{]", page), name
+    kept = (MINDFUL, gateway.LINE_ALIVE, gateway.PUBLISHER_ALIVE, gateway.HEARTBEAT_ALIVE)
+    assert f"`gateway-part-silent`: {', '.join(f'{seconds // SECOND} s' for seconds in kept)}" in page
+    for code in (health.SLOW, health.SILENT, health.FULL, health.MEMORY, health.DISK, health.CLOCK):
+        assert f"`{code}`" in page
+    assert f"above {health.MEMORY_HIGH // 2**20} MiB, until {health.MEMORY_FINE // 2**20}" in page
+    assert f"above {health.NEARLY_FULL:.0%}".replace("%", " %") in page
