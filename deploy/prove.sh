@@ -219,6 +219,8 @@ session() {
   held "idle says which bed" refused idle
   held "release.sh install is refused" refused release install
   inside systemctl kill --signal=KILL infusion-gateway
+  # A real port forgets at its last closing that it was one process's alone; a simulator holds its own end open.
+  inside python3 -c 'import fcntl, os, termios; fcntl.ioctl(os.open("/run/pump", os.O_RDWR | os.O_NOCTTY), termios.TIOCNXCL)'
   held "a gateway that fell leaves the inhibitor in place" inhibited
   held "it is up again, the session with it" within 20 mark
   held "the case is given up" within 40 given_up

@@ -54,6 +54,7 @@ def test_every_phase_from_armed_to_closed_is_a_session() -> None:
     bed.ask(Stop(reason="tried out"))
     watched = bed.state.durable.stop
     assert watched is not None
+    assert lines_of({"chair-1": (bed.state, None)}) == (f"bed chair-1: {bed.phase}, a stop is watched",)
     assert all(in_session(replace(durable, phase=phase, stop=watched)) for phase in Phase)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infusion_gateway.config.settings import Settings
+from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import fold, in_session
 from infusion_gateway.core.state import State
 from infusion_gateway.errors import JournalError
@@ -43,7 +44,7 @@ class SessionMark:
 def lines_of(beds: Mapping[str, tuple[State, str | None]]) -> tuple[str, ...]:
     """Say at which beds a session is under way. Of each bed: its state, and why it can't decide (None: it does)."""
     return tuple(
-        f"bed {name}: {NOT_KNOWN}: {broken}" if broken is not None else f"bed {name}: {state.durable.phase}"
+        f"bed {name}: {NOT_KNOWN}: {broken}" if broken is not None else _line(name, state.durable)
         for name, (state, broken) in sorted(beds.items())
         if broken is not None or in_session(state.durable)
     )
@@ -80,4 +81,8 @@ def _of_bed(reader: Reader, bed: str, after: int) -> list[str]:
     if unread := next((r.event for r in records if isinstance(r.event, Unreadable)), None):
         return [f"bed {bed}: {NOT_KNOWN}: {unread.why}"]
     durable = fold((r.at, r.event) for r in records if not isinstance(r.event, Unreadable))
-    return [f"bed {bed}: {durable.phase}"] if in_session(durable) else []
+    return [_line(bed, durable)] if in_session(durable) else []
+
+
+def _line(bed: str, durable: Durable) -> str:
+    return f"bed {bed}: {durable.phase}{', a stop is watched' if durable.stop is not None else ''}"
