@@ -12,7 +12,7 @@ from infusion_gateway.model.events import (
     PrimeAnnounced,
 )
 from infusion_gateway.model.inputs import Restarted
-from infusion_gateway.model.metric import MINUTE, Metric, Nanos
+from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Delivery, Validity
 from infusion_gateway.model.session import Phase
 
@@ -170,7 +170,7 @@ def restarted(turn: Turn, start: Restarted) -> None:
     blind = turn.now - before.at if start.same_boot and before.at else None
     reason = "the gateway began to supervise this bed"
     if blind is not None:
-        reason += f"; nobody looked for {dose.seconds(blind)}"
+        reason += f"; nobody looked for at most {dose.seconds(blind // SECOND * SECOND + SECOND)}"
     turn.emit(GatewayStarted(start.version, start.same_boot, blind, reason))
     dose.begin(turn)
     stopping.quarantine(turn)
