@@ -22,10 +22,11 @@ from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import LinkError
 from infusion_gateway.runtime import telling
 from infusion_gateway.runtime.embedded import start
+from infusion_gateway.runtime.journal import OUTBOX
 from infusion_gateway.runtime.streams import HALF_OPEN, open_tcp
 from infusion_gateway.station.attend import SILENT_S, Attending
 from infusion_gateway.wire.outbox import WINDOW
-from integration.test_broker import TOPICS, Side, gateway, permitted, settings, until
+from integration.test_broker import SAMPLE, TOPICS, Side, gateway, permitted, settings, until
 from payloads import vitals
 
 __all__ = ["mosquitto"]
@@ -216,6 +217,21 @@ async def test_a_full_outbox_gives_up_the_oldest_and_says_so(tmp_path: Path, mon
                 assert [r.bed_sequence for r in side.journal.records("bed-1")] == list(range(1, 32))
     finally:
         broker.kill()
+
+
+async def test_readings_that_are_not_published_leave_the_outbox_empty(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Pins that hours of readings without an event neither fill the outbox nor are looked through again at a start."""
+    async with gateway(tmp_path / "j", mosquitto.port) as side:
+        await side.happens(permitted(1))
+        await until(lambda: side.told, 20)
+        for _ in range(3):
+            await side.happens(*[SAMPLE] * 600)
+        await until(lambda: side.publisher.telling.waiting == 0, 20)
+        assert side.journal.head.sequence == 1801
+        assert side.journal.cursor(OUTBOX) > telling.NOTED_EVERY
+        await side.happens(permitted(2))
+        await until(lambda: side.told, 20)
+        assert side.publisher.telling.counts.acknowledged == 2
 
 
 @pytest.mark.slow

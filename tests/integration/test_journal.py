@@ -256,6 +256,23 @@ async def test_a_write_in_doubt_is_neither_lost_nor_repeated(tmp_path: Path, mon
         assert last[0].sequence == 4
 
 
+async def test_the_first_event_that_somebody_lacks_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins where telling begins again: the first event beyond what is had of any bed, within the stretch; else None."""
+    monkeypatch.setattr("infusion_gateway.runtime.journal_store.CHUNK", 3)
+    async with opened(tmp_path) as (journal, _, _found):
+        for n in range(10):
+            for bed in ("bed-1", "bed-2"):
+                await journal.append(bed, (SAMPLE, permitted(n)), n, UTC)
+        rows = {(r.bed, r.bed_sequence): r.sequence for r in await journal.after(0, 50)}
+        for seen in ({"bed-1": 9}, {"bed-1": 3, "bed-2": 8}, {"bed-1": 7, "bed-2": 2}, {"bed-2": 0}):
+            wanted = min(rows[bed, at + 1] for bed, at in seen.items())
+            assert await journal.first_beyond(seen, 0, 40) == wanted
+        assert await journal.first_beyond({"bed-1": 10, "bed-2": 10}, 0, 40) is None
+        assert await journal.first_beyond({"bed-3": 0}, 0, 40) is None
+        assert await journal.first_beyond({"bed-1": 0}, 20, 40) == rows["bed-1", 6]
+        assert await journal.first_beyond({"bed-1": 3}, 0, rows["bed-1", 4] - 1) is None
+
+
 async def test_acknowledged_rows_gone_begin_a_new_journal(tmp_path: Path) -> None:
     """Pins that a file which lost rows it had acknowledged (a disk that lies) is set aside: no id is given twice."""
     async with opened(tmp_path) as (journal, _, _found):
