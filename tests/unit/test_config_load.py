@@ -209,7 +209,7 @@ SLIPS = {
         ("embedded = true", "broker.port", "needs a port", "port = 1883"),
         ('url = "mqtt://[::1]"\nport = 1', "broker.port", "stands in the url", "out"),
         ('embedded = true\nurl = "mqtt://[::1]"', "broker", "not both", "either"),
-        ('url = "mqtt://[::1]"\nother_urls = ["mqtt://10.0.0.1"]', "broker.other_urls[0]", "without encryption", "mqtts"),
+        ('url = "mqtt://[::1]"\nother_urls = ["mqtt://10.0.0.1"]', "broker.other_urls[0]", "encryption", "mqtts"),
         ('url = "mqtt://[::1]"\nother_urls = ["mqtts://b.example"]', "broker.other_urls", "in one way", "alike"),
         ('embedded = true\nport = 1883\nother_urls = ["mqtt://[::1]"]', "broker.other_urls", "is one", "out"),
         ('url = "mqtt://[::1]"\nstation_absent_after_h = 0', "broker.station_absent_after_h", "0.1", "or the like"),

@@ -175,7 +175,7 @@ def test_frozen_and_refusing_devices_are_told_and_bad_frames_are_not() -> None:
 
 @pytest.mark.requirement("S32")
 def test_nobody_to_tell_is_told_at_the_bed() -> None:
-    """Pins `broker-lost` after ten seconds, `nobody-supervising` likewise where it isn't known, else at once; medium."""
+    """Pins `broker-lost` after ten seconds, `nobody-supervising` then where it isn't known, else at once; medium."""
     bed = infusing()
     at = bed.now / SECOND
     bed.give(BrokerChanged(False, None))

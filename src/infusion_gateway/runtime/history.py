@@ -100,10 +100,10 @@ class Pages(Reader):
         """Give the row before the first that may lie within, by halving: rows stand in the order that they came in."""
         if stretch.sequences[0] > 1:
             query = "SELECT bed_sequence FROM record WHERE sequence >= ? AND bed = ? AND bed_sequence IS NOT NULL"
-            edge, more = stretch.sequences[0], (stretch.bed,)
+            edge, more = stretch.sequences[0], [stretch.bed]
         elif stretch.times[0] > 0:
             query = "SELECT utc_ns FROM record WHERE sequence >= ?"
-            edge, more = stretch.times[0], ()
+            edge, more = stretch.times[0], []
         else:
             return 0
         low, high = first, newest + 1
