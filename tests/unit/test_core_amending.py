@@ -159,7 +159,7 @@ def test_the_dose_goes_down_and_the_end_comes_sooner() -> None:
         (Amend("x", rate_ml_h=-1.0), "give the rate or the dose"),
         (Amend("", rate_ml_h=50.0), "needs a reason"),
         (Amend("x", dose_mg=5.0), "given already"),
-        (Amend("x", rate_ml_h=151.0), "above 150"),
+        (Amend("x", rate_ml_h=151.0), "above the protocol's 150"),
         (Amend("x", dose_mg=70.1), "hard limit"),
         (Amend("x", dose_mg=60.0), "duration"),
         (Extend(0, "x"), "how much more"),

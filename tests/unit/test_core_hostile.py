@@ -63,7 +63,7 @@ def test_an_amendment_to_next_to_nothing_is_refused_in_words(rate: float) -> Non
     bed = Bed()
     bed.infuse()
     bed.run(60)
-    assert "is above 60 min" in answer(bed.ask(Amend(rate_ml_h=rate, dose_mg=34.0, reason="slower")))
+    assert "is above the protocol's 60 min" in answer(bed.ask(Amend(rate_ml_h=rate, dose_mg=34.0, reason="slower")))
     assert bed.phase is Phase.INFUSING
 
 
