@@ -90,7 +90,7 @@ def test_a_whole_session_comes_again_within_a_second(pump: dict[str, tuple[str, 
             MODBUS,
             marks=pytest.mark.xfail(
                 strict=True,
-                reason="a volume that rose in the dark is believed at its second reading: the record holds one a second, "
+                reason="a volume that rose in the dark is believed at its second reading: the record has one a second, "
                 "so the replay believes it after the stop was confirmed, where it was believed before",
             ),
         ),
