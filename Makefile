@@ -8,7 +8,7 @@ PACKAGES := mosquitto mosquitto-clients nats-server alsa-utils udev shellcheck
 CORE_TESTS := $(wildcard tests/unit/test_core_*.py) tests/unit/test_backoff.py \
   tests/unit/test_bad_input.py tests/unit/test_sessions_told.py
 
-.PHONY: hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate crash chaos faults prove-install
+.PHONY: alone hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate crash chaos faults prove-install
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -16,7 +16,11 @@ demo: setup
 # The slow ones mostly wait for real time on real wires, so more of them run at once than there are cores.
 test: setup debian lint
 	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
-	$(BIN)/pytest -n 6 --dist loadgroup -m slow
+	$(BIN)/pytest -n 6 --dist loadgroup -m "slow and not alone"
+
+# What takes the whole machine, or is held to seconds: a cluster of brokers, a flood, an outage; one after the other.
+alone: setup debian
+	$(BIN)/pytest -m alone
 
 check: setup lint
 	$(BIN)/pytest -n auto --dist loadgroup tests/unit tests/property tests/golden tests/simulation tests/test_house.py -m "not slow"

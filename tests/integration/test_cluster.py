@@ -19,6 +19,7 @@ from payloads import alarms
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(NATS is None, reason="no nats-server here: as root, apt-get install nats-server (make debian)"),
 ]
 FORMED_S = 30.0

@@ -117,6 +117,7 @@ async def test_a_broker_killed_under_load_costs_no_station_an_event(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_an_outage_of_twenty_seconds_loses_and_repeats_nothing(tmp_path: Path) -> None:
     """Pins the promise: 0 lost, 0 repeated, and the first live value at most 2 s after the broker's return."""
     broker = Clinic(tmp_path / "clinic")

@@ -21,7 +21,7 @@ from infusion_gateway.model.instructions import Stop
 from infusion_gateway.wire.asking import write_instruction
 from signing_keys import signer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(170)]
 BED = "bed-1"
 WINDOW_S = 4.0
 ROUNDS = 3
