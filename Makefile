@@ -16,7 +16,7 @@ demo: setup
 # The slow ones mostly wait for real time on real wires, so more of them run at once than there are cores.
 test: setup debian lint
 	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
-	$(BIN)/pytest -n 6 --dist loadgroup -m "slow and not alone"
+	$(BIN)/pytest -n 4 --dist loadgroup -m "slow and not alone"
 
 # What takes the whole machine, or is held to seconds: a cluster of brokers, a flood, an outage; one after the other.
 alone: setup debian
