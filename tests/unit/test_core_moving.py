@@ -440,3 +440,73 @@ def test_who_stops_a_case_on_its_way_is_told_where_to_look() -> None:
     bed.ask(Move("chair-2", "broken"))
     assert "chair-2" in taken(bed.ask(Stop("no more")))
     assert bed.stops()
+
+
+@pytest.mark.requirement("S30")
+@pytest.mark.parametrize("when", range(5))
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_stop_during_a_move_holds_wherever_the_case_ends_up(when: int, crash: bool) -> None:
+    """Pins that a stop asked for at any step of a move ends the case at the other bed, and that none goes on here."""
+    house = House()
+    bed, there = held(house), house.beds["chair-2"]
+    bed.ask(Move("chair-2", "broken"))
+    for at in range(4):
+        if at == when:
+            bed.ask(Stop("no more"))
+            if crash:
+                house.waiting = []
+                for one in house.beds.values():
+                    one.crash()
+        (house.durable if at % 2 == 0 else house.deliver)()
+    if when == 4:  # it has left: who stops it is told so, and stops it there
+        assert "no case" in refusal(bed.ask(Stop("no more"), case="case-1"))
+        there.ask(Stop("no more"))
+    for _ in range(3):
+        house.run(ASK_EVERY / SECOND + 1)
+        house.settle()
+    [name] = house.where()
+    ended = house.beds[name]
+    assert name == "chair-2" or (crash and when == 0)  # started anew, it has not yet seen its pump at rest
+    assert ended.phase in (Phase.STOPPED, Phase.RECOVERY)
+    assert ended.state.durable.stop.then is Phase.STOPPED
+    assert not taken(ended.ask(PermitResume("goes on here")))
+    for one in (bed, there):
+        one.check()
+
+
+def test_a_case_resumed_at_the_other_bed_is_stopped_by_a_stop_asked_here() -> None:
+    """Pins that the pump of the other bed is stopped where the case runs there before the stop is known."""
+    house = House()
+    bed, there = held(house), house.beds["chair-2"]
+    bed.ask(Move("chair-2", "broken"))
+    house.durable()
+    house.deliver()
+    bed.ask(Stop("no more"), by="doctor-2")
+    there.run(3)
+    assert taken(there.ask(PermitResume("goes on here")))
+    there.pump.rate, there.pump.running = 52.5, True
+    there.run(5)
+    assert there.phase is Phase.INFUSING
+    house.settle()
+    house.settle()
+    assert not there.pump.running
+    there.run(5)
+    assert there.phase in (Phase.STOPPED, Phase.RECOVERY)
+    assert there.state.durable.stop.by == "doctor-2"
+    assert "asked at chair-1" in there.state.durable.stop.reason
+    assert house.where() == ["chair-2"]
+    for one in (bed, there):
+        one.check()
+
+
+def test_a_stop_holds_here_where_the_other_bed_refuses() -> None:
+    """Pins that a case which nobody takes is stopped where it stays."""
+    house = House()
+    bed, there = held(house), house.beds["chair-2"]
+    there.infuse(case="case-7")
+    bed.ask(Move("chair-2", "broken"))
+    bed.ask(Stop("no more"))
+    house.settle()
+    bed.run(10)
+    assert house.where() == ["chair-1"]
+    assert bed.phase is Phase.RECOVERY

@@ -294,7 +294,7 @@ def _stops(turn: Turn, asked: Hold | Stop | End | Abort, by: str, accept: _Done)
     if turn.pump_setup is None:
         return "this bed has no pump"
     going = turn.durable.moving_to
-    accept(f"asked; {going} may have the case already: stop it there too" if going else "asked")
+    accept(f"asked; {going} may have the case already, and is to stop it too: look there" if going else "asked")
     resting = phase is Phase.ORDERED or (phase is Phase.ARMED and turn.live.pump.stills > 1)
     if isinstance(asked, Abort) and resting:
         turn.emit(PhaseChanged(Phase.ABORTED, phase, reason))

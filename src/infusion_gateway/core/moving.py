@@ -2,13 +2,14 @@
 
 The bed it leaves asks, again and again while it isn't answered; the bed it comes to has it on record, or says why not;
 only then does the first let go of it. A crash in between leaves the case where it was, and the asking begins anew.
+A stop that is asked for in between goes along: the first lets go only once the other has the case as one that is over.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from infusion_gateway.core import changes, dose, stopping
-from infusion_gateway.core.durable import Carried, Durable
+from infusion_gateway.core.durable import Carried, Durable, StopWanted
 from infusion_gateway.core.live import Newest, Values
 from infusion_gateway.core.sources import BY_HAND
 from infusion_gateway.core.turn import Turn
@@ -67,6 +68,11 @@ def carried(durable: Durable) -> Carried | None:
     return Carried(durable.case, durable.phase, durable.phase_since, durable.account, durable.stop)
 
 
+def is_over(phase: Phase, stop: StopWanted | None) -> bool:
+    """Say whether a case is over, or is asked to be: it goes on at no bed."""
+    return phase in stopping.OVER or (stop is not None and stop.then in stopping.OVER)
+
+
 def answered(turn: Turn, answer: MoveAnswered) -> None:
     """Let go of a case that is on record elsewhere, or keep one that nobody takes."""
     durable = turn.durable
@@ -75,6 +81,9 @@ def answered(turn: Turn, answer: MoveAnswered) -> None:
         return
     if not answer.taken:
         turn.emit(MoveFailed(case.id, answer.to, f"it stays here: {answer.why[:200]}"))
+        return
+    if is_over(durable.phase, durable.stop) and not answer.over:
+        turn.emit(MoveAsked(case.id, answer.to, "", f"it was ended here since: {answer.to} is to stop it too"))
         return
     before = turn.phase
     turn.emit(CaseMoved(case.id, answer.to, f"it is on record at {answer.to}"))
@@ -89,6 +98,7 @@ def arrived(turn: Turn, arrival: CaseArrived) -> None:
     given = arrival.carried
     if changes.is_here(turn.durable, given.case, arrival.origin):
         turn.emit(CaseReceived(arrival.origin, given, "it is on record here already"))
+        _ended_there(turn, given, arrival.origin)
         return
     why = _refusal(turn, given)
     if why:
@@ -106,6 +116,13 @@ def arrived(turn: Turn, arrival: CaseArrived) -> None:
     turn.live.watched_ml = turn.live.pump.volume_ml
     dose.begin(turn)
     turn.touched.update(Metric)
+
+
+def _ended_there(turn: Turn, given: Carried, origin: str) -> None:
+    """Stop a case that was stopped at the bed it comes from when it was on record here already."""
+    stop = given.stop
+    if stop is not None and stop.then in stopping.OVER and turn.phase in (Phase.PAUSED, Phase.INFUSING):
+        stopping.ask(turn, stop.then, stop.codes, stop.by, f"{stop.reason}; asked at {origin} while it moved")
 
 
 def _refusal(turn: Turn, given: Carried) -> str:

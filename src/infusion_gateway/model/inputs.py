@@ -129,12 +129,16 @@ class CaseArrived:
 
 @dataclass(frozen=True, slots=True)
 class MoveAnswered:
-    """The bed that a case was to move to has it on record, or won't take it. why: in words."""
+    """The bed that a case was to move to has it on record, or won't take it. why: in words.
+
+    over: it has it as one that is over, or is asked to be.
+    """
 
     case: str
     to: str
     taken: bool
     why: str
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ What a crash interrupts begins anew: a bed that has asked asks again, and the ot
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, assert_never
 
-from infusion_gateway.core.moving import carried
+from infusion_gateway.core.moving import carried, is_over
 from infusion_gateway.core.state import State
 from infusion_gateway.model.events import ArrivalRefused, CaseReceived, MoveAsked
 from infusion_gateway.model.inputs import CaseArrived, Input, MoveAnswered
@@ -33,7 +33,10 @@ def carry(
                 )
         case CaseReceived(origin=origin, carried=coming):
             if origin in open_beds:
-                put(origin, MoveAnswered(coming.case.id, bed, taken=True, why=""))
+                put(
+                    origin,
+                    MoveAnswered(coming.case.id, bed, taken=True, why="", over=is_over(coming.phase, coming.stop)),
+                )
         case ArrivalRefused(origin=origin, case=case, reason=reason):
             if origin in open_beds:
                 put(origin, MoveAnswered(case, bed, taken=False, why=reason))
