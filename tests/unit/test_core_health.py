@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from core_bed import LOW, MEDIUM, Bed, bed_setup, depression_40
-from infusion_gateway.core.health import AGAIN_FOR, MEMORY_FINE, MEMORY_HIGH, SHOWN_FOR, Judged, judge
-from infusion_gateway.model.alarm import AlarmKind, Response
+from infusion_gateway.core.health import AGAIN_FOR, DAY, MEMORY_FINE, MEMORY_HIGH, SHOWN_FOR, Judged, ending, judge
+from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.events import ConditionCleared, ConditionRaised
-from infusion_gateway.model.health import Health, Part, Queue, Trouble
+from infusion_gateway.model.health import Certificate, Health, Part, Queue, Trouble
 from infusion_gateway.model.inputs import GateChanged, HealthChanged
+from infusion_gateway.model.instructions import Acknowledge
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import GenerationMode, Supervision
 
@@ -148,6 +149,76 @@ def test_a_gateway_that_is_slow_once_is_low_and_medium_where_it_stays() -> None:
         bed.give(HealthChanged((Trouble("gateway-slow", "stood still"),)))
         assert bed.alarms["gateway-slow"].priority is LOW, "a new one begins as a new one"
         assert bed.now == at + AGAIN_FOR
+
+
+def test_a_second_part_that_falls_silent_is_heard_though_the_first_was_acknowledged() -> None:
+    """Pins that other words of the same trouble begin it anew, and that the same ones leave it acknowledged."""
+    bed, first = infusing(), Trouble("gateway-part-silent", "line pump has ended. Restart the gateway")
+    bed.give(HealthChanged((first,)))
+    bed.ask(Acknowledge("gateway-part-silent"))
+    bed.run(1)
+    bed.give(HealthChanged((first, Trouble("memory-high", "holds much"))))
+    assert bed.alarms["gateway-part-silent"].acknowledged_by == "nurse-1"
+    bed.give(HealthChanged((replace(first, text="line pump has ended; publisher has ended. Restart the gateway"),)))
+    assert bed.alarms["gateway-part-silent"].acknowledged_by is None
+    assert "publisher" in bed.alarms["gateway-part-silent"].text
+
+
+def certificate(left: int | None, name: str = "the gateway's own certificate") -> Certificate:
+    return Certificate(name, left, "2026-12-01")
+
+
+@pytest.mark.parametrize(
+    ("left", "words", "priority"),
+    [
+        (30 * DAY + 1, None, None),
+        (30 * DAY, "ends within 30 days, on 2026-12-01", LOW),
+        (7 * DAY + 1, "ends within 30 days, on 2026-12-01", LOW),
+        (7 * DAY, "ends within 7 days, on 2026-12-01", LOW),
+        (DAY + 1, "ends within 7 days, on 2026-12-01", LOW),
+        (DAY, "ends within a day, on 2026-12-01", MEDIUM),
+        (1, "ends within a day, on 2026-12-01", MEDIUM),
+        (0, "ended on 2026-12-01", MEDIUM),
+        (-DAY, "ended on 2026-12-01", MEDIUM),
+        (None, "can't be read", LOW),
+    ],
+)
+@pytest.mark.requirement("S43")
+def test_the_end_of_a_certificate_is_told_before_it_comes(
+    left: int | None, words: str | None, priority: Priority | None
+) -> None:
+    """Pins 30, 7 and 1 days exactly and a nanosecond before each, the end itself, and what can't be read."""
+    found = ending((certificate(left),))
+    assert [trouble.priority for trouble in found] == ([] if priority is None else [priority])
+    assert words is None or f"the gateway's own certificate {words}. Renew it" in found[0].text
+    assert judge(replace(WELL, certificates=(certificate(left),)), Judged(), NOW).troubles == found
+
+
+def test_of_several_certificates_those_that_end_are_named_and_the_nearest_decides() -> None:
+    """Pins that one trouble names each that is near its end, and no other, at the priority of the most urgent."""
+    fine, soon = certificate(90 * DAY, "the authority's"), certificate(20 * DAY, "the gateway's own")
+    found = ending((soon, fine, certificate(0, "the broker's")))
+    assert [(trouble.code, trouble.priority) for trouble in found] == [("certificate-ending", MEDIUM)]
+    assert "the gateway's own ends within 30 days, on 2026-12-01; the broker's ended" in found[0].text
+    assert "authority" not in found[0].text
+    assert ending((fine,)) == ()
+
+
+@pytest.mark.requirement("S43")
+def test_a_certificate_near_its_end_is_heard_anew_at_each_step_and_over_once_it_is_renewed() -> None:
+    """Pins low with and without a case, no medium before the last day; each step sounds though the last was quieted."""
+    for bed in (infusing(), Bed()):
+        for left, priority in ((30 * DAY, LOW), (7 * DAY, LOW), (DAY, MEDIUM)):
+            bed.give(HealthChanged(ending((certificate(left),))))
+            alarm = bed.alarms["certificate-ending"]
+            assert (alarm.priority, alarm.acknowledged_by) == (priority, None)
+            assert (alarm.kind, alarm.response) == (AlarmKind.TECHNICAL, Response.TELL)
+            bed.ask(Acknowledge("certificate-ending"))
+            bed.run(10)
+            assert bed.alarms["certificate-ending"].acknowledged_by == "nurse-1"
+        bed.give(HealthChanged(ending((certificate(365 * DAY),))))
+        assert not bed.alarms
+        assert not bed.stops()
 
 
 def test_a_disk_without_room_is_told_and_not_only_a_gate() -> None:

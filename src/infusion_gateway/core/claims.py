@@ -9,7 +9,8 @@ from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 class Claim:
     """An alarm condition that is true now. text: what, the value, the limit, what to do. value, limit in `unit`.
 
-    renew_by: an acknowledged alarm begins anew when the value is so much further out; 0: never for that.
+    renew_by: an acknowledged alarm begins anew when the value is so much further out; 0: never for that. by_words: it
+    begins anew when its words change.
     """
 
     code: str
@@ -22,13 +23,20 @@ class Claim:
     limit: float | None = None
     unit: str = ""
     renew_by: float = 0.0
+    by_words: bool = False
 
 
 def technical(
-    code: str, priority: Priority, text: str, *, latching: bool = False, response: Response = Response.TELL
+    code: str,
+    priority: Priority,
+    text: str,
+    *,
+    latching: bool = False,
+    response: Response = Response.TELL,
+    by_words: bool = False,
 ) -> Claim:
     """Claim a condition of the equipment, which people are told of; rarely more."""
-    return Claim(code, priority, AlarmKind.TECHNICAL, response, latching, text)
+    return Claim(code, priority, AlarmKind.TECHNICAL, response, latching, text, by_words=by_words)
 
 
 def of_the_drug(

@@ -9,12 +9,12 @@ from infusion_gateway.core.claims import technical
 from infusion_gateway.core.technical import SEEING
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority
-from infusion_gateway.model.health import Health, Part, Queue, Trouble
-from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.model.health import Certificate, Health, Part, Queue, Trouble
+from infusion_gateway.model.metric import MINUTE, SECOND, Nanos
 from infusion_gateway.model.session import GenerationMode
 
 SLOW, SILENT, FULL, MEMORY = "gateway-slow", "gateway-part-silent", "queue-nearly-full", "memory-high"
-DISK, CLOCK = "disk-nearly-full", "clock-not-synchronised"
+DISK, CLOCK, CERTIFICATE = "disk-nearly-full", "clock-not-synchronised", "certificate-ending"
 HELD_UP: Nanos = SECOND // 2
 """The longest that everything may stand still: a stop that is due waits so long (reliability reference, fault 31)."""
 SHOWN_FOR: Nanos = 10 * SECOND
@@ -25,6 +25,11 @@ NEARLY_FULL, ROOM_AGAIN = 0.8, 0.5
 """Of a queue (unsourced)."""
 MEMORY_HIGH, MEMORY_FINE = 384 * 2**20, 352 * 2**20
 """Three quarters of what the service unit allows before the kernel ends the process; a gateway of 50 beds has 60 MB."""
+DAY: Nanos = 24 * 60 * MINUTE
+NOTICE: tuple[tuple[Nanos, str], ...] = (
+    (DAY, "within a day"), (7 * DAY, "within 7 days"), (30 * DAY, "within 30 days"),
+)  # fmt: skip
+"""When the end of a certificate is told, the nearest first, and in which words (unsourced)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,26 @@ def judge(health: Health, before: Judged, now: Nanos) -> Judged:
     if health.memory_bytes > (MEMORY_FINE if MEMORY in stood else MEMORY_HIGH):
         text = f"The gateway holds more than {MEMORY_FINE // 2**20} MiB of memory. Restart it once no session runs"
         found.append(Trouble(MEMORY, text))
-    return Judged(tuple(found), at)
+    return Judged((*found, *ending(health.certificates)), at)
+
+
+def ending(certificates: tuple[Certificate, ...]) -> tuple[Trouble, ...]:
+    """Say which certificates have ended, end soon or can't be read: medium from the last day on, low before; or ()."""
+    told = [(one, when) for one in certificates if (when := _when(one))]
+    if not told:
+        return ()
+    text = "; ".join(f"{one.name} {when}" for one, when in told)
+    late = any(one.left is not None and one.left <= DAY for one, _ in told)
+    remedy = "Renew it: without it the broker is lost, and nobody away from the bed is told of anything"
+    return (Trouble(CERTIFICATE, f"{text}. {remedy}", Priority.MEDIUM if late else Priority.LOW),)
+
+
+def _when(one: Certificate) -> str:
+    if one.left is None:
+        return "can't be read"
+    if one.left <= 0:
+        return f"ended on {one.ends}"
+    return next((f"ends {words}, on {one.ends}" for within, words in NOTICE if one.left <= within), "")
 
 
 def _words(part: Part) -> str:
@@ -83,7 +107,8 @@ def claim_health(turn: Turn) -> None:
             again = since is not None and turn.has_come(since + AGAIN_FOR)
             turn.claim(technical(SLOW, priority if again else Priority.LOW, trouble.text))
         else:
-            turn.claim(technical(trouble.code, priority, trouble.text))
+            of_its_own = trouble.priority if trouble.priority is not None else priority
+            turn.claim(technical(trouble.code, of_its_own, trouble.text, by_words=True))
     if not slow and SLOW in live.since:
         turn.holds_since(SLOW, holds=False)
     _mean(turn, "disk", DISK, priority)

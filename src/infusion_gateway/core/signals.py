@@ -148,7 +148,9 @@ def _counts_down(turn: Turn, claim: Claim) -> bool:
 
 
 def _renews(turn: Turn, known: Raised, claim: Claim) -> bool:
-    """Say whether an acknowledged alarm is due to sound again: much further out, or after a long time."""
+    """Say whether an alarm begins anew: acknowledged, much further out or a long time after; or with other words."""
+    if claim.by_words:
+        return claim.text != known.text
     if not claim.renew_by or known.acknowledged_by is None or claim.value is None:
         return False
     if turn.has_come(_acknowledged_at(turn, known) + RENEW_AFTER):

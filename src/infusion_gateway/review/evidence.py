@@ -72,7 +72,7 @@ CARRIED = frozenset(
     {
         "broker-lost", "nobody-supervising", "record-not-kept", "clock-jumped", "gateway-slow", "gateway-part-silent",
         "queue-nearly-full", "memory-high", "disk-nearly-full", "clock-not-synchronised", "bed-quarantined",
-        "wrong-device", "pump-refused", "monitor-refused",
+        "wrong-device", "pump-refused", "monitor-refused", "certificate-ending",
     }
 )  # fmt: skip
 """Conditions whose causes aren't on record: shown as they were, not judged again."""
