@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import sys
+import time
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version
@@ -16,12 +17,14 @@ from rich.table import Table
 
 from infusion_gateway.config import protocols, signing
 from infusion_gateway.config import schema as file_schema
+from infusion_gateway.config.certificates import certificates
 from infusion_gateway.config.commissioned import digest
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.load import load
 from infusion_gateway.config.machine import findings
 from infusion_gateway.config.protocol_schema import ProtocolFile
 from infusion_gateway.config.settings import GatewaySettings
+from infusion_gateway.core.health import ending
 from infusion_gateway.devices.driver import Traits, Wire
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.metric import SECOND
@@ -72,6 +75,8 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
     for bed in settings.beds:
         if not bed.setup.annunciator:
             click.echo(f"bed {bed.id}: no bedside alarm: where no station listens, nobody is told of anything")
+    for trouble in ending(certificates(settings.broker, None, time.time_ns())):
+        click.echo(trouble.text)
     if box or root is not None or settings.gateway.mode is GenerationMode.REAL:
         look = import_module("infusion_gateway.runtime.machine").look
         for finding in findings(look(root or Path("/"), settings), settings):

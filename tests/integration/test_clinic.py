@@ -1,6 +1,7 @@
 """A gateway and a terminal at a clinic's broker: certificates, access list and signatures together, as shipped."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from bench.inside import Placed, configuration
 from bench.outside import Registers
 from bench.signed_gateway import OWN, STATION
+from brokers import free_port
 from clinic import Clinic
 from signing_keys import key_file, public
 
@@ -37,12 +39,25 @@ def asking(clinic: Clinic, certificate: str, key: Path, *more: str) -> tuple[str
     return ("session", "hold", *broker, *pair, *where, *signs, *more)
 
 
+async def lasting(port: int) -> dict[str, float]:
+    """Read of the gateway's figures how many days each certificate is good for."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return {}
+    writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+    text = (await reader.read()).decode()
+    writer.close()
+    rows = re.findall(r'certificate_seconds_left\{certificate="([^"]+)"\} (\S+)', text)
+    return {name: float(seconds) / 86400 for name, seconds in rows}
+
+
 @pytest.mark.requirement("S42", "S43")
 async def test_a_terminal_asks_over_tls_and_a_viewer_can_not(tmp_path: Path) -> None:
     """Pins that the shipped access list lets a gateway work and a station ask, and no viewer, whatever key it has."""
     clinic = Clinic(tmp_path)
     clinic.start()
-    monitor = Registers(7)
+    monitor, figures = Registers(7), free_port()
     beds = {BED: (Placed("monitor", "bench_monitor", await monitor.listen()),)}
     path = configuration(tmp_path, "BROKER", beds, period="1 s", protocols='"test-short"')
     files = "".join(
@@ -50,7 +65,8 @@ async def test_a_terminal_asks_over_tls_and_a_viewer_can_not(tmp_path: Path) -> 
         for key, name in (("ca_file", "ca.pem"), ("certificate_file", "gateway-1.pem"), ("key_file", "gateway-1.key"))
     )
     text = path.read_text().replace('site = "bench"', f'site = "{SITE}"')
-    text = text.replace('mode = "test"\n', f'mode = "test"\nkey_file = "{key_file(OWN, tmp_path / "own.key")}"\n')
+    more = f'metrics = "127.0.0.1:{figures}"\nkey_file = "{key_file(OWN, tmp_path / "own.key")}"\n'
+    text = text.replace('mode = "test"\n', f'mode = "test"\n{more}')
     text = text.replace('url = "BROKER"\n', f'url = "mqtts://localhost:{clinic.port}"\n{files}')
     path.write_text(f'{text}[[key]]\nkid = "station-1"\npublic = "{public(STATION)}"\nroles = ["clinician"]\n')
     own = key_file(STATION, tmp_path / "station-1.key")
@@ -61,6 +77,12 @@ async def test_a_terminal_asks_over_tls_and_a_viewer_can_not(tmp_path: Path) -> 
         async with asyncio.timeout(40):
             while b"broker connected" not in (tmp_path / "gateway.log").read_bytes():  # noqa: ASYNC110 - it is another's file
                 await asyncio.sleep(0.2)
+        async with asyncio.timeout(20):
+            while len(await lasting(figures)) < 3:  # noqa: ASYNC110 - another process is asked
+                await asyncio.sleep(0.2)
+        found = await lasting(figures)
+        assert set(found) == {"the gateway's", "the authority's", "the broker's"}
+        assert all(360 < days < 3660 for days in found.values()), "a year, the authority ten"
         code, out = await command(*asking(clinic, "station-1", own))
         assert (code, "refused: " in out) == (1, True), out
         assert "sign" not in out, "it came in, was believed, and there is nothing to hold"

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from infusion_gateway.config.load import load
 from infusion_gateway.core import health
 from infusion_gateway.errors import ConfigError
-from infusion_gateway.model.health import Health, Part, Queue, Trouble
+from infusion_gateway.model.health import Certificate, Health, Part, Queue, Trouble
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime import gateway
 from infusion_gateway.runtime.clock import Clock
@@ -29,6 +29,10 @@ SEEN = Seen(
         parts=(Part("line pump-line", 2 * SECOND, 15 * SECOND), Part("publisher", None, 90 * SECOND)),
         queues=(Queue('inbox of "chair-1"', 3, 256), Queue("journal", 12, 10_000)),
         memory_bytes=60 * 2**20,
+        certificates=(
+            Certificate("the gateway's", 3600 * SECOND, "2026-12-01"),
+            Certificate("the broker's", None, ""),
+        ),
     ),
     troubles=(Trouble("gateway-part-silent", "publisher has ended"),),
     held_up_times=4,
@@ -50,6 +54,7 @@ EXPECTED = {
     ("infusion_gateway_queue_most", ("queue", 'inbox of "chair-1"')): 256,
     ("infusion_gateway_queue_waiting", ("queue", "journal")): 12,
     ("infusion_gateway_queue_most", ("queue", "journal")): 10_000,
+    ("infusion_gateway_certificate_seconds_left", ("certificate", "the gateway's")): 3600,
     ("infusion_gateway_trouble", ("code", "gateway-part-silent")): 1,
     ("infusion_gateway_bed_stepped_seconds_ago", ("bed", "chair-1")): 0.5,
     ("infusion_gateway_bed_quarantined", ("bed", "chair-1")): 0,
@@ -224,7 +229,7 @@ def test_the_page_explains_every_figure() -> None:
         assert re.search(rf"`{name.removeprefix('infusion_gateway_')}[`{{]", page), name
     kept = (MINDFUL, gateway.LINE_ALIVE, gateway.PUBLISHER_ALIVE, gateway.HEARTBEAT_ALIVE)
     assert f"`gateway-part-silent`: {', '.join(f'{seconds // SECOND} s' for seconds in kept)}" in page
-    for code in (health.SLOW, health.SILENT, health.FULL, health.MEMORY, health.DISK, health.CLOCK):
+    for code in (health.SLOW, health.SILENT, health.FULL, health.MEMORY, health.DISK, health.CLOCK, health.CERTIFICATE):
         assert f"`{code}`" in page
     assert f"above {health.MEMORY_HIGH // 2**20} MiB, until {health.MEMORY_FINE // 2**20}" in page
     assert f"above {health.NEARLY_FULL:.0%}".replace("%", " %") in page

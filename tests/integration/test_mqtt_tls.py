@@ -4,12 +4,15 @@ import asyncio
 import shutil
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from brokers import Mosquitto
+from infusion_gateway.config.certificates import AUTHORITY, BROKER, OWN, certificates
 from infusion_gateway.config.settings import BrokerSettings
+from infusion_gateway.core.health import DAY
 from infusion_gateway.errors import BrokerError
 from infusion_gateway.runtime.mqtt import Connection
 
@@ -75,6 +78,25 @@ async def test_the_right_broker_is_spoken_to_over_tls_1_3(tmp_path: Path, keys: 
         assert await send(mosquitto.port, keys) in {0, 0x10}
     finally:
         mosquitto.kill()
+
+
+async def test_the_brokers_certificate_is_seen_at_connecting(tmp_path: Path, keys: Path) -> None:
+    """Pins that the one a real broker shows is at hand while connected, and no longer, and that its end can be told."""
+    mosquitto = broker(tmp_path, keys, "tlsv1.3")
+    own = BrokerSettings(
+        "localhost", mosquitto.port, True, False, keys / "ca.pem", keys / "gateway-1.pem", keys / "gateway-1.key",
+        None, None,
+    )  # fmt: skip
+    try:
+        connection = await Connection.open(own, version_5=True, identifier="t", will=None, arrived=lambda _: None)
+        seen = connection.certificate
+        await connection.leave()
+        assert connection.certificate is None
+    finally:
+        mosquitto.kill()
+    found = {one.name: one.left for one in certificates(own, seen, time.time_ns())}
+    assert set(found) == {OWN, AUTHORITY, BROKER}
+    assert all(left is not None and DAY < left <= 2 * DAY for left in found.values()), "two days, as they were made"
 
 
 async def test_anything_wrong_with_the_certificates_is_refused(tmp_path: Path, keys: Path) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from infusion_gateway.core.health import HELD_UP
+from infusion_gateway.core.health import DAY, HELD_UP
 from infusion_gateway.errors import JournalError
+from infusion_gateway.model.health import Certificate
 from infusion_gateway.model.inputs import BrokerChanged, ClockJumped, GateChanged, HealthChanged, Input, JournalChanged
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.health import TICK, Aside, Going, HeldUp, resident_bytes
 from infusion_gateway.runtime.inbox import CAPACITY
-from infusion_gateway.runtime.vigil import ANSWERS_WITHIN, MEANS_EVERY, MINDFUL, RETAIN_EVERY, Vigil
+from infusion_gateway.runtime.vigil import ANSWERS_WITHIN, CERTIFICATES_EVERY, MEANS_EVERY, MINDFUL, RETAIN_EVERY, Vigil
 
 FINE = GateChanged("disk", open=True, why="")
 
@@ -31,6 +32,8 @@ class Rig:
         self.fed = 0
         self.kept = 0
         self.pruned: list[int] = []
+        self.certificates: tuple[Certificate, ...] = ()
+        self.read_times = 0
         self.memory = 60 * 2**20
         self.disk: Callable[[], GateChanged] = lambda: FINE
         self.clock = Clock(boottime=lambda: self.now, utc=lambda: self.utc + self.now)
@@ -46,6 +49,7 @@ class Rig:
             tell=self.tell,
             alive=self.feed,
             disk=lambda: self.disk(),  # noqa: PLW0108 - a test puts another disk in later
+            certificates=self.read,
             each_second=self.keep,
             memory=lambda: self.memory,
         )
@@ -59,6 +63,10 @@ class Rig:
     def tell(self, what: Input) -> None:
         self.vigil.note(what)
         self.told.append(what)
+
+    def read(self) -> tuple[Certificate, ...]:
+        self.read_times += 1
+        return self.certificates
 
     def feed(self) -> None:
         self.fed += 1
@@ -285,6 +293,51 @@ async def test_the_watch_itself_looks_at_the_means_at_once(rig: Rig) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert rig.vigil.seen().held_up_times == 0
+
+
+async def test_certificates_are_read_at_the_start_at_each_connection_and_every_hour(rig: Rig) -> None:
+    """Pins when the files are read, that their end is told and in the figures, and that a renewed one is over."""
+
+    async def read(times: int) -> None:
+        async with asyncio.timeout(5):
+            while rig.read_times < times or rig.vigil._reading.since is not None:
+                await settle()
+
+    rig.certificates = (Certificate("the gateway's", DAY, "2026-12-01"),)
+    task = asyncio.create_task(rig.vigil.run())
+    await read(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    rig.told.clear()
+    rig.pass_time(2)
+    assert rig.healths() == [{"certificate-ending"}]
+    assert rig.vigil.seen().health.certificates == rig.certificates
+    rig.certificates = ()
+    rig.tell(BrokerChanged(connected=True, listeners=True))
+    rig.tell(BrokerChanged(connected=True, listeners=False))
+    rig.pass_time(1)
+    await read(2)
+    rig.pass_time(1)
+    assert rig.healths() == [{"certificate-ending"}, set()]
+    rig.tell(BrokerChanged(connected=False, listeners=None))
+    rig.pass_time(2)
+    assert rig.read_times == 2
+    for turn in (CERTIFICATES_EVERY - 1, CERTIFICATES_EVERY):
+        rig.vigil.turn(turn)
+    await read(3)
+
+
+async def test_a_connection_made_while_certificates_are_read_is_not_forgotten(rig: Rig) -> None:
+    """Pins that the broker's certificate, shown while a slow disk still gives the others, is looked at after that."""
+    rig.vigil._reading.since = rig.now
+    rig.tell(BrokerChanged(connected=True, listeners=True))
+    rig.pass_time(3)
+    assert rig.read_times == 0
+    rig.vigil._reading.since = None
+    rig.pass_time(1)
+    async with asyncio.timeout(5):
+        while not rig.read_times:
+            await settle()
 
 
 def test_held_up_is_what_a_waking_is_late_by() -> None:

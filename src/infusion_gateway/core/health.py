@@ -69,8 +69,8 @@ def ending(certificates: tuple[Certificate, ...]) -> tuple[Trouble, ...]:
         return ()
     text = "; ".join(f"{one.name} {when}" for one, when in told)
     late = any(one.left is not None and one.left <= DAY for one, _ in told)
-    remedy = "Renew it: without it the broker is lost, and nobody away from the bed is told of anything"
-    return (Trouble(CERTIFICATE, f"{text}. {remedy}", Priority.MEDIUM if late else Priority.LOW),)
+    said = f"Certificates: {text}. Renew what ends, or the broker is lost"
+    return (Trouble(CERTIFICATE, said, Priority.MEDIUM if late else Priority.LOW),)
 
 
 def _when(one: Certificate) -> str:
@@ -78,7 +78,7 @@ def _when(one: Certificate) -> str:
         return "can't be read"
     if one.left <= 0:
         return f"ended on {one.ends}"
-    return next((f"ends {words}, on {one.ends}" for within, words in NOTICE if one.left <= within), "")
+    return next((f"ends {words} ({one.ends})" for within, words in NOTICE if one.left <= within), "")
 
 
 def _words(part: Part) -> str:

@@ -61,7 +61,10 @@ another: another gateway was met under our name within the last minute.
 
 
 class Publisher:
-    """One gateway's side of the broker. Every method but `run` returns at once and never raises."""
+    """One gateway's side of the broker. Every method but `run` returns at once and never raises.
+
+    certificate: the one that the broker showed last, DER; None: none was seen.
+    """
 
     def __init__(  # noqa: PLR0917 - what a publisher joins: a broker, names, a record, two listeners, the time
         self,
@@ -101,6 +104,7 @@ class Publisher:
         self.hearing = Hearing(settings, topics, self._incoming.take, clock)
         self._incoming.on_kept = self._retained.was_kept
         self.dropped = 0
+        self.certificate: bytes | None = None
         self.alive_at = clock.now()
 
     def set_state(self, topic: str, payload: bytes) -> None:
@@ -218,6 +222,7 @@ class Publisher:
         await self.telling.settle(remembered=self._presence.remembered)
         await self.hearing.begin()
         self._connected = True
+        self.certificate = connection.certificate
         self.name.given_way = False
         self._audience.begin(self._clock.now())
         self._why = ""

@@ -9,6 +9,7 @@ from itertools import count
 
 import structlog
 
+from infusion_gateway.config.certificates import certificates
 from infusion_gateway.config.commissioned import digest
 from infusion_gateway.config.settings import BedSettings, Settings
 from infusion_gateway.config.signing import read_private
@@ -113,6 +114,7 @@ class Gateway:
             tell=self._tell_all,
             alive=self._notifier.alive,
             disk=lambda: means.disk(settings.gateway.state_directory),
+            certificates=lambda: certificates(settings.broker, self._publisher.certificate, clock.utc_ns()),
             each_second=self._each_second,
         )
 

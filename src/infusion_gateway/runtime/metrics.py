@@ -59,6 +59,8 @@ def _health(seen: Seen) -> Iterator[Metric]:
     yield _gauge("part_silent_seconds", "How long a part has done nothing; +Inf: it has ended", silent, "part")
     yield _gauge("queue_waiting", "What waits", {(q.name,): q.waiting for q in health.queues}, "queue")
     yield _gauge("queue_most", "The most that may wait", {(q.name,): q.most for q in health.queues}, "queue")
+    left: dict[tuple[str, ...], float] = {(c.name,): c.left / SECOND for c in health.certificates if c.left is not None}
+    yield _gauge("certificate_seconds_left", "How long a certificate is good for", left, "certificate")
     yield _gauge("trouble", "What the gateway finds wrong with itself", {(t.code,): 1 for t in seen.troubles}, "code")
 
 

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -77,6 +77,18 @@ class _Client(aiomqtt.Client):
         self.unsent = 0
         self.reason: int | None = None
         self.silent = False
+
+    async def _wait_for(self, fut: Awaitable[Any], timeout: float | None) -> Any:  # noqa: ASYNC109 - aiomqtt's
+        """As aiomqtt does, but a cancellation always counts.
+
+        asyncio.wait_for (Python 3.11) forgets one that comes in the instant in which its future is done, and the task
+        that was told to end goes on for ever.
+        """
+        try:
+            async with asyncio.timeout(self.timeout if timeout is None else timeout):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError("Operation timed out") from None
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
@@ -266,6 +278,12 @@ class Connection:
     def taken_over(self) -> bool:
         """Whether somebody else connected under our name."""
         return self._client.reason == TAKEN_OVER
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate that the broker showed, DER; None without TLS, or once the connection has ended."""
+        socket = self._client.beneath.socket()
+        return socket.getpeercert(binary_form=True) if isinstance(socket, ssl.SSLSocket) else None
 
     @property
     def unsent(self) -> int:

@@ -13,7 +13,7 @@ import structlog
 
 from infusion_gateway.core.health import Judged, judge
 from infusion_gateway.errors import JournalError
-from infusion_gateway.model.health import Health, Queue, Trouble
+from infusion_gateway.model.health import Certificate, Health, Queue, Trouble
 from infusion_gateway.model.inputs import (
     BrokerChanged,
     ClockJumped,
@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 WATCH_S = 1.0
 MEANS_EVERY = 20
 """Turns of the watch from one look at clock and disk to the next."""
+CERTIFICATES_EVERY = 3600
+"""Turns from one look at the certificates to the next: one that is renewed in its place is soon told no more."""
 ANSWERS_WITHIN: Nanos = 5 * SECOND
 """A disk that lets a look at it wait for so long does not answer."""
 MINDFUL: Nanos = 3 * SECOND
@@ -78,7 +80,8 @@ class Seen:
 class Vigil:
     """The watch. beds: by name; tell: every bed; alive: the service manager.
 
-    disk: looks at the disk, in a thread. each_second: what else is to be done then.
+    disk, certificates: look at the disk, and at files of certificates, in a thread. each_second: what else is to be
+    done then.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Vigil:
         tell: Callable[[Input], None],
         alive: Callable[[], None],
         disk: Callable[[], GateChanged],
+        certificates: Callable[[], tuple[Certificate, ...]],
         each_second: Callable[[], None],
         memory: Callable[[], int] = resident_bytes,
     ) -> None:
@@ -103,6 +107,9 @@ class Vigil:
         self._memory = memory
         self._each_second = each_second
         self._aside = Aside(disk, self._looked)
+        self._reading = Aside(certificates, self._read)
+        self._to_read = False
+        self._certificates: tuple[Certificate, ...] = ()
         self._unanswered = False
         self._going: tuple[Going, ...] = ()
         self._held_up = HeldUp(clock.now())
@@ -123,6 +130,7 @@ class Vigil:
         """Take note of what the beds are told of the gateway's means."""
         match told:
             case BrokerChanged(connected=connected):
+                self._to_read |= connected and not self._connected  # the broker has shown its certificate
                 self._connected = connected
             case JournalChanged(kept=kept):
                 self._kept = kept
@@ -137,6 +145,7 @@ class Vigil:
         """Watch for ever; ends by being cancelled."""
         self._tell(means.clock())
         self._aside.begin(self._clock.now())
+        self._reading.begin(self._clock.now())
         self._held_up = HeldUp(self._clock.now())  # starting is no standing still
         ticking = Ticking(self._held_up, self._clock)
         ticking.begin()
@@ -159,6 +168,10 @@ class Vigil:
         if turn % MEANS_EVERY == 0:
             self._tell(means.clock())
             self._aside.begin(now)
+        self._to_read |= turn % CERTIFICATES_EVERY == 0
+        if self._to_read and self._reading.since is None:
+            self._to_read = False
+            self._reading.begin(now)
         since = self._aside.since
         if since is not None and now - since > ANSWERS_WITHIN and not self._unanswered:
             self._unanswered = True
@@ -174,10 +187,13 @@ class Vigil:
         self._unanswered = False
         self._tell(disk)
 
+    def _read(self, certificates: tuple[Certificate, ...]) -> None:
+        self._certificates = certificates
+
     def _examine(self, now: Nanos) -> None:
         """Measure, judge, and tell what is wrong where that has changed."""
         parts = tuple(going.part(now) for going in self._going)
-        self._health = Health(self._held_up.take(now), parts, tuple(self._queues()), self._memory())
+        self._health = Health(self._held_up.take(now), parts, tuple(self._queues()), self._memory(), self._certificates)
         before, self._judged = self._judged.troubles, judge(self._health, self._judged, now)
         if self._judged.troubles != before:
             log.warning("health", wrong="; ".join(f"{t.code}: {t.text}" for t in self._judged.troubles) or "nothing")
