@@ -5,8 +5,8 @@ import logging
 import re
 import socket
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from itertools import count
 from typing import Any
@@ -200,6 +200,22 @@ async def _entered(stack: AsyncExitStack, make: Callable[..., Client]) -> Client
     return await stack.enter_async_context(make(version=ProtocolVersion.V311))
 
 
+class _Client(Client):
+    """aiomqtt's client, whose waiting ends when it is told to."""
+
+    async def _wait_for(self, fut: Awaitable[Any], timeout: float | None) -> Any:  # noqa: ASYNC109 - aiomqtt's
+        """As aiomqtt does, but a cancellation always counts.
+
+        asyncio.wait_for (Python 3.11) forgets one that comes in the instant in which its future is done: a station
+        that was told to end then went on saying that it is there, and hearing nothing.
+        """
+        try:
+            async with asyncio.timeout(self.timeout if timeout is None else timeout):
+                return await fut
+        except TimeoutError:
+            raise MqttError("Operation timed out") from None
+
+
 def _client(
     broker: BrokerSettings,
     *,
@@ -214,7 +230,7 @@ def _client(
         tls = tls_context(broker)
     except (OSError, ValueError) as error:
         raise BrokerError(f"the certificates can't be used: {error}") from error
-    client = Client(
+    client = _Client(
         broker.host,
         broker.port,
         identifier=station,
@@ -295,7 +311,8 @@ async def listen(
                     await _either(_hear(client, take), _say(client, topics, station, utc_ns, seen), _ping(client))
                 except asyncio.CancelledError:  # a clean end sends no last will: say good-bye, but don't wait long
                     gone = availability("offline", utc_ns(), 0)
-                    await client.publish(topics.station_availability(station), gone, qos=1, retain=True, timeout=0.5)
+                    with suppress(MqttError):  # one that can't be said must not have us connect again
+                        await client.publish(topics.station_availability(station), gone, 1, retain=True, timeout=0.5)
                     raise
                 except MqttError as error:  # told at once: leaving a broker that hangs takes its time
                     linked(unreachable(broker, error))
