@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -344,6 +345,50 @@ async def test_a_disk_that_is_not_there_is_no_reason_not_to_start(
         monkeypatch.undo()
         await until(lambda: told.all[-1][0])
         assert [r.event.reason for r in journal.records("bed-1")] == ["number 1"]
+
+
+async def test_a_start_that_fails_as_nobody_foresaw_is_told_and_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that opening never waits for a thread that broke: it is told why, and the record goes on after that."""
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(Store, "open", breaks)
+    monkeypatch.setattr(Reader, "standing", breaks)
+    async with asyncio.timeout(5), opened(tmp_path) as (journal, told, found):
+        assert (found.kept, found.why) == (False, "RuntimeError: nobody foresaw this")
+        waits = journal.append("bed-1", (permitted(1),), 1, UTC)
+        with pytest.raises(JournalError, match="nobody foresaw this"):
+            await waits
+        monkeypatch.undo()
+        await until(lambda: told.all[-1][0])
+        assert [r.event.reason for r in journal.records("bed-1")] == ["number 1"]
+
+
+async def test_a_disk_that_hangs_at_the_start_is_waited_for_in_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that opening gives up on a disk that says nothing, in words, and that its thread outlives that."""
+    free, real = threading.Event(), Store.open
+
+    def hangs(directory: Path) -> Store:
+        assert free.wait(20)
+        return real(directory)
+
+    monkeypatch.setattr(Store, "open", hangs)
+    monkeypatch.setattr("infusion_gateway.runtime.journal.OPEN_S", 0.1)
+    journal = Journal(tmp_path, boot_id="boot-1", on_change=Told())
+    try:
+        with pytest.raises(JournalError, match=r"the disk has not answered for 0\.1 s"):
+            await journal.open()
+        with pytest.raises(JournalHeld):
+            await Journal(tmp_path, boot_id="boot-2", on_change=Told()).open()
+    finally:
+        free.set()
+        await journal.close()
+    assert Reader(tmp_path).verify().sequence == 0, "what came late is whole"
 
 
 @pytest.mark.parametrize(

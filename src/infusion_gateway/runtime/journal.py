@@ -37,6 +37,8 @@ UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """What a disk says that is full, read only or broken; of what else it says, the configuration is the cause."""
 TAIL = 256
 """Published records kept at hand, so that telling what has just happened needs no disk."""
+OPEN_S = 30.0
+"""How long opening waits for the disk: then it hangs, and what was under way can't be known."""
 CLOSE_S = 10.0
 """How long closing waits for the disk."""
 
@@ -71,12 +73,18 @@ class Journal:
     async def open(self) -> Opened:
         """Take the directory for this process and open the file in it, or begin a new one beside an unusable one.
 
-        Raises JournalError where another gateway has it, or where not even the directory can be had. A disk that
-        can't be written is no error here: Opened.kept is false, and it is tried again every second.
+        Raises JournalError where another gateway has it, where not even the directory can be had, and where the disk
+        says nothing at all. One that can't be written is no error: Opened.kept is false, and it is tried again every
+        second.
         """
         self._lock = _lock(self._directory)
         self._writer.start()
-        opened = await asyncio.wrap_future(self._writer.opened)
+        try:
+            async with asyncio.timeout(OPEN_S):
+                # Shielded: one who gives up waiting must not take the thread's own future, and the thread with it.
+                opened = await asyncio.shield(asyncio.wrap_future(self._writer.opened))
+        except TimeoutError as error:  # the directory stays taken: what hangs there may yet write
+            raise JournalError(f"{self._directory}: the disk has not answered for {OPEN_S:g} s") from error
         self._cursors, self._cursors_of = dict(opened.cursors), self.uuid
         return opened
 

@@ -103,11 +103,10 @@ class Writer(Thread):
     def run(self) -> None:
         """Serve until the last work; a failure that nobody foresaw is told, and the work at hand refused."""
         cursors: dict[str, int] = {}
-        if self._make_ready() and self._store is not None:
-            cursors = dict(self._store.cursors)
-        else:
-            with contextlib.suppress(JournalError):  # a disk that takes nothing may still give what is on it
-                self.standing, cursors = Reader(self._directory).standing()
+        try:
+            cursors = self._begin()
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: whoever opens must not wait for ever
+            self._fail(f"{type(error).__name__}: {error}")
         self.opened.set_result(Opened(self._kept, self._moved_to, self._why, cursors))
         last = False
         while not last:
@@ -119,6 +118,15 @@ class Writer(Thread):
                 self._fail(f"{type(error).__name__}: {error}")
                 self._refuse(batch, self._why)
         self._close()
+
+    def _begin(self) -> dict[str, int]:
+        """Open the file for the first time; give the cursors in it."""
+        if self._make_ready() and self._store is not None:
+            return dict(self._store.cursors)
+        with contextlib.suppress(JournalError):  # a disk that takes nothing may still give what is on it
+            self.standing, cursors = Reader(self._directory).standing()
+            return cursors
+        return {}
 
     def _next_batch(self) -> list[Work]:
         """Wait for work (while something is due: at most until then) and take all that waits with it."""
