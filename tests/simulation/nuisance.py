@@ -4,6 +4,13 @@
 (clinical reference, fact 7: at 40 min systolic +16.0, SD 11.2; diastolic +11.0, SD 8.45). A second sort of session has
 one true event planted in it; an event counts as missed where nobody was told of it as high.
 
+A patient has a pressure of their own, and what the cuff finds differs from it by the beats that it happens upon, anew
+each time. Fact 7's spreads are of what was found, so they hold that noise twice, at the baseline and at the end; the
+own rise is drawn without it. The baseline is found before arming, and is the patient's: one that the gate holds
+(160/100, below 90) has no session. A stop for a pressure has a true cause where the patient's own pressure, not the
+reading, was past the row that stops while it was measured. That is no rare thing: fact 7 counts a severe pressure in
+0.98 % of infusions; here the own pressure comes to 180 or 110 in 1.3 % of the sessions drawn.
+
 What is counted is what a person at the bed hears: how often the annunciator begins a burst of medium or high priority
 that wasn't heard before (`signals.annunciation`; what arises in one instant is one burst). Conditions raised, or risen,
 to these priorities are printed beside it. A low one sounds two soft pulses, once, and asks for nothing; it is counted
@@ -12,13 +19,20 @@ by itself.
 Assumed, no published distribution being known to us: how long a sensor stays off where nobody does anything about it;
 that somebody is in the room (clinical reference, facts 18 to 20: the standards of anaesthesia, an operator present),
 takes up an alarm 3 to 25 s after it is told, low ones by their light too, and is then at the bed: a sensor is put back
-within 2 to 6 s more, a cuff is started again. Sessions with as long reactions as that have been assumed for every
-other alarm; nothing is put back before its alarm, but by the patient's own doing.
+within 2 to 6 s more, a cuff is started again, and who started it sees what it finds and starts it once more where the
+alarm asks for that. After a stop of ours a clinician releases the pump as soon as its cause is over; nobody starts a
+pump that they did not pause. Sessions with as long reactions as that have been assumed for every other alarm; nothing
+is put back before its alarm, but by the patient's own doing.
 """
 
+import json
+import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from math import sqrt
 from multiprocessing import Pool
+from pathlib import Path
 from random import Random
 from statistics import quantiles
 
@@ -31,12 +45,27 @@ from simulation.story import Story
 from simulation.terms import Watch
 
 MINUTES = 40.0
-COURSE = {0: 0.0, 5: 0.31, 10: 0.59, 15: 0.71, 20: 0.81, 25: 0.87, 30: 0.92, 35: 0.96, 40: 1.0}
-"""Part of the final rise by minute (clinical reference 2.3, effect-site course of half a mg/kg over 40 min)."""
+COURSE = {0: 0.0, 5: 0.31, 10: 0.59, 15: 0.71, 20: 0.81, 25: 0.87, 30: 0.92, 35: 0.96, 40: 1.0, 45: 0.94, 50: 0.89}
+"""Part of the final rise by minute (clinical reference 2.3, effect-site course of half a mg/kg over 40 min).
+
+Then back to the baseline within an hour and a half (fact 10).
+"""
 RISE, SPREAD = (16.0, 11.0), (11.2, 8.45)
+BASE, BASE_SPREAD = (122.0, 76.0), (11.0, 8.0)
+"""Before the infusion; unsourced."""
 BEAT_NOISE = 4.0
+"""SD of what a cuff finds about a patient's own pressure, mmHg; unsourced."""
+OWN_SPREAD = tuple(sqrt(found**2 - 2 * BEAT_NOISE**2) for found in SPREAD)
+TOGETHER = (0.7, 0.714)
+"""How much of a rise both pressures have in common, and how much each has of its own; unsourced."""
+GATE = ((90.0, 160.0), (0.0, 100.0))
+"""From, and below: a baseline that may be armed with (clinical reference, E8)."""
+MEASURED_WITHIN_S = 240.0
+"""A stop for a pressure was measured within this: three minutes without a reading, a cuff's half, the countdown."""
+MOVEMENTS, MOVES_EVERY_S = 6, 370.0
 TRUE_EVENTS = ("desaturation", "pressure", "bradycardia", "double-rate")
 MEDIAN_MOST, P95_MOST = 2, 5
+TOLD_EVERY = 100
 CALM = ("duration-over", "infusion-complete")
 """How a session ends; not a stop for want of a better word."""
 
@@ -67,7 +96,7 @@ class Session:
     """What one session came to.
 
     heard: bursts of medium or high priority that began; tones: low ones. raised: conditions raised or risen to medium
-    or high; low: those raised as low.
+    or high; low: those raised as low. stops: of the gateway itself.
     """
 
     seed: int
@@ -76,17 +105,18 @@ class Session:
     tones: int = 0
     raised: int = 0
     low: int = 0
-    codes: Counter[str] = field(default_factory=Counter)
+    codes: dict[str, int] = field(default_factory=dict)
     false_stops: list[str] = field(default_factory=list)
     technical_stops: list[str] = field(default_factory=list)
     told: bool = True
-    stopped: bool = False
+    stops: int = 0
     broken: str = ""
 
 
 def plan(seed: int, event: str) -> Plan:
     """Draw an ordinary session; event: a true one planted in it, "" for none."""
     r = Random(f"nuisance/{seed}")
+    found, pressures = _pressures(Random(f"nuisance/{seed}/pressures"))
     weight = r.uniform(50, 110)
     rate = 0.5 * weight * 60 / MINUTES
     made = Plan(
@@ -104,21 +134,28 @@ def plan(seed: int, event: str) -> Plan:
         disk_latency_ms=3,
         broker_ms=20,
         acknowledges=1.0,
+        resumes=True,
+        pressure=found,
+        beat_noise=BEAT_NOISE,
     )
-    made.acts = sorted([*_pressures(r), *_ordinary(r), *_true(r, event, made.rate_ml_h)], key=lambda act: act[0])
+    made.acts = sorted([*pressures, *_ordinary(r), *_true(r, event, made.rate_ml_h)], key=lambda act: act[0])
     made.hurt_s = MINUTES * 60 + 700
     return made
 
 
-def _pressures(r: Random) -> list[Act]:
-    """Draw what the cuff will find, every five minutes."""
-    base, both = (r.gauss(122, 11), r.gauss(76, 8)), r.gauss(0, 1)
-    rises = [m + s * (0.7 * both + 0.714 * r.gauss(0, 1)) for m, s in zip(RISE, SPREAD, strict=True)]
+def _pressures(r: Random) -> tuple[tuple[float, float], list[Act]]:
+    """Draw what the cuff finds before, and the patient's own pressure whenever it measures, every five minutes."""
+    found, base = (0.0, 0.0), (0.0, 0.0)
+    while not all(low <= value < high for value, (low, high) in zip(found, GATE, strict=True)):
+        base = r.gauss(BASE[0], BASE_SPREAD[0]), r.gauss(BASE[1], BASE_SPREAD[1])
+        found = float(round(base[0] + r.gauss(0, BEAT_NOISE))), float(round(base[1] + r.gauss(0, BEAT_NOISE)))
+    both = r.gauss(0, 1)
+    rises = [m + s * (TOGETHER[0] * both + TOGETHER[1] * r.gauss(0, 1)) for m, s in zip(RISE, OWN_SPREAD, strict=True)]
     acts: list[Act] = []
     for minute, part in COURSE.items():
-        high, low = (round(b + part * x + r.gauss(0, BEAT_NOISE)) for b, x in zip(base, rises, strict=True))
-        acts.append((max(0.2, minute * 60 - 40), ("pressure", high, min(low, high - 20))))
-    return acts
+        high, low = (round(b + part * x) for b, x in zip(base, rises, strict=True))
+        acts.append((max(0.2, minute * 60 - 40), ("pressure", high, low)))
+    return found, acts
 
 
 def _ordinary(r: Random) -> list[Act]:
@@ -129,7 +166,7 @@ def _ordinary(r: Random) -> list[Act]:
         acts += [(at, ("sensor", "probe", "off")), (at + lasts, ("sensor", "probe", "on"))]
     at = r.uniform(60, 2200)
     acts += [(at, ("sensor", "cannula", "off")), (at + r.uniform(10, 90), ("sensor", "cannula", "on"))]
-    acts += [act for _ in range(6) for act in _movement(r)]
+    acts += [act for n in range(MOVEMENTS) for act in _movement(r, 60 + n * MOVES_EVERY_S)]
     acts += [(at, ("say", "sedation")) for at in (120, 840, 1440, 2160)]
     acts.append((r.uniform(300, 1100), ("toilet", r.uniform(120, 280))))
     acts.append((r.uniform(1500, 2100), ("syringe", 60.0)))
@@ -137,12 +174,13 @@ def _ordinary(r: Random) -> list[Act]:
     return acts
 
 
-def _movement(r: Random) -> list[Act]:
+def _movement(r: Random, begins: float) -> list[Act]:
     """Draw a movement: the monitor doubts what it then measures, or a value is a little low for a few seconds.
 
-    How deep and how long is our assumption: a monitor averages over some seconds, and marks what is far off.
+    How deep and how long is our assumption: a monitor averages over some seconds, and marks what is far off. Each has
+    its own part of the session: the end of one would else take the mark from another.
     """
-    at, marked = r.uniform(60, 2300), r.random() < 0.5
+    at, marked = begins + r.uniform(0, MOVES_EVERY_S - 20), r.random() < 0.5
     low, lasts = (r.randrange(75, 93), r.uniform(2, 15)) if marked else (r.randrange(88, 94), r.uniform(2, 9))
     acts: list[Act] = [(at, ("artefact", low, lasts))]
     if marked:
@@ -193,14 +231,15 @@ def session(drawn: tuple[int, str]) -> Session:
             kinds[code] = fact.event.kind
             if (code, since) not in raised and code not in CALM:
                 raised.add((code, since))
-                came.codes[f"{code} {fact.event.priority.name.lower()}"] += 1
+                said = f"{code} {fact.event.priority.name.lower()}"
+                came.codes[said] = came.codes.get(said, 0) + 1
                 if fact.event.priority is Priority.LOW:
                     came.low += 1
                 else:
                     came.raised += 1
             levels[code] = max(levels.get(code, Priority.LOW), fact.event.priority)
         elif isinstance(fact.event, StopAsked) and inside and not fact.event.by:
-            _judge(came, fact.event, story, kinds)
+            _judge(came, fact.event, fact.now, story, kinds)
     inside_it = [priority for at, priority in listener.heard if began <= at <= healed]
     came.tones = sum(priority is Priority.LOW for priority in inside_it)
     came.heard = len(inside_it) - came.tones
@@ -208,42 +247,78 @@ def session(drawn: tuple[int, str]) -> Session:
     return came
 
 
-def _judge(came: Session, asked: StopAsked, story: Story, kinds: dict[str, AlarmKind]) -> None:
-    """Count a session's first stop where it has no true cause, and one that equipment was the cause of."""
+def _judge(came: Session, asked: StopAsked, at: float, story: Story, kinds: dict[str, AlarmKind]) -> None:
+    """Count a stop that has no true cause, and one that equipment was the cause of."""
     codes = [code for code in asked.codes if code not in CALM]
     true = {EXPECTED[came.event]} if came.event else set()
-    true |= {w.code for w in story.terms.pressures if _severe(w, story)}
-    if codes and not true & set(codes) and not came.stopped:
+    true |= {w.code for w in story.terms.pressures if _severe(w, story, at)}
+    came.stops += bool(codes)
+    if codes and not true & set(codes):
         came.false_stops.append(", ".join(codes))
-    came.stopped = came.stopped or bool(codes)
     if any(kinds.get(code) is AlarmKind.TECHNICAL for code in codes):
         came.technical_stops.append(", ".join(codes))
 
 
-def _severe(watch: Watch, story: Story) -> bool:
-    """Whether this patient's own pressure was past the worst row, twice or more: about one infusion in a hundred."""
-    found = [values[watch.keys[0]] for _, values in story.court.pressures]
-    return sum(watch.past(watch.rows[-1], value) for value in found) > 1
+def _severe(watch: Watch, story: Story, at: float) -> bool:
+    """Say whether the patient's own pressure was past the worst row while that was measured which stopped at `at`."""
+    began, side = story.case.started or 0.0, 1 + (watch.keys[0] == "nibp_dia")
+    own = [(began + when, act[side]) for when, act in story.plan.acts if act[0] in ("pressure", "cuff")]
+    since = at - MEASURED_WITHIN_S
+    measured = [value for when, value in own if since < when < at] + [value for when, value in own if when <= since][
+        -1:
+    ]
+    return any(watch.past(watch.rows[-1], value) for value in measured)
 
 
-def report(count: int) -> int:
-    """Play so many ordinary sessions, a tenth as many with a true event; print the budget; 1 where it is overdrawn."""
+def sessions(count: int) -> list[tuple[int, str]]:
+    """Give what is played: so many ordinary sessions, and a tenth as many with a true event."""
+    planted = range(max(len(TRUE_EVENTS), count // 10))
     ordinary = [(seed, "") for seed in range(count)]
-    true = [(seed, TRUE_EVENTS[seed % len(TRUE_EVENTS)]) for seed in range(max(len(TRUE_EVENTS), count // 10))]
+    return ordinary + [(seed, TRUE_EVENTS[seed % len(TRUE_EVENTS)]) for seed in planted]
+
+
+def played(drawn: list[tuple[int, str]], kept: Path | None) -> Iterator[Session]:
+    """Play these on every core; a line each hundred to stderr.
+
+    kept: a file of sessions, a line each, that aren't played again, and to which those that are come: a long count
+    goes on where it was cut off. It is of one state of the code: whoever changes that begins another.
+    """
+    before = (
+        [Session(**json.loads(line)) for line in kept.read_text().splitlines()]
+        if kept is not None and kept.exists()
+        else []
+    )
+    known = {(came.seed, came.event): came for came in before}
+    yield from (known[one] for one in drawn if one in known)
+    left = [one for one in drawn if one not in known]
     with Pool() as pool:
-        came = pool.map(session, ordinary + true, chunksize=1)
+        for number, came in enumerate(pool.imap_unordered(session, left), start=1):
+            if kept is not None:
+                with kept.open("a") as file:
+                    file.write(json.dumps(asdict(came)) + "\n")
+            if number % TOLD_EVERY == 0:
+                print(f"{number} of {len(left)} sessions played", file=sys.stderr, flush=True)
+            yield came
+
+
+def report(count: int, kept: Path | None = None) -> int:
+    """Play so many ordinary sessions, a tenth as many with a true event; print the budget; 1 where it is overdrawn."""
+    came = sorted(played(sessions(count), kept), key=lambda one: (one.event, one.seed))
     calm, hit = [s for s in came if not s.event], [s for s in came if s.event]
     heard, raised = _cuts([s.heard for s in calm]), _cuts([s.raised for s in calm])
     false = [f"{s.seed}: {stop}" for s in calm for stop in s.false_stops]
     technical = [f"{s.seed}: {stop}" for s in came for stop in s.technical_stops]
     missed = [f"{s.seed} {s.event}" for s in hit if not s.told]
-    codes = sum((s.codes for s in calm), Counter[str]())
+    codes = sum((Counter(s.codes) for s in calm), Counter[str]())
     print(f"nuisance: {len(calm)} ordinary sessions, {len(hit)} with a true event")
     print(f"  stops without a true cause: {len(false)} (0 allowed) {false[:5]}")
+    print(f"  stops with one, in ordinary sessions: {sum(s.stops for s in calm) - len(false)}")
     print(f"  stops caused by equipment: {len(technical)} (0 allowed) {technical[:5]}")
     print(
         f"  audible alarms a session: p50 {heard[0]:g} (at most {MEDIAN_MOST}), p95 {heard[1]:g} (at most {P95_MOST})"
     )
+    spread = Counter(s.heard for s in calm)
+    print("    heard so often, in so many sessions: " + ", ".join(f"{n}: {spread[n]}" for n in sorted(spread)))
     print(f"  conditions of medium or high raised or risen a session: p50 {raised[0]:g}, p95 {raised[1]:g}")
     low, tones = (sum(found) / len(calm) for found in ([s.low for s in calm], [s.tones for s in calm]))
     print(f"  low ones beside: {low:.1f} raised a session; {tones:.1f} times two soft pulses, the end's among them")

@@ -1,12 +1,16 @@
 """The patient, and the sensors on them: vital signs, probes that come off, values that a monitor doubts, the cuff."""
 
 from collections.abc import Callable
+from random import Random
 
 from simulation.plan import Plan
 from simulation.world import World
 
 WELL = {"spo2": 97.0, "pulse": 72.0, "hr": 72.0, "rr": 14.0, "etco2": 38.0}
 SENSORS = {"spo2": "probe", "pulse": "probe", "hr": "leads", "rr": "leads", "etco2": "cannula"}
+WELL_PRESSURE = (125.0, 80.0)
+PULSE_PRESSURE = 20.0
+"""The least that lies between the two, whatever the beat."""
 OXIMETER = "oximeter"
 """The second source of SpO2 and pulse, where a bed has one: another probe, which stays on."""
 
@@ -24,7 +28,9 @@ class Patient:
         self.doubted: set[str] = set()
         self.foreign = False
         self.cuffed = False
+        self.own = WELL_PRESSURE
         self._cuffs = 0
+        self._beat_noise, self._beats = plan.beat_noise, Random(f"beats/{plan.seed}")
         if not self.knows_all:
             self._show("monitor", self.vitals)
         if self.twice:
@@ -79,14 +85,26 @@ class Patient:
         self.vital("spo2", self.vitals["spo2"])
 
     def cuff(self, systolic: float, diastolic: float) -> dict[str, float]:
-        """Let the cuff measure this, at once; give what it found."""
+        """Let the cuff measure this, at once and to the mmHg; give what it found."""
         self._cuffs += 1
-        found = self.pressure(systolic, diastolic)
+        self.own = systolic, diastolic
+        found = self._finds(systolic, diastolic)
         self._world.set("monitor", "nibp_sequence", self._cuffs)
         return found
 
     def pressure(self, systolic: float, diastolic: float) -> dict[str, float]:
-        """Let this be what the cuff will find in its own time."""
+        """Let this be the patient's own pressure; give what the cuff will find of it in its own time."""
+        self.own = systolic, diastolic
+        return self.beat()
+
+    def beat(self) -> dict[str, float]:
+        """Give what the cuff will find now: the patient's own pressure, but for the beats that it happens upon."""
+        high, low = self.own
+        if self._beat_noise:
+            high, low = (float(round(own + self._beats.gauss(0, self._beat_noise))) for own in self.own)
+        return self._finds(high, min(low, high - PULSE_PRESSURE))
+
+    def _finds(self, systolic: float, diastolic: float) -> dict[str, float]:
         self.cuffed = True
         found = {"nibp_sys": systolic, "nibp_dia": diastolic}
         for key, value in found.items():

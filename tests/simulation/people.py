@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from simulation.story import Story
 
 STOPS = {"stop": Stop, "end": End, "abort": Abort, "hold": Hold}
+ASKS_AGAIN = ": repeat the cuff now"
+"""What an alarm says of one reading past a limit that stops."""
 FURTHER_S = 3.0
 """People try again so soon."""
 
@@ -90,9 +92,17 @@ class People:
         for alarm in look.told:
             self._react(alarm)
         waited = look.phase == "paused" and look.now - look.phase_since > 20 and story.now >= self._acting
-        if waited and story.plan.resumes and not story.healed:
+        if waited and story.plan.resumes and not story.healed and self._looks_to_release(look):
             self._acting = story.now + 10
             self.say(PermitResume("looked at the patient"), "nurse-1", self._permitted)
+
+    def _looks_to_release(self, look: Look) -> bool:
+        """Say whether people ask for a release: in an ordinary session they read whether there is one to ask for."""
+        return not self._ordinary or look.session.get("stopping") == "confirmed"
+
+    @property
+    def _ordinary(self) -> bool:
+        return self.story.plan.scenario == "ordinary"
 
     # --- a session's beginning and end
 
@@ -160,9 +170,11 @@ class People:
             self.known[key] = story.now + 5
         if alarm["signal"] != "acknowledged" and story.now >= self.known[key]:
             self.known[key] = story.now + 15
-            if story.plan.scenario == "ordinary":
+            if self._ordinary:
                 self._do_as_told(alarm["code"])
             self._acknowledge(alarm["code"])
+        elif self._ordinary and alarm["signal"] == "acknowledged" and ASKS_AGAIN in alarm["text"]:
+            self._repeat_the_cuff()  # whoever started the cuff stays to see what it finds
         if story.plan.holds_off and alarm["countdown_ends"] and not story.case.held_off:
             self.say(HoldOff(alarm["code"], "looking"), "nurse-1", self._held_off)
 
@@ -174,17 +186,17 @@ class People:
         """Do what an alarm asks for: whoever acknowledges it is at the bed."""
         story = self.story
         sensor = code.removesuffix("-off")
-        if code.startswith("nibp-") and story.world.truth("monitor")["nibp_state"] != "measuring":
+        if code.startswith("nibp-"):
             self._repeat_the_cuff()
         elif sensor in story.patient.off:
             story.world.at(self.chance.uniform(2, 6), lambda: story.patient.sensor(sensor, "on"))
 
     def _repeat_the_cuff(self) -> None:
-        """Measure again, as the alarm asks for: not quite the same comes out."""
+        """Measure again, as the alarm asks for, unless it is being done: not quite the same comes out."""
         story = self.story
-        found = {k: round(v + self.chance.gauss(-1, 4)) for k, v in story.court.pressures[-1][1].items()}
-        story.court.measured(story.patient.pressure(found["nibp_sys"], found["nibp_dia"]))
-        story.world.press("monitor", "cuff")
+        if story.world.truth("monitor")["nibp_state"] != "measuring":
+            story.court.measured(story.patient.beat())
+            story.world.press("monitor", "cuff")
 
     def _held_off(self, refusal: str) -> None:
         self.story.case.held_off = self.story.case.held_off or not refusal
@@ -294,10 +306,11 @@ class People:
 
     def _pause(self, seconds: float, back: Callable[[], None]) -> None:
         """Pause at the pump, and start again after so long."""
-        world = self.story.world
+        world, stopped = self.story.world, self.story.phase != "infusing"
         self._press("pause")
         world.at(seconds, back)
-        world.at(seconds + 3, self._start_again)
+        if not (stopped and self._ordinary):  # what they didn't pause they don't start
+            world.at(seconds + 3, self._start_again)
 
     def _start_again(self) -> None:
         """Start the pump after a pause, unless the bed shows that the session is over."""

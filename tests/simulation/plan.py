@@ -97,7 +97,8 @@ class Plan:
 
     monitors: the preferred source first. drawn_up: the syringe holds so much more than the order needs. high_before: a
     pressure before arming that a named person must pass. file: the demo's scenario that is played instead, and whether
-    at a patient's length.
+    at a patient's length. pressure: what the cuff finds before arming, mmHg; None: what the simulator begins with.
+    beat_noise: SD of what a cuff finds about the patient's own pressure, mmHg.
     """
 
     seed: int
@@ -122,6 +123,8 @@ class Plan:
     basic: bool = False  # no dead man, so that an NE-1000 stays in the mode without a checksum
     drawn_up: float = 1.0
     high_before: bool = False
+    pressure: tuple[float, float] | None = None
+    beat_noise: float = 0.0
     file: tuple[str, bool] = ("", False)
 
 

@@ -1,6 +1,7 @@
 """`make simulate SEEDS=N`: many seeds on every core; a failing one prints one line, and the command that replays it.
 
-python -m simulation.run --seeds 2000 [--from 0] [--seed 7 --scenario NAME] [--planted [NAME]] [--nuisance N]
+python -m simulation.run --seeds 2000 [--from 0] [--seed 7 --scenario NAME] [--planted [NAME]]
+python -m simulation.run --nuisance N [--keep FILE]
 """
 
 import argparse
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
 from multiprocessing import Pool
+from pathlib import Path
 
 from simulation import corpus, nuisance, staged
 from simulation.looks import Finding, Verdict
@@ -138,6 +140,7 @@ def main() -> int:
     parser.add_argument("--scenario")
     parser.add_argument("--planted", nargs="?", const="", metavar="NAME")
     parser.add_argument("--nuisance", type=int)
+    parser.add_argument("--keep", type=Path, help="of --nuisance: a file of sessions played already, to go on with")
     given = parser.parse_args()
     if given.seed is not None:
         with planted(given.planted) if given.planted else nullcontext():
@@ -148,7 +151,7 @@ def main() -> int:
     if given.planted is not None:
         return bool(bugs([given.planted] if given.planted else list(BUGS)))
     if given.nuisance is not None:
-        return nuisance.report(given.nuisance)
+        return nuisance.report(given.nuisance, given.keep)
     failed = many(range(given.first, given.first + given.seeds))
     if given.seeds >= NUISANCE_FROM:
         failed += nuisance.report(NUISANCE_FROM)

@@ -9,7 +9,7 @@ from simulation.changes import Changes
 from simulation.laying import BOOT, NEXT_BED, PINS, lay, lay_next_door
 from simulation.looks import Case, Look, Verdict
 from simulation.onlooker import Onlooker
-from simulation.patient import Patient
+from simulation.patient import WELL_PRESSURE, Patient
 from simulation.people import People
 from simulation.plan import Plan
 from simulation.referees import Court
@@ -47,6 +47,8 @@ class Story:
         self.world.on_shown = self.world.last.on_shown = self.onlooker.shown
         if plan.high_before:
             self.patient.cuff(145, 85)
+        if plan.pressure is not None:
+            self.patient.cuff(*plan.pressure)
 
     @property
     def now(self) -> float:
@@ -101,7 +103,7 @@ class Story:
         world = self.world
         self.patient.heal()
         if self.patient.cuffed:
-            self._cuff(125, 80)
+            self._cuff(*(self.plan.pressure or WELL_PRESSURE))
         for device in tuple(self.case.swaps):
             self._swap(device, foreign=False)
         world.disk.refusing = world.disk.stalled = False

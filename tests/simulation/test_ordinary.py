@@ -19,13 +19,13 @@ def plan(minutes: float, *acts: Act, acknowledges: float = 0.0) -> Plan:
     made.acts = sorted([*acts, *assessed], key=lambda act: act[0])
     made.minutes, made.hurt_s, made.acknowledges = minutes, minutes * 60 - 30, acknowledges
     made.rate_ml_h, made.weight_kg = 45.0, 60.0
+    made.pressure, made.beat_noise = (122.0, 76.0), 0.0
     return made
 
 
 def played(made: Plan, *, athlete: bool = False) -> Story:
     """Play it; an athlete's rate is 44, and a clinician sets 40 for the case once it is ordered. Nothing is broken."""
     story = Story(made)
-    story.patient.pressure(122, 76)
     if athlete:
         story.patient.vital("hr", 44)
         story.world.at(20, lambda: story.people.limits("hr-low", 40.0))

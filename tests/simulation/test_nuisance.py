@@ -1,0 +1,113 @@
+"""The nuisance budget's own honesty: what is drawn is what the reference says, and what is counted is what it names."""
+
+from pathlib import Path
+from random import Random
+from statistics import mean, stdev
+
+import pytest
+
+from infusion_gateway.model.events import StopAsked
+from infusion_gateway.model.session import Phase
+from simulation import nuisance
+from simulation.nuisance import Session
+from simulation.plan import Act, Plan
+from simulation.story import Story
+
+DRAWN = [nuisance.plan(seed, "") for seed in range(4000)]
+AT_40_MIN = list(nuisance.COURSE).index(40)
+
+
+def own(plan: Plan) -> list[tuple[float, float]]:
+    """Give a patient's own pressures, by time."""
+    return [(act[1], act[2]) for _, act in plan.acts if act[0] == "pressure"]
+
+
+@pytest.mark.parametrize(("side", "rise", "spread"), [(0, 16.0, 11.2), (1, 11.0, 8.45)])
+def test_a_pressure_rises_as_was_published(side: int, rise: float, spread: float) -> None:
+    """Pins fact 7: the rise as it is found, with a beat's noise before and at the end, is of its mean and spread."""
+    r, found = Random(1), []
+    for plan in DRAWN:
+        assert plan.pressure is not None
+        found.append(own(plan)[AT_40_MIN][side] + r.gauss(0, nuisance.BEAT_NOISE) - plan.pressure[side])
+    assert mean(found) == pytest.approx(rise, abs=0.7)
+    assert stdev(found) == pytest.approx(spread, abs=0.4)
+
+
+def test_a_severe_pressure_is_as_rare_as_was_published() -> None:
+    """Pins fact 7: about one infusion in a hundred comes to a severe pressure of the patient's own, no fewer."""
+    severe = sum(any(high >= 180 or low >= 110 for high, low in own(plan)) for plan in DRAWN)
+    assert 0.0098 <= severe / len(DRAWN) <= 0.02
+
+
+def test_nobody_begins_whom_the_gate_holds() -> None:
+    """Pins that a baseline is found that may be armed with, and that some of them need a named person to pass."""
+    found = [plan.pressure for plan in DRAWN if plan.pressure is not None]
+    assert all(90 <= high < 160 and low < 100 for high, low in found)
+    assert any(high >= 140 for high, _ in found)
+
+
+def test_no_movement_takes_the_mark_from_another() -> None:
+    """Pins that what a monitor doubts it doubts for the whole of a movement, whatever else is drawn."""
+    for plan in DRAWN:
+        doubted, until = False, 0.0
+        for at, act in sorted(plan.acts, key=lambda one: one[0]):
+            if act[0] == "set":
+                doubted = act[3] == "spo2"
+            elif act[0] == "artefact":
+                assert at > until, f"{plan.seed}: two movements at once"
+                assert doubted or act[1] >= 88, f"{plan.seed}: {act} is not doubted"
+                until = at + act[2]
+
+
+def judged(pressures: list[Act], asked: StopAsked, at: float) -> Session:
+    """Give what is made of a stop at `at`, in a session of these pressures."""
+    made = nuisance.plan(1, "")
+    made.acts = pressures
+    story = Story(made)
+    story.case.started = 0.0
+    came = Session(1, "")
+    nuisance._judge(came, asked, at, story, {})
+    return came
+
+
+@pytest.mark.parametrize(
+    ("diastolic", "at", "false"),
+    [
+        (110, 900.0, []),  # measured at 600 s, and no other reading since
+        (109, 900.0, ["nibp-dia-high"]),
+        (110, 599.0, ["nibp-dia-high"]),  # the patient's own pressure was not that yet
+        (110, 1160.0 + nuisance.MEASURED_WITHIN_S, ["nibp-dia-high"]),  # nor was it any more
+        (110, 1159.0 + nuisance.MEASURED_WITHIN_S, []),
+    ],
+)
+def test_a_stop_is_true_where_the_patients_own_pressure_was(diastolic: int, at: float, false: list[str]) -> None:
+    """Pins that the patient's own pressure while it was measured decides, not what the cuff made of it."""
+    acts: list[Act] = [
+        (0.2, ("pressure", 130, 80)),
+        (600.0, ("pressure", 150, diastolic)),
+        (1160.0, ("pressure", 140, 90)),
+    ]
+    asked = StopAsked("pump", Phase.PAUSED, ("nibp-dia-high",), by="", reason="")
+    assert judged(acts, asked, at).false_stops == false
+
+
+def test_sessions_that_are_kept_are_not_played_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a long count goes on where it was cut off, with the same figures."""
+    monkeypatch.setattr(nuisance, "session", _counted)
+    kept = tmp_path / "sessions.jsonl"
+    drawn = [(seed, "") for seed in range(6)]
+    first = list(nuisance.played(drawn[:4], kept))
+    assert sorted(one.seed for one in first) == [0, 1, 2, 3]
+    assert len(kept.read_text().splitlines()) == 4
+    monkeypatch.setattr(nuisance, "session", _refused)
+    assert sorted(one.seed for one in nuisance.played(drawn[:4], kept)) == [0, 1, 2, 3]
+    again = next(iter(nuisance.played(drawn[2:3], kept)))
+    assert (again.heard, again.codes) == (2, {"probe-off medium": 2})
+
+
+def _counted(drawn: tuple[int, str]) -> Session:
+    return Session(*drawn, heard=drawn[0], codes={"probe-off medium": drawn[0]})
+
+
+def _refused(drawn: tuple[int, str]) -> Session:
+    raise AssertionError(f"{drawn} is played again")
