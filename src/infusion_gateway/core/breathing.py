@@ -43,7 +43,7 @@ def claim_breathing(turn: Turn) -> None:
         return
     if live.breaths is None:
         live.breaths = _inherited(turn, rule)
-    if not live.breaths and turn.touched.isdisjoint(BREATHS):
+    if not live.breaths and (turn.touched.isdisjoint(BREATHS) or not _perhaps_absent(turn, rule)):
         return
     breaths = dict(live.breaths)
     for setup in turn.setup.devices:
@@ -51,6 +51,17 @@ def claim_breathing(turn: Turn) -> None:
             _follow(turn, rule, setup.device, breaths)
     live.breaths = breaths
     _judge(turn, rule, breaths)
+
+
+def _perhaps_absent(turn: Turn, rule: Apnoea) -> bool:
+    """Say whether any number that a device told is so low that it may say that there is no breath."""
+    values = turn.live.values
+    for metric, none_up_to in ((Metric.ETCO2, rule.absent_mmhg), (Metric.RR, NO_BREATH)):
+        for setup in turn.setup.devices:
+            newest = values.get((metric, setup.device))
+            if newest is not None and newest.reading.value is not None and newest.reading.value <= none_up_to:
+                return True
+    return False
 
 
 def _inherited(turn: Turn, rule: Apnoea) -> dict[str, Breath]:

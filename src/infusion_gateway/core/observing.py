@@ -116,32 +116,38 @@ def _delivery(turn: Turn, pump: PumpNow, delivery: Delivery) -> None:
 
 
 def _reading(turn: Turn, device: str, reading: Reading, *, is_pump: bool) -> None:
-    facts = FACTS[reading.metric]
-    value = reading.value
-    if value is not None and not facts.low <= value <= facts.high:  # not of a living patient or a real pump; NaN too
+    facts, value = FACTS[reading.metric], reading.value
+    if value is None:
+        if reading.validity is not Validity.INVALID:
+            reading = replace(reading, validity=Validity.INVALID)
+    elif not facts.low <= value <= facts.high:  # not of a living patient or a real pump; NaN too
         reading = replace(reading, value=None, validity=Validity.INVALID)
-    if value is None and reading.validity is not Validity.INVALID:
-        reading = replace(reading, validity=Validity.INVALID)
     if reading.measured_at > turn.now:
         reading = replace(reading, measured_at=turn.now)
-    case = turn.durable.case
-    if facts.intermittent and case is not None and reading.measured_at < case.values_from:
-        return  # the device still shows the patient's before
+    if facts.intermittent:
+        case = turn.durable.case
+        if case is not None and reading.measured_at < case.values_from:
+            return  # the device still shows the patient's before
     doubting = is_pump and turn.live.pump.doubted_ml is not None
     if is_pump:
         reading = _of_the_pump(turn, reading)
-    source = (reading.metric, device)
-    before = turn.live.values.get(source)
-    valid_at = before.valid_at if before is not None else None
+    values, source, at = turn.live.values, (reading.metric, device), reading.measured_at
     if reading.validity is Validity.VALID:
-        valid_at = reading.measured_at
-    usable_at = before.usable_at if before is not None else None
+        values[source] = Newest(reading, turn.now, at, at)
+    else:
+        doubted = doubting and reading.metric is Metric.VOLUME and reading.validity is Validity.QUESTIONABLE
+        values[source] = _unsure(values.get(source), reading, turn.now, doubted=doubted)
+    turn.touched.add(reading.metric)
+
+
+def _unsure(before: Newest | None, reading: Reading, now: Nanos, *, doubted: bool) -> Newest:
+    """Keep when the last valid one was, and the last of use; a doubt that lasts is no hearing."""
+    valid_at, usable_at, heard_at = None, None, now
+    if before is not None:
+        valid_at, usable_at, heard_at = before.valid_at, before.usable_at, before.heard_at if doubted else now
     if reading.validity is not Validity.INVALID:
         usable_at = reading.measured_at
-    unheard = doubting and reading.metric is Metric.VOLUME and reading.validity is Validity.QUESTIONABLE
-    heard_at = before.heard_at if unheard and before is not None else turn.now  # doubt that lasts is no hearing
-    turn.live.values[source] = Newest(reading, heard_at, valid_at, usable_at)
-    turn.touched.add(reading.metric)
+    return Newest(reading, heard_at, valid_at, usable_at)
 
 
 def _of_the_pump(turn: Turn, reading: Reading) -> Reading:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from infusion_gateway.core.live import Live, Newest, Pick, Source
+from infusion_gateway.core.live import Live, Newest, Source
 from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import Reading, Validity
 from infusion_gateway.model.session import BedSetup
@@ -49,16 +49,21 @@ def sources_of(setup: BedSetup) -> Sources:
     return {metric: (*listed.get(metric, every), BY_HAND) for metric in Metric}
 
 
-def preferred(sources: Sources, live: Live, metric: Metric) -> tuple[tuple[str, Newest], ...]:
-    """Give the newest readings of a metric, the preferred source first; of an intermittent one the newest first."""
+def ranked(sources: Sources, live: Live, metric: Metric) -> tuple[str, ...]:
+    """Give the devices that have told a metric, the preferred one first; of an intermittent one the newest first."""
     values = live.values
-    ranked = values.ranked.get(metric)
-    if ranked is None:
-        found = [(device, values[metric, device]) for device in sources[metric] if (metric, device) in values]
-        if FACTS[metric].intermittent and len(found) > 1:
-            found.sort(key=lambda pair: -pair[1].reading.measured_at)
-        ranked = values.ranked[metric] = tuple(found)
-    return ranked
+    known = values.ranked.get(metric)
+    if known is None:
+        found = [device for device in sources[metric] if (metric, device) in values]
+        if FACTS[metric].intermittent:
+            found.sort(key=lambda device: -values[metric, device].reading.measured_at)
+        known = values.ranked[metric] = tuple(found)
+    return known
+
+
+def preferred(sources: Sources, live: Live, metric: Metric) -> tuple[tuple[str, Newest], ...]:
+    """Give the newest readings of a metric, ranked."""
+    return tuple((device, live.values[metric, device]) for device in ranked(sources, live, metric))
 
 
 def believed(live: Live, reading: Reading) -> Reading:
@@ -70,34 +75,32 @@ def believed(live: Live, reading: Reading) -> Reading:
 
 def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos) -> tuple[Source, Reading] | None:
     """Choose the reading that counts: the first valid current one, else the first questionable one, else none."""
-    values, plain = live.values, live.suppressed is None and not live.disputed
-    known = values.picks.get(metrics) if plain else None
-    if known is not None and known.ranked is values.ranked.get(metrics[0]) and now < known.until:
-        return known.found
+    values = live.values
     second_best: tuple[Source, Reading] | None = None
     by_hand: tuple[Source, Reading] | None = None
     latest = 0  # a continuous value by hand counts until a device gives a later one
     for metric in metrics:
-        ranked, oldest = preferred(sources, live, metric), now - _USABLE_FOR[metric]
-        for device, newest in ranked:
+        oldest = now - _USABLE_FOR[metric]
+        for device in ranked(sources, live, metric):
+            source = metric, device
+            newest = values[source]
             reading = newest.reading
             if device == BY_HAND and not FACTS[metric].intermittent:
                 if by_hand is None and usable_until(reading, device) > now:
-                    by_hand = (metric, device), reading
+                    by_hand = source, reading
                 continue
-            latest = max(latest, newest.valid_at or 0)
+            if newest.valid_at is not None and newest.valid_at > latest:
+                latest = newest.valid_at
             if reading.value is None or reading.measured_at <= oldest:
                 continue
             if live.suppressed is not None and suppressed(live, metric, device, now):
                 continue
-            reading = believed(live, reading)
+            if live.disputed:
+                reading = believed(live, reading)
             if reading.validity is Validity.VALID:
-                found = (metric, device), reading
-                if plain and metric is metrics[0]:
-                    values.picks[metrics] = Pick(ranked, usable_until(reading), found)
-                return found
+                return source, reading
             if reading.validity is Validity.QUESTIONABLE and second_best is None:
-                second_best = (metric, device), reading
+                second_best = source, reading
     return by_hand if by_hand is not None and by_hand[1].measured_at > latest else second_best
 
 
@@ -106,16 +109,16 @@ def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:
     apart = DISAGREE.get(metric)
     if apart is None:
         return False
-    ranked = preferred(sources, live, metric)
-    if len(ranked) < 2:  # noqa: PLR2004 -- one alone disagrees with nobody
+    devices = ranked(sources, live, metric)
+    if len(devices) < 2:  # noqa: PLR2004 -- one alone disagrees with nobody
         return False
     known: list[float] = []
     oldest = now - _USABLE_FOR[metric]
-    for device, newest in ranked:
-        reading = newest.reading
-        if reading.value is None or reading.validity is not Validity.VALID or device == BY_HAND:
+    for device in devices:
+        reading = live.values[metric, device].reading
+        if reading.value is None or reading.validity is not Validity.VALID or reading.measured_at <= oldest:
             continue
-        if reading.measured_at > oldest and not suppressed(live, metric, device, now):
+        if device != BY_HAND and (live.suppressed is None or not suppressed(live, metric, device, now)):
             known.append(reading.value)
     return len(known) > 1 and max(known) - min(known) > apart
 

@@ -65,9 +65,13 @@ def dispute(turn: Turn) -> None:
     if len(turn.setup.devices) <= TWO_DEVICES:  # a pump and one monitor
         return
     for metric, code in DISAGREEMENTS.items():
-        if metric not in turn.touched and code not in turn.live.since:
+        running = code in turn.live.since
+        if metric not in turn.touched and not running:
             continue  # nobody said anything of it, and nothing runs
-        since = turn.holds_since(code, disagree(turn.sources, turn.live, metric, turn.now))
+        apart = disagree(turn.sources, turn.live, metric, turn.now)
+        if not apart and not running:
+            continue
+        since = turn.holds_since(code, apart)
         disputed = since is not None and turn.has_come(since + DISAGREE_FOR)
         if disputed != (metric in turn.live.disputed):
             turn.live.disputed = turn.live.disputed ^ {metric}
@@ -213,7 +217,7 @@ def _all_missing(
         live.kept.pop("missing", None)
         every()
         return
-    came = tuple(preferred(turn.sources, live, metric) for metric in expected)
+    came = tuple(map(live.values.last.get, expected))
     state = (live.since.get(HERE), live.suppressed, live.disputed, live.inherited, live.started_at)
     turn.keep("missing", (expected, came, steps, *state, turn.durable.conditions), every)
 
