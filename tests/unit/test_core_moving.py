@@ -17,11 +17,11 @@ from infusion_gateway.model.events import (
     MoveAsked,
     MoveFailed,
 )
-from infusion_gateway.model.inputs import CaseArrived, Input, JournalChanged, MoveAnswered
+from infusion_gateway.model.inputs import CaseArrived, Input, Instructed, JournalChanged, MoveAnswered
 from infusion_gateway.model.instructions import Assess, Close, End, Hold, Limits, Move, PermitResume, Score, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.session import DeviceSetup, Phase
-from infusion_gateway.runtime.moves import carry
+from infusion_gateway.runtime.moves import carry, no_room
 
 
 def refusal(done: Step) -> str:
@@ -220,6 +220,45 @@ def test_it_moves_to_another_bed() -> None:
     assert "chair-2, recovery-1" in event.reason
     assert house.where() == ["chair-1"]
     assert bed.session.moving_to is None
+
+
+@pytest.mark.parametrize(
+    ("to", "spoil", "words"),
+    [
+        ("chair-9", None, "there is no bed chair-9 that could; there are: chair-2, recovery-1: the case stays here"),
+        ("chair-2", lambda there: there.infuse(case="case-7"), "bed chair-2 has another case (phase infusing)"),
+        ("chair-2", lambda there: setattr(there.pump, "running", True), "the pump of bed chair-2 is not seen at rest"),
+        ("chair-2", lambda there: there.give(JournalChanged(False, "full")), "bed chair-2 can't write its record"),
+    ],
+)
+def test_what_is_known_of_the_other_bed_is_answered_at_once(to: str, spoil: object, words: str) -> None:
+    """Pins that a move that can't be is refused by the answer itself, in the other bed's words; nothing is asked."""
+    house = House()
+    bed = recovering(house)
+    if spoil is not None:
+        spoil(house.beds[to])  # type: ignore[operator]
+    house.run(3)
+    elsewhere = no_room("chair-1", to, {name: one.state for name, one in house.beds.items()}, house.deciding)
+    assert elsewhere.startswith(words)
+    done = bed.give(Instructed(Move(to), "nurse-1", "m-1", "case-1", elsewhere=elsewhere))
+    assert refusal(done) == elsewhere
+    assert not bed.events(MoveAsked)
+    assert bed.session.moving_to is None
+    bed.check()
+
+
+def test_of_a_bed_with_room_and_of_a_case_that_may_not_move_nothing_is_said_beforehand() -> None:
+    """Pins that a bed with room is asked, in words that say so; and that no other refusal is hidden by this one."""
+    house = House()
+    states = {name: one.state for name, one in house.beds.items()}
+    assert no_room("chair-1", "chair-9", states, house.deciding) == "", "it has no case: it says so itself"
+    bed = recovering(house)
+    states = {name: one.state for name, one in house.beds.items()}
+    assert no_room("chair-1", "chair-1", states, house.deciding) == ""
+    assert no_room("chair-1", "recovery-1", states, house.deciding) == ""
+    assert "no bed recovery-1 that could" in no_room("chair-1", "recovery-1", states, frozenset({"chair-1"}))
+    said = taken(bed.ask(Move("recovery-1")))
+    assert said.startswith("recovery-1 is asked to take it; it stays here until it is on record there")
 
 
 def test_a_bed_that_is_taken_refuses() -> None:

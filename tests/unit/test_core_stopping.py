@@ -1,20 +1,23 @@
 """The stop ladder: asked at once, asked again, confirmed by observation or said not to be, watched to the end."""
 
+from dataclasses import replace
+
 import pytest
 
 from core_bed import HIGH, Bed, Pump, bed_setup, depression_40
+from infusion_gateway.core.step import Step
 from infusion_gateway.model.commands import StopInfusion
-from infusion_gateway.model.events import PhaseChanged, StopAsked, StopConfirmed
+from infusion_gateway.model.events import InstructionAccepted, PhaseChanged, StopAsked, StopConfirmed
 from infusion_gateway.model.inputs import LinkLost, LinkOpened
 from infusion_gateway.model.instructions import Abort, Acknowledge, Close, End, Hold, PermitResume, Stop
 from infusion_gateway.model.metric import SECOND, Metric
 from infusion_gateway.model.observation import PumpAlarm
-from infusion_gateway.model.session import Phase
+from infusion_gateway.model.session import BedSetup, Phase
 
 
-def infusing(pump: Pump | None = None, **changes: object) -> Bed:
+def infusing(pump: Pump | None = None, setup: BedSetup | None = None, **changes: object) -> Bed:
     """Give a bed that has been infusing for a minute."""
-    bed = Bed(pump=pump)
+    bed = Bed(setup, pump)
     bed.infuse(**changes)
     bed.run(60)
     return bed
@@ -53,6 +56,65 @@ def test_one_still_reading_does_not_confirm_and_two_do() -> None:
     assert (first.phase, second.phase) == (Phase.STOPPED, Phase.RECOVERY)
     assert len(bed.stops()) <= 2  # the second is due at the very instant of the second reading
     bed.check()
+
+
+def said(done: Step) -> str:
+    """Give the words in which an instruction was taken."""
+    [taken] = [event for event in done.events if isinstance(event, InstructionAccepted)]
+    return taken.reason
+
+
+ASKED = "the pump is asked to stop; whether it has stopped is told within 10 s"
+
+
+@pytest.mark.parametrize(
+    ("asked", "follows"),
+    [
+        (Hold("toilet"), "; once it is seen at rest the case is paused, and a restart wants permit-resume"),
+        (Stop("enough"), "; once it is seen at rest the session is over for good, and recovery begins"),
+        (End("done"), "; once it is seen at rest the session is complete, and recovery begins"),
+        (Abort("wrong patient"), "; once it is seen at rest the case is given up"),
+    ],
+)
+def test_who_asks_for_a_stop_hears_what_is_done_and_what_follows(
+    asked: Hold | Stop | End | Abort, follows: str
+) -> None:
+    """Pins the answer of each of the four, and that what it promises for then is what comes."""
+    bed = infusing()
+    assert said(bed.ask(asked)) == ASKED + follows
+    bed.run(10)
+    assert bed.session.stopping == "confirmed"
+
+
+def test_the_answer_tells_the_stop_that_is_under_way() -> None:
+    """Pins that a hold while a stop is under way promises no pause; without a case nothing is promised to follow."""
+    bed = infusing()
+    bed.ask(Stop("enough"))
+    assert "over for good" in said(bed.ask(Hold("toilet")))
+    bed.run(2)
+    assert bed.phase is Phase.RECOVERY
+    assert said(Bed().ask(Stop("who runs this?"))) == ASKED
+
+
+def test_the_answer_names_the_protocols_own_time_and_a_pump_that_only_a_hand_can_stop() -> None:
+    """Pins that the time is the one after which `stop-not-confirmed` comes, and that no stop is claimed to be sent."""
+    slower = infusing(setup=bed_setup(replace(depression_40(), confirm_within=15 * SECOND)))
+    assert "told within 15 s" in said(slower.ask(Stop("enough")))
+    read_only = infusing(setup=bed_setup(depression_40(), stoppable=False))
+    done = read_only.ask(Stop("enough"))
+    assert said(done).startswith("stop the pump by hand, it can't be stopped from here; whether it has stopped is told")
+    assert not done.commands
+
+
+def test_a_case_given_up_before_it_ran_asks_the_pump_for_nothing_and_says_so() -> None:
+    """Pins the answer to an abort of an order: true of what the pump is asked."""
+    bed = Bed()
+    bed.run(3)
+    bed.order()
+    done = bed.ask(Abort("another day"))
+    assert said(done) == "the case is given up; the pump is asked for nothing"
+    assert not done.commands
+    assert bed.phase is Phase.ABORTED
 
 
 def test_each_kind_of_stop_leads_to_its_phase() -> None:

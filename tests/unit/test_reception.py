@@ -2,13 +2,15 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 
+from core_bed import Bed, bed_setup, depression_40
+from infusion_gateway.core.state import State, initial
 from infusion_gateway.model.inputs import DeadlineReached, Input, Instructed, TurnedAway
-from infusion_gateway.model.instructions import Hold, Instruction, PauseAudio, Stop
+from infusion_gateway.model.instructions import Hold, Instruction, Move, PauseAudio, Stop
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime.answers import Answers
 from infusion_gateway.runtime.audience import Audience
@@ -35,6 +37,7 @@ class Standing:
 
     inbox: Inbox = field(default_factory=Inbox)
     broken: str | None = None
+    state: State = field(default_factory=lambda: initial(bed_setup(depression_40())))
 
     def took(self) -> list[Input]:
         """Take out what waits."""
@@ -98,6 +101,31 @@ def test_a_signed_instruction_comes_to_its_bed_with_its_signature() -> None:
     assert (given.instruction, given.by, given.id, given.case) == (PAUSE, "nurse-7", "i-1", "case-1")
     assert given.signed is not None
     assert (given.signed.kid, given.signed.message.encode()) == ("station-1", payload)
+
+
+def test_a_move_is_put_to_its_bed_with_what_is_known_of_the_other() -> None:
+    """Pins that what another bed can't take is told before it is asked, in quarantine too, and of a move alone."""
+    desk = Desk(Keyring([]))
+    house = {"chair-1": Bed(), "chair-2": Bed(replace(bed_setup(depression_40()), bed="chair-2"))}
+    for name, one in house.items():
+        one.infuse(case=f"case-{name}")
+        one.run(60)
+        desk.beds[name].state = one.state
+    house["chair-1"].ask(Hold("chair broken"))
+    house["chair-1"].run(60)
+    desk.beds["chair-1"].state = house["chair-1"].state
+    found = {}
+    for number, to in enumerate(("chair-2", "chair-9", " chair-2 ")):
+        (given,) = desk.take("move", write(Move(to), f"m-{number}"))
+        found[to] = given.elsewhere
+    assert found["chair-2"] == found[" chair-2 "]
+    assert "another case (phase infusing)" in found["chair-2"]
+    assert "no bed chair-9" in found["chair-9"]
+    desk.beds["chair-2"].broken = "an invariant"
+    (given,) = desk.take("move", write(Move("chair-2"), "m-9"))
+    assert "no bed chair-2 that could" in given.elsewhere
+    (given,) = desk.take("pause-audio", write(PAUSE, "m-10"))
+    assert given.elsewhere == ""
 
 
 @pytest.mark.requirement("S42", "S43")

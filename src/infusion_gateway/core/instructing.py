@@ -123,7 +123,7 @@ def _out_of_hand(turn: Turn, asked: Instructed, ident: str) -> str:
         return f"the case is on its way to {turn.durable.moving_to}: ask there once it has come"
     if turn.live.journal_kept is False and isinstance(asked.instruction, NEEDS_RECORD):
         return WITHOUT_RECORD
-    return ""
+    return asked.elsewhere
 
 
 def _carry_out(turn: Turn, asked: Instruction, by: str, accept: _Done) -> str:
@@ -293,12 +293,12 @@ def _stops(turn: Turn, asked: Hold | Stop | End | Abort, by: str, accept: _Done)
             assert_never(asked)
     if turn.pump_setup is None:
         return "this bed has no pump"
-    going = turn.durable.moving_to
-    accept(f"asked; {going} may have the case already, and is to stop it too: look there" if going else "asked")
     resting = phase is Phase.ORDERED or (phase is Phase.ARMED and turn.live.pump.stills > 1)
     if isinstance(asked, Abort) and resting:
+        accept("the case is given up; the pump is asked for nothing")
         turn.emit(PhaseChanged(Phase.ABORTED, phase, reason))
     else:
+        accept(stopping.promise(turn, then))
         stopping.ask(turn, then, (), by, reason)
     return ""
 

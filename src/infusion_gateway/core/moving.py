@@ -12,6 +12,7 @@ from infusion_gateway.core import changes, dose, stopping
 from infusion_gateway.core.durable import Carried, Durable, StopWanted
 from infusion_gateway.core.live import Newest, Values
 from infusion_gateway.core.sources import BY_HAND
+from infusion_gateway.core.state import State
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.events import (
     ArrivalRefused,
@@ -46,7 +47,7 @@ def move(turn: Turn, asked: Move, by: str, accept: Done) -> str:
         return "zero flow is not confirmed for good yet: wait for it"
     if turn.pump_setup is not None and (pump.stills < TWO or pump.delivery is not Delivery.STOPPED):
         return "zero flow is not seen: wait until the pump is seen at rest"
-    accept(f"on its way to {to}; it stays here until it is on record there")
+    accept(f"{to} is asked to take it; it stays here until it is on record there, and stays where {to} says no")
     turn.emit(MoveAsked(case.id, to, by, asked.reason.strip()[:200] or f"moves to {to}"))
     return ""
 
@@ -100,7 +101,7 @@ def arrived(turn: Turn, arrival: CaseArrived) -> None:
         turn.emit(CaseReceived(arrival.origin, given, "it is on record here already"))
         _ended_there(turn, given, arrival.origin)
         return
-    why = _refusal(turn, given)
+    why = no_room(turn, given.case.order.protocol, given.phase)
     if why:
         turn.emit(ArrivalRefused(arrival.origin, given.case.id, why))
         return
@@ -125,18 +126,19 @@ def _ended_there(turn: Turn, given: Carried, origin: str) -> None:
         stopping.ask(turn, stop.then, stop.codes, stop.by, f"{stop.reason}; asked at {origin} while it moved")
 
 
-def _refusal(turn: Turn, given: Carried) -> str:
-    durable, pump = turn.durable, turn.live.pump
+def no_room(there: State | Turn, protocol: str, phase: Phase) -> str:
+    """Say why a bed can't take a case of this protocol in this phase now, "" where it can."""
+    durable, pump, bed = there.durable, there.live.pump, there.setup.bed
     if durable.quarantined:
-        return f"bed {turn.setup.bed} is in quarantine"
+        return f"bed {bed} is in quarantine"
     if durable.phase not in FREE or durable.stop is not None:
-        return f"bed {turn.setup.bed} has another case (phase {durable.phase})"
-    if turn.live.journal_kept is False:
-        return f"bed {turn.setup.bed} can't write its record"
-    if all(protocol.name != given.case.order.protocol for protocol in turn.setup.protocols):
-        return f"bed {turn.setup.bed} has no protocol {given.case.order.protocol}"
-    if turn.pump_setup is None:
-        return "" if given.phase is Phase.RECOVERY else f"bed {turn.setup.bed} has no pump to resume with"
+        return f"bed {bed} has another case (phase {durable.phase})"
+    if there.live.journal_kept is False:
+        return f"bed {bed} can't write its record"
+    if all(known.name != protocol for known in there.setup.protocols):
+        return f"bed {bed} has no protocol {protocol}"
+    if there.setup.pump is None:
+        return "" if phase is Phase.RECOVERY else f"bed {bed} has no pump to resume with"
     if pump.delivery is not Delivery.STOPPED or pump.stills < TWO:
-        return f"the pump of bed {turn.setup.bed} is not seen at rest"
+        return f"the pump of bed {bed} is not seen at rest"
     return ""

@@ -27,6 +27,13 @@ LAPSED = "confirmation-lapsed"
 RETRY_EVERY: Nanos = 2 * SECOND
 """How often to ask where no protocol says so: a stop that a person asks for without a case."""
 CONFIRM_WITHIN: Nanos = 10 * SECOND
+LEADS_TO = {
+    Phase.PAUSED: "the case is paused, and a restart wants permit-resume",
+    Phase.COMPLETED: "the session is complete, and recovery begins",
+    Phase.STOPPED: "the session is over for good, and recovery begins",
+    Phase.ABORTED: "the case is given up",
+}
+"""What follows once the pump is seen at rest."""
 OVER = frozenset({Phase.COMPLETED, Phase.STOPPED, Phase.ABORTED, Phase.RECOVERY})
 LEADING_ON = frozenset(Phase) - {Phase.IDLE, Phase.RECOVERY, Phase.CLOSED}
 CRASH_SLACK: Nanos = 2 * SECOND
@@ -41,14 +48,44 @@ def ask(turn: Turn, then: Phase, codes: tuple[str, ...], by: str, reason: str, *
     if known is not None and known.confirmed_at is None:
         if not by and RANK.get(then, 0) <= RANK.get(known.then, 0):
             return
-        then = max(then, known.then, key=lambda phase: RANK.get(phase, 0))
         doubted = doubted or known.doubted
+    then = _leads_to(turn, then)
     rate = turn.live.pump.rate_ml_h or turn.durable.rate_ml_h
     turn.emit(StopAsked(pump.device, then, codes, by, reason, rate_ml_h=rate, doubted=doubted))
     now = turn.live.pump
     now.stills, now.settled, now.settled_ml = 0, 0, None  # what counts is seen after the asking
     turn.live.watched_ml = None
     _command(turn, reason)
+
+
+def _leads_to(turn: Turn, then: Phase) -> Phase:
+    """Give the phase that a stop leads to: of two that are under way, the one that ends more."""
+    known = turn.durable.stop
+    if known is None or known.confirmed_at is not None:
+        return then
+    return max(then, known.then, key=lambda phase: RANK.get(phase, 0))
+
+
+def promise(turn: Turn, then: Phase) -> str:
+    """Say to who asks for a stop what is done, when its outcome is told, and what follows."""
+    stoppable = turn.pump_setup is not None and turn.pump_setup.stoppable
+    done = "the pump is asked to stop" if stoppable else "stop the pump by hand, it can't be stopped from here"
+    follows = LEADS_TO.get(_leads_to(turn, then), "")
+    going = turn.durable.moving_to
+    return "; ".join(
+        part
+        for part in (
+            done,
+            f"whether it has stopped is told within {seconds(_confirm_within(turn))}",
+            follows and f"once it is seen at rest {follows}",
+            going and f"{going} may have the case already, and is to stop it too: look there",
+        )
+        if part
+    )
+
+
+def _confirm_within(turn: Turn) -> Nanos:
+    return turn.protocol.confirm_within if turn.protocol is not None else CONFIRM_WITHIN
 
 
 def _command(turn: Turn, reason: str) -> None:
@@ -73,8 +110,7 @@ def claim_stopping(turn: Turn) -> None:
     if pending and not pump.stoppable and not still:
         text = f"Stop the pump by hand, it can't be stopped from here. {stop.reason}"
         turn.claim(technical("stop-by-hand", Priority.HIGH, text))
-    protocol = turn.protocol
-    within = protocol.confirm_within if protocol is not None else CONFIRM_WITHIN
+    within = _confirm_within(turn)
     if pending and turn.has_come(stop.asked_at + within):
         text = f"The pump was asked to stop and has not been seen to, for {seconds(within)}. Clamp the line"
         turn.claim(technical("stop-not-confirmed", Priority.HIGH, text, latching=True))

@@ -46,6 +46,7 @@ class Instructed:
     """A person asks for something. id: unique, for dropping repeats; case: the case meant, "" for none named.
 
     signed: the message that it came in, where its signature was verified; None where signatures are not asked for.
+    elsewhere: why another bed that it is about can't do its part, as far as the gateway knows; "": nothing known.
     """
 
     instruction: Instruction
@@ -53,6 +54,7 @@ class Instructed:
     id: str
     case: str
     signed: Signed | None = None
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ What a crash interrupts begins anew: a bed that has asked asks again, and the ot
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, assert_never
 
+from infusion_gateway.core import moving
 from infusion_gateway.core.moving import carried, is_over
 from infusion_gateway.core.state import State
 from infusion_gateway.model.events import ArrivalRefused, CaseReceived, MoveAsked
@@ -13,6 +14,23 @@ from infusion_gateway.model.inputs import CaseArrived, Input, MoveAnswered
 
 Moving: TypeAlias = MoveAsked | CaseReceived | ArrivalRefused
 """Events that another bed waits for."""
+
+
+def no_room(bed: str, to: str, beds: Mapping[str, State], open_beds: frozenset[str]) -> str:
+    """Say why the case of a bed can't go to another as both are now; "" where it may, or the bed itself knows why not.
+
+    What is true by the time it arrives is the other bed's to say; this is only told sooner.
+    """
+    case, phase = beds[bed].durable.case, beds[bed].durable.phase
+    if case is None or phase not in moving.MOVABLE or to == bed:
+        return ""
+    why = moving.no_room(beds[to], case.order.protocol, phase) if to in open_beds else _unknown(bed, to, open_beds)
+    return why and f"{why}: the case stays here"
+
+
+def _unknown(bed: str, to: str, open_beds: frozenset[str]) -> str:
+    known = ", ".join(sorted(open_beds - {bed})) or "none"
+    return f"there is no bed {to} that could; there are: {known}"
 
 
 def carry(
@@ -27,10 +45,7 @@ def carry(
             if to in open_beds:
                 put(to, CaseArrived(bed, coming))
             else:
-                known = ", ".join(sorted(open_beds - {bed})) or "none"
-                put(
-                    bed, MoveAnswered(case, to, taken=False, why=f"there is no bed {to} that could; there are: {known}")
-                )
+                put(bed, MoveAnswered(case, to, taken=False, why=_unknown(bed, to, open_beds)))
         case CaseReceived(origin=origin, carried=coming):
             if origin in open_beds:
                 put(

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from infusion_gateway.model.inputs import DeadlineReached, Instructed, TurnedAway
+from infusion_gateway.model.instructions import Instruction, Move
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.runtime.answers import Answers, Asker
 from infusion_gateway.runtime.audience import Allowance
 from infusion_gateway.runtime.bed import Bed
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.incoming import ReplyTo
+from infusion_gateway.runtime.moves import no_room
 from infusion_gateway.wire.admission import Admission
 from infusion_gateway.wire.asking import Parsed, Refusal
 from infusion_gateway.wire.topics import Topics
@@ -74,7 +76,8 @@ class Reception:
             self._answers.refuse(asker, name, parsed.id, "this bed is quarantined: stop the pump by hand")
         elif not self._answers.owes(asker.bed, parsed.id) and not self._answers.repeat(asker, name, parsed.id):
             self._answers.owe(parsed.id, asker)
-            asked = Instructed(parsed.instruction, parsed.by, parsed.id, parsed.case, parsed.signed)
+            elsewhere = _elsewhere(asker.bed, parsed.instruction, beds)
+            asked = Instructed(parsed.instruction, parsed.by, parsed.id, parsed.case, parsed.signed, elsewhere)
             if not bed.inbox.put(asked):
                 self._answers.refuse(asker, name, parsed.id, "too many instructions wait at this bed; try again")
 
@@ -90,3 +93,11 @@ class Reception:
             log.warning("instruction turned away", bed=asker.bed, instruction=name, key=found.key, others=others)
         else:
             self._unrecorded[asker.bed] = others + 1
+
+
+def _elsewhere(bed: str, asked: Instruction, beds: Mapping[str, Bed]) -> str:
+    """Say why the bed that a case is to move to can't take it now, "" where it may, or nothing moves."""
+    if not isinstance(asked, Move):
+        return ""
+    deciding = frozenset(name for name, one in beds.items() if one.broken is None)
+    return no_room(bed, asked.to.strip(), {name: one.state for name, one in beds.items()}, deciding)
