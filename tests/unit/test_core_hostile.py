@@ -123,6 +123,7 @@ def test_a_case_code_that_had_an_infusion_is_not_given_again() -> None:
     bed = Bed(bed_setup(replace(depression_40(), window_limits=(WindowLimit(DAY, 1.2, 1000.0),))))
     assert session_of(bed, "case-1") == ""
     assert "case-1 had an infusion here" in session_of(bed, "case-1")
+    assert "CASE-1 had an infusion here" in session_of(bed, "CASE-1"), "capitals make no other case"
     assert session_of(bed, "case-2") == ""
     assert "the hard limit is 84 mg" in session_of(bed, "case-3")
 

@@ -90,6 +90,7 @@ def test_the_case_named_must_be_this_one() -> None:
     assert "another case" in answer(bed.ask(Hold("x"), case="case-9")).reason
     assert not bed.stops()
     assert isinstance(answer(bed.ask(Hold("x"), case="case-1")), InstructionAccepted)
+    assert isinstance(answer(bed.ask(Stop("x"), case="Case-1")), InstructionAccepted), "capitals make no other case"
     assert "has no case" in answer(Bed().ask(Stop("x"), case="case-1")).reason
 
 

@@ -110,7 +110,8 @@ def _out_of_hand(turn: Turn, asked: Instructed, ident: str) -> str:
         return "this instruction was already taken up: repeats change nothing"
     if not asked.by.strip():
         return "nobody is named as asking"
-    if asked.case and not isinstance(asked.instruction, PlaceOrder) and (case is None or case.id != asked.case):
+    other = asked.case and (case is None or not windows.same_code(case.id, asked.case))
+    if other and not isinstance(asked.instruction, PlaceOrder):
         return f"this bed has another case: {case.id[:60]}" if case is not None else "this bed has no case"
     if (
         asked.signed is not None

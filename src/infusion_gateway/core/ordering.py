@@ -106,7 +106,7 @@ def _of_the_subject(turn: Turn, protocol: SessionProtocol, asked: PlaceOrder) ->
 def known(turn: Turn, subject: str) -> Known | None:
     """Give what is known here of a subject's last session; None: nothing, or no subject was named."""
     newest_first = reversed(turn.durable.known)
-    found = (one for one in newest_first if windows.same_subject(one.subject, subject[:LONGEST_CODE]))
+    found = (one for one in newest_first if windows.same_code(one.subject, subject[:LONGEST_CODE]))
     return next(found, None)
 
 

@@ -48,8 +48,8 @@ def given_within(durable: Durable, case: Case, mg: float, length: Nanos, now: Na
     return mg - _dose_at(case, now - length) + _before(durable, case.subject, now - length, case.id)
 
 
-def same_subject(one: str, other: str) -> bool:
-    """Say whether two codes are of one subject: blanks and capitals make no other patient. Nobody is nobody's same."""
+def same_code(one: str, other: str) -> bool:
+    """Say whether two codes of subjects, or of cases, are one: blanks and capitals make no other. None is like none."""
     return bool(_plain(one)) and _plain(one) == _plain(other)
 
 
@@ -59,12 +59,12 @@ def _plain(code: str) -> str:
 
 def had(durable: Durable, case: str) -> bool:
     """Say whether a case of this code had an infusion here in the last day: another would be counted as the same."""
-    return any(given.case == case for given in durable.given)
+    return any(same_code(given.case, case) for given in durable.given)
 
 
 def _before(durable: Durable, subject: str, since: Nanos, but: str = "") -> float:
     """Give what cases of this subject gave that went on after then, mg; `but`: not this case."""
-    return sum(g.mg for g in durable.given if g.until > since and g.case != but and same_subject(g.subject, subject))
+    return sum(g.mg for g in durable.given if g.until > since and g.case != but and same_code(g.subject, subject))
 
 
 def _dose_at(case: Case, at: Nanos) -> float:
