@@ -363,6 +363,20 @@ def test_a_driver_says_what_it_is(traits: Traits) -> None:
     assert len({row["id"] for row in golden}) == len(golden)
 
 
+@every_driver
+def test_the_addresses_a_driver_says_are_those_it_takes(traits: Traits) -> None:
+    """Pins the first and the last that can be built, and one beyond each; what only streams has none to be set."""
+    if traits.addresses is None:
+        assert traits.silence == 0
+        return
+    low, high = traits.addresses
+    for address in (low, high):
+        assert catalogue.build(traits.name, address, {}).traits.name == traits.name
+    for address in (low - 1, high + 1):
+        with pytest.raises(ValueError, match=str(address)):
+            catalogue.build(traits.name, address, {})
+
+
 def test_an_unknown_driver_is_a_key_error() -> None:
     """Pins how the catalogue refuses: a name it doesn't have, an address or an option that can't be."""
     with pytest.raises(KeyError):

@@ -275,8 +275,9 @@ SLIPS = {
         ("", "bed[0].device[0].address", "this key is missing", "(0 to 99)"),
     ],
     "address = 7": [
-        ("address = 100", "bed[0].device[0].address", "100 can't be one", "0 to 99"),
-        ("address = -1", "bed[0].device[0].address", "greater than or equal to 0", "address = 1"),
+        ("address = 100", "bed[0].device[0].address", "100 is no address of NE-1000", "0 to 99"),
+        ("address = 300", "bed[0].device[0].address", "300 is no address of NE-1000", "0 to 99"),
+        ("address = -1", "bed[0].device[0].address", "-1 is no address of NE-1000", "0 to 99"),
         ("address = 7.0", "bed[0].device[0].address", "valid integer", "address = 1"),
         ('address = 7\noptions = { nonsense = "1" }', "bed[0].device[0].options", "no option nonsense", "out"),
         ("address = 7\noptions = { n = 1 }", "bed[0].device[0].options.n", "valid string", "options = "),
@@ -285,7 +286,8 @@ SLIPS = {
         ('driver = "nonin_oem3"\naddress = 1', "bed[0].device[1].address", "only streams", "out"),
     ],
     'line = "rtu-line"\naddress = 1': [
-        ('line = "rtu-line"\naddress = 0', "bed[1].device[0].address", "0 can't be one", "1 to 247"),
+        ('line = "rtu-line"\naddress = 0', "bed[1].device[0].address", "0 is no address of modbus", "1 to 247"),
+        ('line = "rtu-line"\naddress = 248', "bed[1].device[0].address", "248 is no address", "1 to 247"),
     ],
     'line = "rtu-line"\naddress = 2': [
         ('line = "rtu-line"\naddress = 1', "bed[1].device[1].address", "1 is taken", "another"),

@@ -226,16 +226,7 @@ class _Resolver:
 
     def _built(self, table: DeviceTable, traits: Traits, line: LineSettings, at: Key) -> Driver | None:
         """Build the driver; None where its address, its options or the line's settings won't do."""
-        low, high = (1, 247) if traits.wire is Wire.MODBUS else (0, 99)
-        if streams(traits):
-            if table.address is not None:
-                self._report.add((*at, "address"), f"{traits.model} only streams and has none", "Take this key out")
-        elif table.address is None:
-            remedy = f"Add address = {low} or whatever the device is set to ({low} to {high})"
-            self._report.add((*at, "address"), "this key is missing", remedy)
-            return None
-        elif not low <= table.address <= high:
-            self._report.add((*at, "address"), f"{table.address} can't be one", f"Choose {low} to {high}")
+        if not self._addressed(table, traits, (*at, "address")):
             return None
         try:
             driver = self._known.drivers.build(table.driver, table.address or 0, table.options)
@@ -249,6 +240,22 @@ class _Resolver:
             problem = f"{table.driver} speaks at {spoken[0]} {spoken[1]}, and this line at {set_to[0]} {set_to[1]}"
             self._report.add((*at, "line"), problem, remedy)
         return driver
+
+    def _addressed(self, table: DeviceTable, traits: Traits, at: Key) -> bool:
+        """Say whether the device is given an address that it can have."""
+        if traits.addresses is None:
+            if table.address is not None:
+                self._report.add(at, f"{traits.model} only streams and has none", "Take this key out")
+            return True
+        low, high = traits.addresses
+        if table.address is None:
+            remedy = f"Add address = {low} or whatever the device is set to ({low} to {high})"
+            self._report.add(at, "this key is missing", remedy)
+        elif not low <= table.address <= high:
+            self._report.add(at, f"{table.address} is no address of {traits.model}", f"Choose {low} to {high}")
+        else:
+            return True
+        return False
 
     def _sources(self, bed: BedTable, at: Key, devices: set[str]) -> tuple[tuple[Metric, tuple[str, ...]], ...]:
         for word, named in bed.sources.items():

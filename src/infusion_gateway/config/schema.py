@@ -226,7 +226,7 @@ class DeviceTable(Table):
     """What speaks with it: a name that `infusion-gateway devices` lists."""
     line: Annotated[Word, Field(examples=["pump-line"])]
     """The name of its `[[line]]`."""
-    address: Annotated[int | None, Field(ge=0, le=247, examples=[1])] = None
+    address: Annotated[int | None, Field(examples=[1])] = None
     """Its address on the line: NE-1000 0 to 99, Modbus unit 1 to 247. Needed but for a device that only streams."""
     options: Annotated[dict[Word, Word], Field(max_length=16, examples=[{"baud": "9600"}])] = {}
     """The driver's own options, as text; none by default."""

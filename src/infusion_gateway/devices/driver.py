@@ -135,7 +135,8 @@ class Traits:
     dead_man: shortest and longest communication time-out the device itself can keep, seconds; None where it has none.
     baud, framing: a serial line's usual setting ("8N1"); ignored over TCP. silence: how long a line must be quiet
     after a time-out before anybody may speak again (the device's worst turnaround). source: where the facts are from.
-    timeout: the longest that any of its requests waits for an answer.
+    timeout: the longest that any of its requests waits for an answer. addresses: the first and last that it can be set
+    to; None where it has none, since it only streams.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Traits:
     silence: Nanos
     source: str
     timeout: Nanos = SECOND
+    addresses: tuple[int, int] | None = None
 
 
 class Driver(Protocol):

@@ -11,6 +11,7 @@ from infusion_gateway.model.observation import Delivery, PumpAlarm, Sensor, Sens
 
 MAX_READ = 125  # registers in one request: Modbus Application Protocol V1.1b3, 6.3
 MAX_READ_BITS = 2000  # coils in one request: 6.1
+UNIT_ADDRESSES = (1, 247)  # of units: MODBUS over Serial Line V1.02, 2.2
 
 
 class Type(StrEnum):

@@ -10,6 +10,7 @@ from infusion_gateway.devices.driver import Kind, Table, Traits, Use, Wire
 from infusion_gateway.devices.profile import (
     MAX_READ,
     MAX_READ_BITS,
+    UNIT_ADDRESSES,
     UNITS,
     UNLISTED,
     WORDS,
@@ -83,6 +84,7 @@ def _profile(name: str, top: Reader) -> RegisterMap:
         silence=line.duration("turnaround", SECOND // 1000, 10 * SECOND),
         source=device.text("manual"),
         timeout=timeout,
+        addresses=UNIT_ADDRESSES,
     )
     if timeout <= traits.silence:
         line.refuse("timeout", "not longer than the turnaround", "Give the answer the time to arrive, too")

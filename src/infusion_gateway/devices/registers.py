@@ -27,7 +27,7 @@ from infusion_gateway.devices.driver import (
     Written,
 )
 from infusion_gateway.devices.fields import Decoder, Seen, number
-from infusion_gateway.devices.profile import Block, Means, RegisterMap
+from infusion_gateway.devices.profile import UNIT_ADDRESSES, Block, Means, RegisterMap
 from infusion_gateway.devices.profile_file import read_profile
 from infusion_gateway.devices.uptime import Uptime
 from infusion_gateway.errors import ConfigError, Problem
@@ -84,7 +84,7 @@ class ModbusDriver:
     """One Modbus unit. `identify` begins a new timeline: what answers it is the only thing taken on trust."""
 
     def __init__(self, register_map: RegisterMap, address: int) -> None:
-        if not 1 <= address <= 247:  # noqa: PLR2004 (MODBUS over Serial Line V1.02, 2.2)
+        if not UNIT_ADDRESSES[0] <= address <= UNIT_ADDRESSES[1]:
             raise ValueError(f"no Modbus unit: {address}")
         self._map = register_map
         self._address = address

@@ -71,6 +71,7 @@ TRAITS = Traits(
     silence=SECOND // 10,
     source="manual #1200-01 (8/1/14) pp. 33-35; #1200-02 pp. 39-40; nesp-lib 2.0.0",
     timeout=_timeout(19200),
+    addresses=(0, new_era.LAST_ADDRESS),
 )
 
 
