@@ -49,6 +49,9 @@ def of_the_drug(
     value: float | None = None,
     limit: float | None = None,
     unit: str = "",
+    by_words: bool = False,
 ) -> Claim:
     """Claim a condition of the patient and the drug."""
-    return Claim(code, priority, AlarmKind.PHYSIOLOGICAL, response, latching, text, value, limit, unit)
+    return Claim(
+        code, priority, AlarmKind.PHYSIOLOGICAL, response, latching, text, value, limit, unit, by_words=by_words
+    )

@@ -7,11 +7,11 @@ the next to agree with it: one poll, after which all of it counts.
 
 from dataclasses import replace
 
-from infusion_gateway.core.durable import Account
+from infusion_gateway.core.durable import Account, Case
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.events import CounterRestarted
 from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Metric, Nanos
-from infusion_gateway.model.session import Order, SessionProtocol
+from infusion_gateway.model.session import Order, Phase, SessionProtocol
 
 HOUR: Nanos = 60 * MINUTE
 AHEAD = 2.0
@@ -66,13 +66,44 @@ def begin(turn: Turn) -> None:
 def book(turn: Turn) -> None:
     """Book what the pump reported in this step: time of delivery, and volume."""
     case = turn.durable.case
-    if case is None or case.t0 is None:
+    if case is None:
+        return
+    if case.t0 is None:
+        _book_unconfirmed(turn, case)
         return
     account = _time(turn, turn.live.account, case.order.rate_ml_h)
     pump = turn.live.pump
     if pump.volume_ml is not None and pump.volume_at == turn.now:
         account = _volume(turn, account, pump.volume_ml)
     turn.live.account = account
+
+
+def _book_unconfirmed(turn: Turn, case: Case) -> None:
+    """Book what runs under an order that nobody has confirmed: unannounced, it is delivery into this patient.
+
+    Once armed it is T0 that counts, and a purge is no dose: there the account only keeps up with the counter, and so
+    it does once the case was given up.
+    """
+    account, pump, until = turn.live.account, turn.live.pump, turn.durable.prime_until
+    volume = pump.volume_ml if pump.volume_at == turn.now else None
+    purging = until is not None and turn.now < until
+    if purging or turn.phase is not Phase.ORDERED or case.lapsed:
+        counter = account.counter_ml if volume is None else volume
+        turn.live.account = replace(account, counter_ml=counter, seen_at=None, delivering=False)
+        return
+    account = _time(turn, account, case.order.rate_ml_h)
+    if volume is not None:
+        base = account.counter_ml if pump.restarted_at != turn.now else None
+        more = 0.0 if base is None else max(0.0, volume - base)
+        counter = volume if base is None else base + more
+        account = replace(account, counter_ml=counter, delivered_ml=account.delivered_ml + more)
+    turn.live.account = account
+
+
+def before_words(turn: Turn) -> str:
+    """Say what ran before the order was confirmed, and counts; "" where nothing did."""
+    case, ml = turn.durable.case, turn.live.account.delivered_ml
+    return f"; {ml:.3g} mL ({case.dose_mg(ml):.3g} mg) ran before and count" if case is not None and ml > 0 else ""
 
 
 def _time(turn: Turn, account: Account, ordered_ml_h: float) -> Account:

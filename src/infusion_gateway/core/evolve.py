@@ -89,7 +89,7 @@ def evolve(durable: Durable, event: Event, at: Nanos) -> Durable:
             return replace(durable, at=at) if same_boot else _on_another_timeline(durable, at)
         case PrimeAnnounced(until=until):
             was = max(durable.prime_until or at, at)  # a purge that ends early, or is announced anew, counts once
-            case = durable.case and replace(durable.case, purged=durable.case.purged + until - was)
+            case = durable.case and replace(durable.case, purged=max(0, durable.case.purged + until - was))
             return replace(durable, at=at, case=case, prime_until=until)
         case DeadManSet(seconds=seconds, found=found):
             ours = seconds > 0 and (not found or durable.dead_man_ours)
@@ -131,9 +131,9 @@ def _of_delivery(
                 epoch=event.epoch,
             )
             return replace(durable, at=at, account=account)
-        case InfusionStarted(t0=t0, ends_at=ends_at, volume_ml=volume_ml):
+        case InfusionStarted(t0=t0, ends_at=ends_at, volume_ml=volume_ml, before_ml=before):
             case = durable.case and replace(durable.case, t0=t0, ends_at=ends_at, heard_at=durable.person_at)
-            account = Account(counter_ml=volume_ml, epoch=durable.account.epoch, seen_at=t0, delivering=True)
+            account = Account(before, before, volume_ml, durable.account.epoch, seen_at=t0, delivering=True)
             return replace(durable, at=at, case=case, account=account, prime_until=None)
         case DeliveryChanged(delivery=delivery):
             return replace(durable, at=at, delivery=delivery)
@@ -193,8 +193,10 @@ def _of_case(
                 values_from=since,
                 protocol_digest=event.protocol_digest,
             )
-            fresh = Account(epoch=durable.account.epoch)
-            given = windows.remembered(durable, at)
+            again = case is not None and durable.phase is Phase.ORDERED and case.id == event.case
+            ran_ml = durable.account.delivered_ml if again else 0.0  # what ran before it was confirmed is its own still
+            fresh = Account(ran_ml, epoch=durable.account.epoch)
+            given = durable.given if again else windows.remembered(durable, at)
             return replace(durable, at=at, given=given, case=new, account=fresh, stop=None, unreleased_since=None)
         case CaseConfirmed(by=by):
             return replace(durable, at=at, case=case and replace(case, confirmed_by=by, lapsed=False))

@@ -263,11 +263,13 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
     without = f"; a test, so without {', '.join(passage.waived)}" if passage.waived else ""
     passed = f"; passed by name: {', '.join(passage.overridden)}" if passage.overridden else ""
     within = f" within {dose.seconds(turn.protocol.armed_for)}" if turn.protocol is not None else ""
-    accept(f"confirmed and armed: a person may start the pump{within}{without}{passed}")
+    accept(f"confirmed and armed: a person may start the pump{within}{without}{passed}{dose.before_words(turn)}")
     case = turn.durable.case
     alone = case is not None and ordering.same_person(case.ordered_by, by)
     reason = f"one person made both entries: {asked.reason[:LONGEST_TEXT]}" if alone else "both entries agree"
     turn.live.pump.rest_ml = turn.live.pump.volume_ml  # it is at rest, or the gate had been shut
+    if turn.durable.prime_until is not None and turn.durable.prime_until > turn.now:
+        turn.emit(PrimeAnnounced(turn.now, "", "the bed is armed: a purge that was announced before is over"))
     turn.emit(CaseConfirmed(by, reason, passage.waived, passage.overridden))
     turn.emit(PhaseChanged(Phase.ARMED, Phase.ORDERED, reason))
     return ""

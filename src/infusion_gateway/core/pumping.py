@@ -104,7 +104,9 @@ def _unordered(turn: Turn) -> None:
     if since is not None:
         priority = Priority.MEDIUM if turn.has_come(since + UNORDERED_MEDIUM) else Priority.LOW
         text = "The pump delivers and nobody has ordered it here. Order it, announce a purge, or stop the pump"
-        turn.claim(of_the_drug("delivering-without-order", priority, text))
+        if turn.phase is Phase.ORDERED:
+            text = "The pump delivers, and the order on this bed is not confirmed: it counts as its dose. Stop the pump"
+        turn.claim(of_the_drug("delivering-without-order", priority, text, by_words=True))
 
 
 def _spent(turn: Turn, order: Order, t0: Nanos) -> None:

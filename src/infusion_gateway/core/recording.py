@@ -50,7 +50,12 @@ def record_devices(turn: Turn) -> None:
 def sample(turn: Turn) -> None:
     """Record the newest readings and the dose account."""
     last, pump, case = turn.durable.sampled_at, turn.live.pump, turn.durable.case
-    if case is None or turn.phase not in SAMPLED or (last is not None and turn.now < last + SAMPLE_EVERY):
+    unconfirmed = turn.phase is Phase.ORDERED and turn.live.account.delivered_ml > 0
+    if (
+        case is None
+        or not (turn.phase in SAMPLED or unconfirmed)
+        or (last is not None and turn.now < last + SAMPLE_EVERY)
+    ):
         return
     values = tuple(
         SampledValue(
@@ -68,7 +73,7 @@ def sample(turn: Turn) -> None:
         Sampled(
             values=values,
             delivery=pump.delivery if pump.delivery is not None else turn.durable.delivery,
-            volume_ml=account.counter_ml if case.t0 is not None else pump.volume_ml,
+            volume_ml=account.counter_ml if case.t0 is not None or unconfirmed else pump.volume_ml,
             epoch=account.epoch,
             dose_mg=case.dose_mg(account.delivered_ml),
             delivered_ml=account.delivered_ml,

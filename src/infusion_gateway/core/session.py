@@ -116,7 +116,8 @@ def _start(turn: Turn, t0: Nanos, reason: str) -> None:
     base = pump.rest_ml
     if base is None or (pump.volume_ml is not None and base > pump.volume_ml):
         base = pump.volume_ml
-    turn.emit(InfusionStarted(t0, t0 + case.order.duration, base, reason))
+    words, before_ml = f"{reason}{dose.before_words(turn)}", turn.live.account.delivered_ml
+    turn.emit(InfusionStarted(t0, t0 + case.order.duration, base, words, before_ml))
     turn.emit(PhaseChanged(Phase.INFUSING, turn.phase, reason))
     dose.begin(turn)
     dose.book(turn)

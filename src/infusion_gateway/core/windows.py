@@ -114,7 +114,7 @@ def remembered(durable: Durable, at: Nanos) -> tuple[Given, ...]:
     """
     recent = tuple(g for g in durable.given if g.until > at - LONGEST_WINDOW)
     case = durable.case
-    if case is None or case.t0 is None:
+    if case is None or (case.t0 is None and not durable.account.delivered_ml):
         return recent
     mg = case.dose_mg(durable.account.delivered_ml)
     known = next((g for g in recent if g.case == case.id), None)

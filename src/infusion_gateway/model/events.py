@@ -59,12 +59,16 @@ class PhaseChanged:
 
 @dataclass(frozen=True, slots=True)
 class InfusionStarted:
-    """T0: the first of two consecutive readings that show delivery. volume_ml: the pump's counter at T0."""
+    """T0: the first of two consecutive readings that show delivery. volume_ml: the pump's counter at T0.
+
+    before_ml: what ran, unannounced, while the order was not confirmed; it counts into the dose.
+    """
 
     t0: Nanos
     ends_at: Nanos
     volume_ml: float | None
     reason: str
+    before_ml: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
