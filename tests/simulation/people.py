@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 STOPS = {"stop": Stop, "end": End, "abort": Abort, "hold": Hold}
 ASKS_AGAIN = ": repeat the cuff now"
 """What an alarm says of one reading past a limit that stops."""
+BETWEEN_CUFFS_S = 5.0
+"""So long a cuff rests on the arm before it is started once more."""
 FURTHER_S = 3.0
 """People try again so soon."""
 
@@ -58,6 +60,7 @@ class People:
     override: str = ""
     _ids: int = 0
     _acting: float = 0.0
+    _found_at: float | None = None
 
     def say(self, asked: Instruction, by: str, done: Callable[[str], None] | None = None) -> None:
         """Let a person ask for something, over the broker; done: told the refusal, "" for none."""
@@ -174,7 +177,7 @@ class People:
                 self._do_as_told(alarm["code"])
             self._acknowledge(alarm["code"])
         elif self._ordinary and alarm["signal"] == "acknowledged" and ASKS_AGAIN in alarm["text"]:
-            self._repeat_the_cuff()  # whoever started the cuff stays to see what it finds
+            self._see_what_it_finds()
         if story.plan.holds_off and alarm["countdown_ends"] and not story.case.held_off:
             self.say(HoldOff(alarm["code"], "looking"), "nurse-1", self._held_off)
 
@@ -188,6 +191,8 @@ class People:
         sensor = code.removesuffix("-off")
         if code.startswith("nibp-"):
             self._repeat_the_cuff()
+        elif code == "paused-long":
+            self.word("end")
         elif sensor in story.patient.off:
             story.world.at(self.chance.uniform(2, 6), lambda: story.patient.sensor(sensor, "on"))
 
@@ -195,8 +200,19 @@ class People:
         """Measure again, as the alarm asks for, unless it is being done: not quite the same comes out."""
         story = self.story
         if story.world.truth("monitor")["nibp_state"] != "measuring":
+            self._found_at = None
             story.court.measured(story.patient.beat())
             story.world.press("monitor", "cuff")
+
+    def _see_what_it_finds(self) -> None:
+        """Start the cuff once more where the alarm asks for it again: whoever started it stays to see what it finds."""
+        story = self.story
+        if story.world.truth("monitor")["nibp_state"] == "measuring":
+            self._found_at = None
+        elif self._found_at is None:
+            self._found_at = story.now
+        elif story.now - self._found_at >= BETWEEN_CUFFS_S:
+            self._repeat_the_cuff()
 
     def _held_off(self, refusal: str) -> None:
         self.story.case.held_off = self.story.case.held_off or not refusal

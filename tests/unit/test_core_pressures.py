@@ -159,18 +159,65 @@ def test_systolic_and_diastolic_of_one_reading_are_one_occasion() -> None:
     assert {bed.alarms[code].since for code in (SYS, DIA)} == {at + 15 * MINUTE}
 
 
-def test_acknowledged_apart_they_sound_again_each_in_its_time() -> None:
-    """Pins that more than a minute between two acknowledgements makes two occasions of them."""
+def test_whoever_acknowledges_one_pressure_has_looked_at_all() -> None:
+    """Pins that pressures that last are heard of again as one: 15 minutes after the last was acknowledged."""
     bed = infusing()
     measure(bed, 165)
     bed.ask(Acknowledge(SYS))
+    bed.run(10 * 60)
+    measure(bed, 165, 104)
+    assert bed.alarms[DIA].signal is Signal.ON  # it is new, and heard
+    bed.ask(Acknowledge(DIA))
     at = bed.now
-    bed.run(61)
+    bed.run(899.999)
+    assert {bed.alarms[code].signal for code in (SYS, DIA)} == {Signal.ACKNOWLEDGED}
+    bed.run(0.001)
+    assert {bed.alarms[code].since for code in (SYS, DIA)} == {at + 15 * MINUTE}
+
+
+def test_an_acknowledged_pressure_still_breaks_through_when_it_is_worse() -> None:
+    """Pins that another's acknowledgement puts off a reminder alone: ten worse, or the next priority, is heard."""
+    bed = infusing()
+    measure(bed, 165)
+    bed.ask(Acknowledge(SYS))
+    bed.run(10 * 60)
     measure(bed, 165, 104)
     bed.ask(Acknowledge(DIA))
+    measure(bed, 174, 104)
+    assert {bed.alarms[code].signal for code in (SYS, DIA)} == {Signal.ACKNOWLEDGED}
+    measure(bed, 175, 104)
+    assert bed.alarms[SYS].signal is Signal.ON
+
+
+def test_the_less_urgent_puts_no_reminder_off() -> None:
+    """Pins that a high pressure is heard of again in its own time, whatever milder one was acknowledged since."""
+    bed = infusing()
+    measure(bed, 185)
+    measure(bed, 185)
+    assert bed.alarms[SYS].priority is HIGH
+    bed.ask(Acknowledge(SYS))
+    at = bed.now
+    bed.run(10 * 60)
+    measure(bed, 185, 104)
+    bed.ask(Acknowledge(DIA))
+    assert bed.alarms[DIA].priority is MEDIUM
     bed.run((at - bed.now) / SECOND + 900)
     assert bed.alarms[SYS].signal is Signal.ON
     assert bed.alarms[DIA].signal is Signal.ACKNOWLEDGED
+
+
+def test_a_reminder_begins_no_burst_while_another_pressure_sounds() -> None:
+    """Pins that one that sounds reminds of the other too, which then waits for its acknowledgement."""
+    bed = infusing()
+    measure(bed, 165)
+    bed.ask(Acknowledge(SYS))
+    bed.run(14 * 60)
+    measure(bed, 165, 104)
+    bed.run(2 * 60)
+    assert (bed.alarms[DIA].signal, bed.alarms[SYS].signal) == (Signal.ON, Signal.ACKNOWLEDGED)
+    bed.ask(Acknowledge(DIA))
+    bed.run(14 * 60)
+    assert {bed.alarms[code].signal for code in (SYS, DIA)} == {Signal.ACKNOWLEDGED}
 
 
 def test_an_acknowledgement_is_of_this_case_alone() -> None:

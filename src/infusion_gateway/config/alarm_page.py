@@ -22,7 +22,8 @@ other codes name theirs here. A research gateway's defaults: a clinic's medical 
 * The last valid value outside a high limit, and then no usable signal for 30 s: high, as that limit.
 * A severe pressure is medium at first, "repeat the cuff now"; the next reading past the limit, a symptom, or no new
   reading for as long as the protocol says make it high. Acknowledged, it sounds again when 10 mmHg worse, of the next
-  priority, or after 15 minutes, though a reading between was good; acknowledged within a minute, they sound together.
+  priority, or after 15 minutes, though a reading between was good. Whoever acknowledges one pressure has looked at all
+  that are no more urgent: those that last are heard of again as one, 15 minutes after the last was acknowledged.
 * One cause is one condition: a sensor off, a line or a device stands for all that is missing for it. A sensor that was
   off when its device fell silent is off until it is seen put back; put back, it has 10 s to find a value. What a
   patient who was away lacks counts from the return.

@@ -17,9 +17,6 @@ SETTLE: Nanos = 10 * SECOND
 """After a start a monitor has this long to be heard before what it raised counts as over (by then its age speaks)."""
 RENEW_AFTER: Nanos = 15 * MINUTE
 """An acknowledged pressure alarm sounds again after this long (rules, "After acknowledgement")."""
-TOGETHER: Nanos = MINUTE
-"""What was acknowledged within this long of one another sounds again as one, when the last of it is due; unsourced."""
-
 ESCALATE_AFTER: tuple[Nanos, ...] = (15 * SECOND, 45 * SECOND, 90 * SECOND)
 """Where no protocol says so: without a case (clinical reference 4, escalation)."""
 REMIND_AFTER: Nanos = 2 * MINUTE
@@ -163,11 +160,20 @@ def _renews(turn: Turn, known: Raised, claim: Claim) -> bool:
 
 
 def _acknowledged_at(turn: Turn, known: Raised) -> Nanos:
-    """Say when an alarm was acknowledged, and what was heard with it, so that they sound again together."""
-    mine = known.acknowledged_at if known.acknowledged_at is not None else turn.now
-    others = (turn.durable.conditions.get(code) for code, claim in turn.claims.items() if claim.renew_by)
-    at = (other.acknowledged_at for other in others if other is not None and other.acknowledged_at is not None)
-    return max((time for time in at if abs(time - mine) <= TOGETHER), default=mine)
+    """Say when a pressure as urgent was last acknowledged: whoever took up one of them has looked at all.
+
+    One that already sounds reminds of them all. So pressures that last are heard of again as one, and no less often.
+    """
+    times = [known.acknowledged_at if known.acknowledged_at is not None else turn.now]
+    for code, claim in turn.claims.items():
+        other = turn.durable.conditions.get(code)
+        if other is None or not claim.renew_by or other.priority < known.priority:
+            continue
+        if other.acknowledged_at is not None:
+            times.append(other.acknowledged_at)
+        elif other.since < turn.now:
+            times.append(turn.now)
+    return max(times)
 
 
 def _unseen(turn: Turn, code: str) -> bool:
