@@ -1,8 +1,8 @@
 """One bed's hands: takes what waits in the inbox, steps, and carries out what was decided, in the order that is safe.
 
 Stop first: to the line, before a disk or a broker is asked. Then the alarm state, where a device or the time brought
-it about. Then the record; and only when that is durable the answers to people, the effects of what they asked, and the
-events. A step that breaks an invariant quarantines this bed alone.
+it about. Then the record; and only when that is durable the answers to people, the effects of what they asked
+(runtime.pending), and the events. A step that breaks an invariant quarantines this bed alone.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.inbox import Inbox
 from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.moves import Moving
+from infusion_gateway.runtime.pending import Pending, Taken
 from infusion_gateway.runtime.show import Show
 from infusion_gateway.wire.records import Record
 
@@ -31,7 +32,10 @@ log = structlog.get_logger(__name__)
 STOP_AGAIN: Nanos = 2 * SECOND
 """How often a quarantined bed, which can't decide any more, asks its pump to stop."""
 UNRECORDED_AFTER_S = 1.0
-"""A person who may act without a record (stop, hold, acknowledge) is not left waiting for a disk that hangs."""
+"""A person who may act without a record (stop, hold, acknowledge) is not left waiting for a disk that hangs.
+
+Nor is anything that was decided kept from being shown for longer.
+"""
 STEP_AGAIN: Nanos = 5 * SECOND // 4
 """A bed that nothing came for steps so long after its last step; one whose devices speak did so meanwhile."""
 BATCH = 64
@@ -67,6 +71,7 @@ class Bed:
         self.name = state.setup.bed
         self.broken = broken
         self._state = state
+        self._pending = Pending(state)
         self._reach = reach
         self._journal = journal
         self._show = show
@@ -141,7 +146,8 @@ class Bed:
     def _show_second(self, now: Nanos) -> None:
         if now - self._shown_at >= SECOND:
             self._shown_at = now
-            self._show.every_second(self._state, now, quarantined=self.broken)
+            shown = self._pending.visible if self.broken is None else self._state
+            self._show.every_second(shown, now, quarantined=self.broken)
 
     def _step(self, given: Input, now: Nanos) -> None:
         done = step(self._state, given, now)
@@ -152,11 +158,12 @@ class Bed:
         pump = self._state.setup.pump
         if pump is not None:
             self._reach.decided(pump.device, now)
-        asked = given if isinstance(given, Instructed) else None
+        asked = given if isinstance(given, Instructed) and done.events else None
+        taken = self._pending.take(given, now, self._state, waits=asked is not None)
         if asked is None:
-            self._show.alarms(self._state, now, quarantined=None)
+            self._show.alarms(self._pending.visible, now, quarantined=None)
         if done.events:
-            self._record(done.events, now, asked)
+            self._record(done.events, now, asked, taken)
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -168,10 +175,10 @@ class Bed:
             case SetDeadMan(device=device, seconds=seconds):
                 self._reach.set_dead_man(device, seconds)
 
-    def _record(self, events: tuple[Event, ...], now: Nanos, asked: Instructed | None) -> None:
+    def _record(self, events: tuple[Event, ...], now: Nanos, asked: Instructed | None, taken: Taken) -> None:
         state = self._state
         future = self._journal.append(self.name, events, now, self._clock.utc_ns())
-        late = self._answer_unrecorded(events, asked)
+        late = None if asked is None else self._without_record(events, asked, taken)
 
         def durable(done: "asyncio.Future[tuple[Record, ...]]") -> None:
             if late is not None:
@@ -189,7 +196,7 @@ class Bed:
                 if kept and isinstance(event, Moving):
                     self._moving(self.name, event)
             if asked is not None:
-                self._show.alarms(self._state, self._clock.now(), quarantined=self.broken)
+                self._settle(taken)
             self._show.session(state, now)
             self._recorded()
 
@@ -200,13 +207,26 @@ class Bed:
             if isinstance(event, InstructionAccepted | InstructionRefused):
                 self._show.answer(event, kept=kept)
 
-    def _answer_unrecorded(self, events: tuple[Event, ...], asked: Instructed | None) -> asyncio.TimerHandle | None:
-        """Answer what needs no record though the disk has said nothing yet; what was answered is answered once."""
-        if asked is None or isinstance(asked.instruction, NEEDS_RECORD):
-            return None
+    def _settle(self, taken: Taken) -> None:
+        """Show the effect of what a person asked."""
+        self._pending.settle(taken, self._state)
+        shown = self._pending.visible if self.broken is None else self._state
+        self._show.alarms(shown, self._clock.now(), quarantined=self.broken)
+
+    def _without_record(self, events: tuple[Event, ...], asked: Instructed, taken: Taken) -> asyncio.TimerHandle:
+        """Go on though the disk has said nothing yet: what needs no record is answered, and all that is decided shows.
+
+        What was answered is answered once.
+        """
+        needed = isinstance(asked.instruction, NEEDS_RECORD)
         known = any(isinstance(event, InstructionAccepted) and not event.recorded for event in events)
-        after = 0.0 if known else UNRECORDED_AFTER_S
-        return asyncio.get_running_loop().call_later(after, lambda: self._answer(events, kept=False))
+
+        def go_on() -> None:
+            if not needed:
+                self._answer(events, kept=False)
+            self._settle(taken)
+
+        return asyncio.get_running_loop().call_later(0.0 if known and not needed else UNRECORDED_AFTER_S, go_on)
 
     def _quarantine(self, why: str, now: Nanos) -> None:
         self.broken = why
