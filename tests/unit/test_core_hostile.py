@@ -148,7 +148,7 @@ def test_nobody_away_hides_what_would_stop_the_pump_again() -> None:
     assert not answer(bed.ask(Limits("spo2-low", 91.0, "chronic"), by="doctor-1"))
     assert not answer(bed.ask(Away(5 * MINUTE)))
     bed.run(2)
-    assert "spo2 80 would stop it again" in answer(bed.ask(PermitResume("better")))
+    assert "spo2 80 %, below the limit of 90 %, would stop it again" in answer(bed.ask(PermitResume("better")))
     bed.ask(Away(0))
     bed.run(20)
     assert "spo2-low" in answer(bed.ask(PermitResume("better")))

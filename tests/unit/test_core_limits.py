@@ -290,6 +290,26 @@ def test_a_stop_is_held_off_once_for_two_minutes() -> None:
     assert bed.stops() == [(held + 2 * MINUTE) / SECOND]
 
 
+def test_a_pause_by_hand_earns_no_second_hold_off() -> None:
+    """Pins that who pauses and restarts the pump finds the countdown begun anew, and can't hold it off again."""
+    bed = desaturated(89, 20)
+    bed.ask(HoldOff("spo2-low", "I am with the patient"))
+    bed.pump.running = False
+    bed.run(5)
+    assert bed.phase is Phase.PAUSED
+    bed.run(2 * 60)
+    assert not bed.stops()
+    bed.pump.running = True
+    bed.run(3)
+    assert bed.phase is Phase.INFUSING
+    assert bed.alarms["spo2-low"].countdown_ends is not None
+    bed.ask(HoldOff("spo2-low", "again"))
+    assert "once" in bed.events(InstructionRefused)[-1][1].reason
+    bed.run(20)
+    assert bed.stops()
+    bed.check()
+
+
 def test_a_worse_row_is_not_held_off() -> None:
     """Pins that below 85 the pump is stopped, held off or not."""
     bed = desaturated(89, 20)

@@ -96,6 +96,29 @@ def test_a_persons_own_holds_lock_nothing() -> None:
 
 
 @pytest.mark.requirement("S31")
+@pytest.mark.parametrize(
+    ("metric", "value", "words"),
+    [
+        (Metric.SPO2, 84, "spo2 84 %, below the limit of 90 %, would stop it again: wait until it is back inside"),
+        (Metric.SPO2, 90, ""),
+        (Metric.HR, 35, "hr 35 /min, below the limit of 40 /min, would stop it again"),
+        (Metric.HR, 135, ""),
+    ],
+)
+def test_a_release_waits_for_a_value_whose_delay_only_runs(metric: Metric, value: float, words: str) -> None:
+    """Pins that a value past a limit that stops refuses the release at once, one past a limit that tells doesn't."""
+    bed = infusing()
+    bed.ask(Hold("wait"))
+    bed.run(5)
+    bed.monitor.values[metric] = value
+    bed.run(1)
+    assert not bed.alarms
+    done = resume(bed)
+    assert words in refusal(done)
+    assert bool(refusal(done)) is bool(words)
+
+
+@pytest.mark.requirement("S31")
 @pytest.mark.rule("E10", "acts")
 def test_a_release_wants_the_patient_looked_at() -> None:
     """Pins E10: without a valid SpO2 nobody releases a restart."""

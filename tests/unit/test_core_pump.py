@@ -263,8 +263,20 @@ def test_a_person_may_take_it_off_and_that_stays_told() -> None:
     bed.ask(Disarm("it tripped twice"))
     bed.run(30)
     assert bed.pump.dead_man == 0.0
-    assert dead_men(bed).count(20) == 1
+    assert dead_men(bed) == [20, 0], "asked for once, as long as the pump does it"
     assert "nurse-1" in bed.alarms["dead-man-off"].text
+
+
+def test_a_dead_man_that_stays_armed_is_asked_off_again() -> None:
+    """Pins that a pump which keeps it is asked every five seconds, not twice at once, and told of after ten."""
+    bed = infusing()
+    bed.pump.keeps_dead_man = False
+    bed.ask(Disarm("it tripped twice"))
+    assert dead_men(bed) == [20, 0]
+    bed.run(5)
+    assert dead_men(bed) == [20, 0, 0]
+    bed.run(5)
+    assert "dead-man-not-taken-off" in bed.alarms
 
 
 def test_a_dead_man_found_armed_is_said_and_not_touched() -> None:

@@ -60,6 +60,11 @@ def keep(turn: Turn) -> None:
         turn.wake_at(since + READ_BACK_WITHIN)
 
 
+def asked(turn: Turn) -> None:
+    """Take note that a person's word has asked for it in this step, so that it isn't asked for twice."""
+    turn.live.pump.dead_man_asked_at = turn.live.pump.dead_man_wanted_at = turn.now
+
+
 def claim_dead_man(turn: Turn) -> None:
     """Claim that the dead man isn't as it ought to be."""
     pump, case = turn.live.pump, turn.durable.case

@@ -225,13 +225,11 @@ def _assessed(case: Case, event: Assessed) -> Case:
 def _phase_changed(durable: Durable, event: PhaseChanged, at: Nanos) -> Durable:
     """Resuming moves the end by as long as it was paused: the duration is of delivery, the wall time is not.
 
-    What counts down a stop ends where nothing is infused any more.
+    What counts down a stop ends where nothing is infused any more; that it was held off is remembered, for it is once.
     """
     case, stop, unreleased, conditions = durable.case, durable.stop, None, durable.conditions
     if event.before is Phase.INFUSING:
-        conditions = {
-            code: replace(raised, countdown_ends=None, held_until=None) for code, raised in conditions.items()
-        }
+        conditions = {code: replace(raised, countdown_ends=None) for code, raised in conditions.items()}
     if event.phase is Phase.INFUSING and event.before is Phase.PAUSED:
         if case is not None and case.ends_at is not None:
             case = replace(case, ends_at=case.ends_at + at - durable.phase_since)

@@ -4,7 +4,18 @@ from collections.abc import Callable
 from math import isfinite
 from typing import assert_never
 
-from infusion_gateway.core import amending, closing, dose, gates, moving, ordering, permitting, stopping, windows
+from infusion_gateway.core import (
+    amending,
+    closing,
+    deadman,
+    dose,
+    gates,
+    moving,
+    ordering,
+    permitting,
+    stopping,
+    windows,
+)
 from infusion_gateway.core.live import Newest, Values
 from infusion_gateway.core.sources import BY_HAND
 from infusion_gateway.core.turn import Turn
@@ -367,4 +378,5 @@ def _disarm(turn: Turn, asked: Disarm, by: str, accept: _Done) -> str:
         return "the pump has no dead man"
     accept(f"the dead man is taken off: {asked.reason[:LONGEST_TEXT]}".removesuffix(": "))
     turn.command(SetDeadMan(setup.device, 0, f"taken off by {by}"))
+    deadman.asked(turn)
     return ""

@@ -40,9 +40,9 @@ def permit(turn: Turn, asked: PermitResume, by: str, accept: Done) -> str:
         return "no release is needed: a person may start the pump"
     if stop.confirmed_at is None:
         return "the pump is not yet seen to have stopped: wait for it"
-    past_limits = _past_limits(turn, case, protocol) if turn.away else []
-    if past_limits:
-        return f"the patient is away, so nothing is judged, and {', '.join(past_limits)} would stop it again"
+    past_limits = _past_limits(turn, case, protocol)
+    if past_limits and turn.away:
+        return f"the patient is away, so nothing is judged, and {' and '.join(past_limits)} would stop it again"
     standing = [
         code
         for code, raised in turn.durable.conditions.items()
@@ -50,6 +50,8 @@ def permit(turn: Turn, asked: PermitResume, by: str, accept: Done) -> str:
     ]
     if standing:
         return f"what would stop it again still stands: {', '.join(sorted(standing))}"
+    if past_limits:
+        return f"{' and '.join(past_limits)} would stop it again: wait until it is back inside, or measure again"
     missing = [m for m in protocol.required_metrics if current(turn.sources, turn.live, m, turn.now) is None]
     if missing:
         words = ", ".join(FACTS[m].word for m in missing)
@@ -69,18 +71,26 @@ def permit(turn: Turn, asked: PermitResume, by: str, accept: Done) -> str:
 
 
 def _past_limits(turn: Turn, case: Case, protocol: SessionProtocol) -> list[str]:
-    """Give what is seen now past a limit that stops; for one who is away no condition says so."""
+    """Give what is seen now past a limit that stops: no condition says so of one who is away, or before its delay."""
     own, baseline, found = {limit.code: limit.limit for limit in case.limits}, dict(case.baseline), []
     for condition in protocol.conditions:
+        if Phase.INFUSING not in condition.phases:
+            continue
         chosen = turn.chosen(condition.metrics)
         judged = for_case(condition, own[condition.code]) if condition.code in own else condition
         value = chosen[1].value if chosen is not None else None
         limits = zip(judged.rows, limits_of(judged, baseline), strict=True)
-        stops = value is not None and any(
-            row.response is not Response.TELL and past(judged, row, limit, value) for row, limit in limits
+        passed = (
+            limit
+            for row, limit in limits
+            if value is not None and row.response is not Response.TELL and past(judged, row, limit, value)
         )
-        if stops:
-            found.append(f"{FACTS[condition.metrics[0]].word} {value:g}")
+        limit = next(passed, None)
+        if limit is not None:
+            facts = FACTS[condition.metrics[0]]
+            unit = NAMED_UNITS.get(facts.unit, facts.unit)
+            side = "below" if condition.side is Side.LOW else "above"
+            found.append(f"{facts.word} {value:g} {unit}, {side} the limit of {limit:g} {unit},")
     return found
 
 

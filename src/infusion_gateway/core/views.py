@@ -47,7 +47,7 @@ def alarms(state: State, now: Nanos) -> tuple[AlarmStatus, ...]:
                 text=raised.text,
                 countdown_ends=raised.countdown_ends,
                 acknowledged_by=raised.acknowledged_by,
-                held_until=raised.held_until,
+                held_until=raised.held_until if raised.countdown_ends is not None else None,
                 escalation=raised.escalation,
                 cause=cause_of(raised.code),
             )
