@@ -89,3 +89,29 @@ def test_165_over_95_at_minute_30() -> None:
     story = played(plan(40, *rises, (1760, ("pressure", 165, 95)), acknowledges=1.0))
     assert told(story) == [("nibp-sys-high", "medium")]
     assert not stopped(story)
+
+
+def test_a_severe_reading_that_its_repetition_does_not_find() -> None:
+    """Pins 112 once: medium, the cuff is repeated as the alarm asks, and nothing is stopped."""
+    story = played(plan(9, (260, ("pressure", 150, 112)), (314, ("pressure", 150, 95)), acknowledges=1.0))
+    assert told(story) == [("nibp-dia-high", "medium")]
+    assert [found["nibp_dia"] for _, found in story.court.pressures][-3:] == [95, 95, 76]
+    assert not stopped(story)
+
+
+def test_a_severe_reading_that_rises_under_an_acknowledgement() -> None:
+    """Pins that whoever repeats the cuff sees what it finds: 105, 112, and 95 once it is started again; no stop."""
+    rises: list[Act] = [(260, ("pressure", 150, 105)), (314, ("pressure", 150, 112)), (350, ("pressure", 150, 95))]
+    story = played(plan(9, *rises, acknowledges=1.0))
+    assert told(story)[:2] == [("nibp-dia-high", "medium"), ("nibp-dia-high", "medium")]
+    assert not stopped(story)
+
+
+def test_a_severe_pressure_that_stays() -> None:
+    """Pins a stop for a pressure that is there, its release once that is over, and no start without."""
+    severe: list[Act] = [(260, ("pressure", 160, 114)), (480, ("pressure", 140, 90))]
+    story = played(plan(20, *severe, (800, ("toilet", 60.0)), acknowledges=1.0))
+    assert stopped(story)
+    assert "restarted-without-release" not in {code for code, _ in told(story)}
+    assert story.case.released is not None
+    assert story.case.delivering_s > 500

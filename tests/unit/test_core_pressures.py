@@ -175,6 +175,26 @@ def test_whoever_acknowledges_one_pressure_has_looked_at_all() -> None:
     assert {bed.alarms[code].since for code in (SYS, DIA)} == {at + 15 * MINUTE}
 
 
+def test_one_that_is_over_again_was_looked_at_too() -> None:
+    """Pins that a return within 15 minutes of another's acknowledgement is quiet, though its own is longer ago."""
+    bed = acknowledged()
+    bed.run(10 * 60)
+    measure(bed, 150, 104)
+    bed.ask(Acknowledge(DIA))
+    at = bed.now
+    bed.run(60)
+    measure(bed, 150, 80)
+    assert SYS not in bed.alarms
+    assert DIA not in bed.alarms
+    bed.run(10 * 60)
+    measure(bed, 165)
+    assert bed.alarms[SYS].signal is Signal.ACKNOWLEDGED
+    bed.run((at - bed.now) / SECOND + 899.999)
+    assert bed.alarms[SYS].signal is Signal.ACKNOWLEDGED
+    bed.run(0.001)
+    assert bed.alarms[SYS].signal is Signal.ON
+
+
 def test_an_acknowledged_pressure_still_breaks_through_when_it_is_worse() -> None:
     """Pins that another's acknowledgement puts off a reminder alone: ten worse, or the next priority, is heard."""
     bed = infusing()

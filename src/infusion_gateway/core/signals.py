@@ -10,7 +10,7 @@ from infusion_gateway.core.turn import Turn
 from infusion_gateway.core.views import alarms
 from infusion_gateway.model.alarm import Annunciation, Priority, Response, Signal, Sound
 from infusion_gateway.model.events import AlarmEscalated, AudioPaused, ConditionCleared, ConditionRaised
-from infusion_gateway.model.metric import MINUTE, SECOND, Nanos
+from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Nanos
 from infusion_gateway.model.session import Phase
 
 SETTLE: Nanos = 10 * SECOND
@@ -150,7 +150,8 @@ def _renews(turn: Turn, known: Raised, claim: Claim) -> bool:
         return claim.text != known.text
     if not claim.renew_by or known.acknowledged_by is None or claim.value is None:
         return False
-    if turn.has_come(_acknowledged_at(turn, known) + RENEW_AFTER):
+    due = (known.acknowledged_at if known.acknowledged_at is not None else turn.now) + RENEW_AFTER
+    if turn.has_come(due) and turn.has_come(_looked_at(turn, known) + RENEW_AFTER):
         return True
     before = known.value if known.acknowledged_value is None else known.acknowledged_value
     if before is None or claim.limit is None:
@@ -159,21 +160,22 @@ def _renews(turn: Turn, known: Raised, claim: Claim) -> bool:
     return further >= claim.renew_by
 
 
-def _acknowledged_at(turn: Turn, known: Raised) -> Nanos:
-    """Say when a pressure as urgent was last acknowledged: whoever took up one of them has looked at all.
+def _looked_at(turn: Turn, known: Raised) -> Nanos:
+    """Say when a pressure as urgent was last acknowledged, 0 for never: whoever took up one has looked at all.
 
     One that already sounds reminds of them all. So pressures that last are heard of again as one, and no less often.
     """
-    times = [known.acknowledged_at if known.acknowledged_at is not None else turn.now]
-    for code, claim in turn.claims.items():
-        other = turn.durable.conditions.get(code)
-        if other is None or not claim.renew_by or other.priority < known.priority:
+    durable, protocol, at = turn.durable, turn.protocol, 0
+    for condition in protocol.conditions if protocol is not None else ():
+        code = condition.code
+        other = durable.conditions.get(code, durable.quieted.get(code))
+        if other is None or other.priority < known.priority or not FACTS[condition.metrics[0]].intermittent:
             continue
         if other.acknowledged_at is not None:
-            times.append(other.acknowledged_at)
-        elif other.since < turn.now:
-            times.append(turn.now)
-    return max(times)
+            at = max(at, other.acknowledged_at)
+        elif other.present and other.since < turn.now:
+            return turn.now
+    return at
 
 
 def _unseen(turn: Turn, code: str) -> bool:
