@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from infusion_gateway.core.changes import GONE
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case, Pressure
 from infusion_gateway.core.turn import Turn
@@ -109,7 +110,8 @@ def forget(turn: Turn) -> None:
 
 def remember(turn: Turn, phase_before: Phase) -> None:
     """Put on record, after a case has left, what the next is compared with: a replay begins after that."""
-    gone = turn.phase in (Phase.CLOSED, Phase.IDLE, Phase.ABORTED)
+    if phase_before is turn.phase or turn.phase not in GONE:
+        return
     durable = turn.durable
-    if gone and phase_before is not turn.phase and (durable.given or durable.known):
+    if durable.given or durable.known:
         turn.emit(SubjectsRemembered(durable.given, durable.known, "for comparing with the next session"))

@@ -38,9 +38,11 @@ def claim_limits(turn: Turn) -> None:
     """
     watched = _watched(turn)
     claims: dict[str, Claim] = {}
+    calm, touched = turn.live.calm, turn.touched
     for group in watched.groups:
-        if group.metrics not in turn.live.calm or not _stays_calm(turn, group):
-            _judge_group(turn, group, claims)
+        if group.metrics in calm and (touched.isdisjoint(group.metrics) or _stays_calm(turn, group)):
+            continue
+        _judge_group(turn, group, claims)
     if claims:
         for code in watched.codes:
             if code in claims:
@@ -93,8 +95,6 @@ def _group(metrics: tuple[Metric, ...], members: tuple[tuple[int, LimitCondition
 
 def _stays_calm(turn: Turn, group: Group) -> bool:
     """Say whether a group in which nothing is pending or active stays so; take up the reading that shows it."""
-    if turn.touched.isdisjoint(group.metrics):
-        return True
     picked = _chosen(turn, group.metrics)
     if picked is None:
         return True  # nothing to judge, and nothing runs
@@ -243,7 +243,7 @@ def _chosen(turn: Turn, metrics: tuple[Metric, ...]) -> tuple[Source, Reading] |
 
 def _breathless(turn: Turn, source: Source, reading: Reading) -> bool:
     """Say whether this is no rate but none at all, which `breathing` judges; a person who counts nothing means it."""
-    if source[0] is not Metric.RR or reading.value is None or reading.value >= NO_BREATH or source[1] == BY_HAND:
+    if reading.value is None or reading.value >= NO_BREATH or source[0] is not Metric.RR or source[1] == BY_HAND:
         return False
     return turn.protocol is not None and turn.protocol.apnoea is not None
 

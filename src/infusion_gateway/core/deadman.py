@@ -10,6 +10,7 @@ from infusion_gateway.model.session import Phase
 
 ASK_EVERY: Nanos = 5 * SECOND
 READ_BACK_WITHIN: Nanos = 10 * SECOND
+RUNNING = frozenset({Phase.INFUSING, Phase.PAUSED})
 
 
 def wanted_s(turn: Turn) -> int | None:
@@ -17,7 +18,7 @@ def wanted_s(turn: Turn) -> int | None:
     setup, case, protocol, durable = turn.pump_setup, turn.durable.case, turn.protocol, turn.durable
     if setup is None or setup.dead_man is None:
         return None
-    under_way = durable.phase in (Phase.INFUSING, Phase.PAUSED)
+    under_way = durable.phase in RUNNING
     unsure = durable.stop is not None and durable.stop.confirmed_at is None and case is not None and case.t0 is not None
     if protocol is not None and case is not None and (under_way or unsure):
         if case.dead_man_off_by:
@@ -75,8 +76,7 @@ def claim_dead_man(turn: Turn) -> None:
             turn.claim(technical("dead-man-not-armed", Priority.MEDIUM, text))
         elif wanted == 0 and pump.dead_man_s:
             turn.claim(technical("dead-man-not-taken-off", Priority.LOW, "The pump's dead man is still armed"))
-    under_way = turn.phase in (Phase.INFUSING, Phase.PAUSED)
-    if under_way and case is not None and case.dead_man_off_by:
+    if case is not None and case.dead_man_off_by and turn.phase in RUNNING:
         text = f"The pump's dead man was taken off by {case.dead_man_off_by}. Stay with the pump"
         turn.claim(technical("dead-man-off", Priority.LOW, text))
     if pump.dead_man_s and turn.durable.dead_man_s and not turn.durable.dead_man_ours and wanted_s(turn) is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from math import inf
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from infusion_gateway.core import dose, suppressing
 from infusion_gateway.core.live import DeviceNow, Newest, PumpNow
@@ -16,7 +16,6 @@ from infusion_gateway.model.observation import (
     DeliveryReported,
     FaultKind,
     Identified,
-    Observation,
     Reading,
     Sensor,
     SensorReported,
@@ -36,6 +35,10 @@ IN_TURN: Nanos = 3 * SECOND
 """A pump tells its numbers in turn, and an answer may come late: up to so far apart they are of one time."""
 
 
+_Word: TypeAlias = DeliveryReported | AlarmsReported | SensorReported | Identified | DeadManReported
+"""What a device says beside its readings."""
+
+
 def observed(turn: Turn, heard: Observed) -> None:
     """Take up what a device said. What a device that isn't this bed's says is nobody's."""
     setup, said = _setup(turn, heard.device), heard.observations
@@ -50,7 +53,10 @@ def observed(turn: Turn, heard: Observed) -> None:
     if setup.is_pump:  # its readings are judged by what it does at the same instant
         said = tuple(sorted(said, key=lambda item: not isinstance(item, DeliveryReported)))
     for item in said:
-        _take(turn, heard.device, device, item, is_pump=setup.is_pump)
+        if isinstance(item, Reading):  # what comes most
+            _reading(turn, heard.device, item, is_pump=setup.is_pump)
+        else:
+            _take(turn, heard.device, device, item, is_pump=setup.is_pump)
     if says_more:  # its name alone says nothing of what it does: a frozen device tells it for ever
         device.seen_at = _pump_seen(turn, heard.device) if setup.is_pump else turn.now
 
@@ -72,11 +78,8 @@ def _pump_seen(turn: Turn, name: str) -> Nanos:
     return turn.now if turn.now - oldest <= IN_TURN else oldest
 
 
-def _take(turn: Turn, name: str, device: DeviceNow, item: Observation, *, is_pump: bool) -> None:
+def _take(turn: Turn, name: str, device: DeviceNow, item: _Word, *, is_pump: bool) -> None:
     pump = turn.live.pump
-    if isinstance(item, Reading):  # what comes most
-        _reading(turn, name, item, is_pump=is_pump)
-        return
     match item:
         case Identified(identity=identity):
             device.identity = identity

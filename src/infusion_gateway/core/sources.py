@@ -78,19 +78,15 @@ def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos
     values = live.values
     second_best: tuple[Source, Reading] | None = None
     by_hand: tuple[Source, Reading] | None = None
-    latest = 0  # a continuous value by hand counts until a device gives a later one
     for metric in metrics:
         oldest = now - _USABLE_FOR[metric]
         for device in ranked(sources, live, metric):
             source = metric, device
-            newest = values[source]
-            reading = newest.reading
+            reading = values[source].reading
             if device == BY_HAND and not FACTS[metric].intermittent:
                 if by_hand is None and usable_until(reading, device) > now:
                     by_hand = source, reading
                 continue
-            if newest.valid_at is not None and newest.valid_at > latest:
-                latest = newest.valid_at
             if reading.value is None or reading.measured_at <= oldest:
                 continue
             if live.suppressed is not None and suppressed(live, metric, device, now):
@@ -101,7 +97,13 @@ def choose(sources: Sources, live: Live, metrics: tuple[Metric, ...], now: Nanos
                 return source, reading
             if reading.validity is Validity.QUESTIONABLE and second_best is None:
                 second_best = source, reading
-    return by_hand if by_hand is not None and by_hand[1].measured_at > latest else second_best
+    return by_hand if by_hand is not None and _counts(sources, live, metrics, by_hand[1]) else second_best
+
+
+def _counts(sources: Sources, live: Live, metrics: tuple[Metric, ...], by_hand: Reading) -> bool:
+    """Say whether a continuous value by hand counts still: it does until a device gives a later valid one."""
+    devices = ((metric, device) for metric in metrics for device in ranked(sources, live, metric) if device != BY_HAND)
+    return by_hand.measured_at > max((live.values[source].valid_at or 0 for source in devices), default=0)
 
 
 def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:

@@ -19,6 +19,7 @@ from infusion_gateway.core.sources import (
     SUPPRESSED,
     disagree,
     preferred,
+    ranked,
 )
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
@@ -100,9 +101,10 @@ def claim_technical(turn: Turn) -> None:
 def _by_age(turn: Turn, steps: tuple[Step, ...], since: Nanos) -> Priority | None:
     """Give the priority of what has lasted since then; ask for a step when it rises."""
     found: Priority | None = None
-    for step in steps:
-        if turn.has_come(since + step.after):
-            found = step.priority if found is None else max(found, step.priority)
+    for step in steps:  # age and priority rise from one to the next
+        if not turn.has_come(since + step.after):
+            break
+        found = step.priority
     return found
 
 
@@ -185,6 +187,9 @@ def _monitors(turn: Turn) -> None:
         if setup.is_pump:
             continue
         device = turn.device(setup.device)
+        if _well(turn, setup.device, device):
+            explained[setup.device] = ()
+            continue
         _faults(turn, setup.device, device, "monitor")
         causes = _causes(turn, setup.device, device)
         explained[setup.device] = causes
@@ -220,6 +225,13 @@ def _all_missing(
     came = tuple(map(live.values.last.get, expected))
     state = (live.since.get(HERE), live.suppressed, live.disputed, live.inherited, live.started_at)
     turn.keep("missing", (expected, came, steps, *state, turn.durable.conditions), every)
+
+
+def _well(turn: Turn, name: str, device: DeviceNow) -> bool:
+    """Say whether a monitor is heard and nothing is amiss, as nearly always: nothing else need be looked at."""
+    if device.link is not LinkState.UP or device.fault is not None or device.off or device.seen_at is None:
+        return False
+    return f"{name}-line" not in turn.live.since and not turn.has_come(device.seen_at + CURRENT_FOR)
 
 
 def _causes(turn: Turn, name: str, device: DeviceNow) -> tuple[_Cause, ...]:
@@ -380,9 +392,10 @@ def _pressure(every: Nanos) -> Scheduled:
 def _last_done(turn: Turn, case: Case, what: Score | Metric) -> Nanos:
     last = 0
     if isinstance(what, Metric):
-        for _, newest in preferred(turn.sources, turn.live, what):
-            if newest.valid_at is not None and newest.valid_at > last:
-                last = newest.valid_at
+        for device in ranked(turn.sources, turn.live, what):
+            valid_at = turn.live.values[what, device].valid_at
+            if valid_at is not None and valid_at > last:
+                last = valid_at
     elif case.scores:
         last = max((known.measured_at for known in case.scores if known.score is what), default=0)
     return last
