@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from infusion_gateway.model.instructions import (
     NAMES,
@@ -13,12 +14,14 @@ from infusion_gateway.model.instructions import (
     Acknowledge,
     Assess,
     Confirm,
+    Hold,
     Instruction,
     PlaceOrder,
     Score,
     Stop,
 )
 from infusion_gateway.model.metric import FACTS, SECOND, Metric
+from infusion_gateway.model.names import CODE
 from infusion_gateway.wire.asking import (
     DEEPEST,
     LONGEST,
@@ -93,16 +96,102 @@ def test_a_stop_needs_no_reason_and_survives_bad_arguments() -> None:
     assert "by is missing" in refusal(parse_instruction("stop", b'{"id": "i-1"}'))
 
 
+LOOKS_LIKE_A_CODE = (
+    "nurse-\u0430",
+    "ｎurse-1",
+    "nursé-1",
+    "nurse 1",
+    " nurse-1",
+    "nurse-1\n",
+    "-",
+    ".nurse",
+    "\u3164",
+    " ",
+    "n/1",
+)
+
+
+@pytest.mark.requirement("S33")
+@pytest.mark.parametrize("code", LOOKS_LIKE_A_CODE, ids=ascii)
+def test_what_looks_like_a_code_is_none(code: str) -> None:
+    """Pins that no second person, case or subject can be made of letters that look like the first's, or of nothing."""
+    confirm = {"weight_kg": 70, "concentration_mg_ml": 1}
+    for found in (
+        asked("confirm", confirm, by=code),
+        asked("confirm", confirm, case=code),
+        asked("order", ORDER | {"case": code}),
+        asked("order", ORDER | {"subject": code}),
+    ):
+        assert "a code has at most 64 ASCII letters" in refusal(found)
+    with pytest.raises(ValidationError):
+        write_instruction(Hold("x"), by=code, identity="i", case="", station="desk", utc_ns=0)
+
+
+def test_a_letter_that_looks_like_another_is_shown_for_what_it_is() -> None:
+    """Pins that the refusal of a look-alike names the letter, which nobody could see otherwise."""
+    assert "by: " in refusal(asked("hold", by="nurse-\u0430"))
+    assert r"'nurse-\u0430'" in refusal(asked("hold", by="nurse-\u0430"))
+
+
+def test_a_stop_is_taken_from_whoever_is_named() -> None:
+    """Pins that the form of a code is never in the way of a stop, on either side of the wire."""
+    for code in ("Schwester Änne", "nurse-\u0430"):
+        found = asked("stop", by=code, case=code)
+        assert isinstance(found, Parsed)
+        assert (found.by, found.case) == (code, code)
+        written = write_instruction(Stop(""), by=code, identity="i", case=code, station="desk", utc_ns=0)
+        assert isinstance(parse_instruction("stop", written), Parsed)
+
+
+REASONED = (
+    "permit-resume",
+    "hold-off",
+    "extend",
+    "override",
+    "limits",
+    "disarm",
+    "end",
+    "abort",
+    "close",
+    "amend",
+    "correct",
+)
+
+
+@pytest.mark.parametrize("name", REASONED)
+@pytest.mark.parametrize("reason", ["", " ", "\n\t", "\u200b", "\u3164", "\u2800", "\u034f"], ids=ascii)
+def test_a_reason_that_says_nothing_is_none(name: str, reason: str) -> None:
+    """Pins that where a reason is demanded an empty one, or one that nobody can see, is refused in words."""
+    given = {"code": "hr-low", "gate": "disk", "limit": 44.0, "more_s": 60, "what": "x", "concentration_mg_ml": 1.0}
+    known = set(arguments_of(name).model_fields) - {"reason"}
+    arguments = {key: value for key, value in given.items() if key in known}
+    assert isinstance(asked(name, arguments | {"reason": "because"}), Parsed)
+    found = refusal(asked(name, arguments | {"reason": reason}))
+    assert "reason: " in found
+
+
+def test_a_reason_is_demanded_but_of_a_stop_and_a_hold() -> None:
+    """Pins which instructions take an empty reason: a stop and a hold, and those that can do without one."""
+    without = [name for name in NAMES if "reason" in arguments_of(name).model_fields and name not in REASONED]
+    assert without == ["order", "confirm", "syringe", "move", "hold", "stop"]
+    for name in ("hold", "stop"):
+        assert isinstance(asked(name, {"reason": ""}), Parsed)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_instruction_survives_the_wire(name: str) -> None:
     """Pins that what one side writes the other reads, for every instruction of the list."""
     spans = st.integers(0, 10**6).map(lambda ms: ms * 1_000_000)
     text = st.text(st.characters(min_codepoint=32, exclude_categories=("Cc", "Cs")), min_size=1, max_size=60)
+    codes = st.from_regex(CODE, fullmatch=True)
     amounts = st.floats(0, 1e6)
     made: dict[str, st.SearchStrategy[Any]] = {
         "vitals": st.dictionaries(st.sampled_from(Metric), amounts).map(lambda d: tuple(d.items())),
         "scores": st.dictionaries(st.sampled_from(Score), amounts).map(lambda d: tuple(d.items())),
         "since": st.none() | st.integers(0, 2**62),
+        "reason": text.map(lambda reason: f"{reason}."),
+        "case": codes,
+        "subject": codes | st.just(""),
     }
     by_type = {int: spans, float: amounts, str: text}
     hints = {f: made[f] if f in made else by_type[h] for f, h in get_type_hints(NAMES[name]).items()}
@@ -133,7 +222,8 @@ def test_the_names_are_the_classes_in_kebab_case() -> None:
         ("order", ORDER | {"weight_kg": -1}, {}, "weight_kg: input should be greater than or equal to 0, not -1"),
         ("order", ORDER | {"rate_ml_h": 1e9}, {}, "rate_ml_h: input should be less than or equal to"),
         ("order", ORDER | {"duration_s": 10**9}, {}, "duration_s: input should be less than or equal to 604800"),
-        ("order", ORDER | {"case": ""}, {}, "case: string should have at least 1 character"),
+        ("order", ORDER | {"case": ""}, {}, "case: a code has at most 64 ASCII letters"),
+        ("order", ORDER | {"subject": "Anna K."}, {}, "subject: a code has at most 64 ASCII letters"),
         ("order", ORDER | {"protocol": "a\x00b"}, {}, "protocol: string should match pattern"),
         ("confirm", {"weight_kg": None, "concentration_mg_ml": 1}, {}, "weight_kg: input should be a valid number"),
         ("confirm", {}, {}, "weight_kg is missing. Add it; concentration_mg_ml is missing"),
@@ -141,8 +231,9 @@ def test_the_names_are_the_classes_in_kebab_case() -> None:
         ("assess", {"scores": {"mood": 1}, "ago_s": 0}, {}, "scores.mood"),
         ("assess", {"vitals": {"MDC_X": 1}, "ago_s": 0}, {}, "vitals.MDC_X"),
         ("acknowledge", {"code": "x", "instance": "-1"}, {}, "instance"),
-        ("hold", {}, {"by": ""}, "by: string should have at least 1 character"),
-        ("hold", {}, {"by": "n" * 65}, "by: string should have at most 64 characters"),
+        ("hold", {}, {"by": ""}, "by: a code has at most 64 ASCII letters"),
+        ("hold", {}, {"by": "n" * 65}, "by: a code has at most 64 ASCII letters"),
+        ("hold", {}, {"case": "case 1"}, "case: a code has at most 64 ASCII letters, digits, '.', '_' and '-'"),
         ("hold", {}, {"id": "a b"}, "id: string should match pattern"),
         ("hold", {}, {"id": 7}, "id: input should be a valid string, not 7"),
         ("hold", {}, {"station": "+/x"}, "station: string should match pattern"),

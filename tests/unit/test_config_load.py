@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from infusion_gateway.config import load as loading
 from infusion_gateway.config import protocols, schema
@@ -11,6 +12,7 @@ from infusion_gateway.config.load import load
 from infusion_gateway.config.settings import LineSettings, Settings
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.metric import Metric
+from infusion_gateway.model.names import RESERVED
 from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.wire import topics
 
@@ -164,9 +166,21 @@ def test_the_shipped_configuration_is_fine() -> None:
 
 
 def test_names_are_what_topics_can_hold() -> None:
-    """Pins that configuration and topics, which don't know each other, have one rule for names."""
-    assert set(schema.RESERVED) == set(topics.RESERVED)
-    assert schema.NAME.strip("^$") == topics.NAME.pattern
+    """Pins that configuration, topics and what is published of them take the same names, and no other."""
+    published = re.compile(TypeAdapter(schema.Name).json_schema()["pattern"])
+    for name in ("a", "chair-1", "0" * 32, "-a", "a-", "A", "a b", "a\n", "", "é", "а", "0" * 33, "a/b", "+", "do"):
+        try:
+            TypeAdapter(schema.Name).validate_python(name)
+            taken = True
+        except ValidationError:
+            taken = False
+        try:
+            topics.checked(name)
+        except ValueError:
+            assert not taken, name
+        else:
+            assert taken, name
+        assert taken == (published.search(name) is not None and name not in RESERVED and "\n" not in name), name
 
 
 SLIPS = {

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infusion_gateway.model.names import NAME, RESERVED
 from infusion_gateway.wire.records import PUBLISHED
 from infusion_gateway.wire.topics import (
-    NAME,
-    RESERVED,
     AskedHistory,
     Do,
     OwnAvailability,

@@ -12,16 +12,14 @@ from pydantic_core import PydanticCustomError
 
 from infusion_gateway.model.keys import ROLES
 from infusion_gateway.model.metric import FACTS
+from infusion_gateway.model.names import NAME, RESERVED, is_name
 from infusion_gateway.model.session import GenerationMode
 
-RESERVED = ("stations", "availability", "heartbeat", "do")
-"""Names that the topics use for themselves (docs/mqtt.md)."""
 LAST_PORT = 65535
 LAST_COIL = 65535
 LONGEST_PATH = 1024
 LONGEST_HOST = 253
 LABEL = re.compile("[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-NAME = "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
 METRICS = {facts.word: metric for metric, facts in FACTS.items()}
 """Every metric by its word, as people name it."""
 
@@ -32,14 +30,15 @@ def wrong(problem: str, remedy: str) -> PydanticCustomError:
 
 
 def _name(text: str) -> str:
-    if not re.fullmatch(NAME, text):
+    if not is_name(text):
         raise wrong(
             f"{text[:40]!r} is no name",
             "Use at most 32 small letters, digits and hyphens, a hyphen neither first nor last",
         )
     if text in RESERVED:
         raise wrong(
-            f"{text!r} is a word that the MQTT topics need for themselves", f"Any name but {', '.join(RESERVED)}"
+            f"{text!r} is a word that the MQTT topics need for themselves",
+            f"Any name but {', '.join(sorted(RESERVED))}",
         )
     return text
 
@@ -107,7 +106,7 @@ def _path(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME})]
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME}$"})]
 MetricWord = Annotated[str, AfterValidator(_metric), Field(json_schema_extra={"enum": list(METRICS)})]
 PathText = Annotated[str, AfterValidator(_path)]
 Role: TypeAlias = Literal[tuple(ROLES)]  # type: ignore[valid-type]  # made from the table of roles

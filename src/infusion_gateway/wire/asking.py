@@ -9,13 +9,16 @@ import re
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_type_hints
+from unicodedata import category
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
 from pydantic import Field as PydanticField
+from pydantic_core import PydanticCustomError
 
 from infusion_gateway.model.instructions import NAMES, Acknowledge, Hold, HoldOff, Instruction, Score, Stop
 from infusion_gateway.model.keys import Signed
 from infusion_gateway.model.metric import FACTS, SECOND
+from infusion_gateway.model.names import CODE, NAME, is_code, is_name
 from infusion_gateway.wire.messages import Payload
 from infusion_gateway.wire.stamps import rfc3339, seconds, words
 
@@ -28,13 +31,44 @@ GREATEST = 1e6
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Prose = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$")]
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 Number = Annotated[float, PydanticField(ge=0, le=GREATEST, allow_inf_nan=False)]
 Span = Annotated[float, PydanticField(ge=0, le=LONGEST_SPAN_S, allow_inf_nan=False)]
 Instance = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")]
 VitalWord: TypeAlias = Literal[tuple(facts.word for facts in FACTS.values())]  # type: ignore[valid-type]  # made from the table of metrics
 METRICS = {facts.word: metric for metric, facts in FACTS.items()}
+
+
+UNSEEN = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+"""Letters and a sign by their kind that nobody sees: Hangul's fillers, and Braille without a dot."""
+
+
+def _coded(text: str) -> str:
+    if not is_code(text):
+        said = "a code has at most 64 ASCII letters, digits, '.', '_' and '-', a letter or a digit first"
+        raise PydanticCustomError("code", said)
+    return text
+
+
+def _said(text: str) -> str:
+    if not any(category(letter)[0] in "LNPS" and letter not in UNSEEN for letter in text):
+        raise PydanticCustomError("reason", "a reason is needed, and this one says nothing")
+    return text
+
+
+Code = Annotated[str, AfterValidator(_coded), PydanticField(json_schema_extra={"pattern": f"^{CODE}$"})]
+"""Of a person, a case or a subject."""
+NoCode = Annotated[
+    str,
+    AfterValidator(lambda text: text and _coded(text)),
+    PydanticField(json_schema_extra={"pattern": f"^(?:{CODE})?$"}),
+]
+"""One that may be empty: none is named."""
+Reason = Annotated[Prose, AfterValidator(_said), PydanticField(json_schema_extra={"minLength": 1})]
+"""One that is demanded: an empty one is none."""
+CODES = {"case": Code, "subject": NoCode}
+"""Arguments that are codes."""
 
 
 Outcome: TypeAlias = Literal["accepted", "refused", "not-recorded"]
@@ -51,10 +85,10 @@ class Asked(_Closed):
 
     id: Id
     """Unique: a repeat is answered and changes nothing."""
-    by: Word
-    """Who asks."""
-    case: Annotated[str, StringConstraints(max_length=64)] = ""
-    """The case that is meant; empty: none named."""
+    by: Code
+    """Who asks: a code of ASCII letters, digits, `.`, `_` and `-`, to which capitals make no difference."""
+    case: NoCode = ""
+    """The case that is meant, a code likewise; empty: none named."""
     station: Name | None = None
     """Where to answer when the message itself has no response topic (MQTT 3.1.1)."""
     time: Annotated[str, StringConstraints(max_length=40)] = ""
@@ -65,6 +99,15 @@ class Asked(_Closed):
     """What the key is called that signed this."""
     sig: Annotated[str, StringConstraints(max_length=100)] = ""
     """The signature of all bytes before it; `kid` and `sig` stand last (docs/security.md)."""
+
+
+class AskedToStop(Asked):
+    """The frame of a stop: taken from anybody who is named, in whatever letters."""
+
+    by: Word
+    """Who asks; here in any letters, since nothing may be in the way of a stop."""
+    case: Annotated[str, StringConstraints(max_length=64)] = ""
+    """The case that is meant; empty: none named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +171,7 @@ def parse_instruction(name: str, payload: bytes) -> Parsed | Refusal:
         return body
     identity, station = _known(body)
     try:
-        asked = Asked.model_validate(body)
+        asked = frame_of(name).model_validate(body)
     except ValidationError as error:
         return Refusal(_in_words(name, error), identity, station)
     try:
@@ -163,10 +206,15 @@ def write_instruction(
             arguments |= {} if value is None else {key: str(value)}
         else:
             arguments[key] = seconds(value) if key != f.name else value
-    asked = Asked(
+    asked = (AskedToStop if isinstance(instruction, Stop) else Asked)(
         id=identity, by=by, case=case, station=station, time=rfc3339(utc_ns), arguments=arguments, challenge=challenge
     )
     return asked.model_dump_json(exclude={"kid", "sig"}).encode()
+
+
+def frame_of(name: str) -> type[Asked]:
+    """Give the model of an instruction's frame."""
+    return AskedToStop if NAMES[name] is Stop else Asked
 
 
 @cache
@@ -198,10 +246,12 @@ def _accepts(cls: type[Instruction], f: "Field[Any]", hint: Any) -> Any:
         return dict[VitalWord, Number]  # see VitalWord
     if f.name == "scores":
         return dict[Literal[tuple(score.value for score in Score)], Number]  # type: ignore[misc]  # made from the enum
+    if hint is str and f.name in CODES:
+        return CODES[f.name]
     if hint is str and f.name == "reason":
-        return Prose
+        return Reason if _default(cls, f) is ... else Prose
     if hint is str:
-        return Word if f.default is MISSING and f.name != "subject" else Prose
+        return Word
     raise TypeError(f"{cls.__name__}.{f.name}: {hint} has no form on the wire")
 
 
@@ -272,7 +322,7 @@ def _known(body: dict[str, Any]) -> tuple[str, str | None]:
     """Give the id and the station of a message that may be wrong otherwise, so that its refusal finds the asker."""
     identity, station = body.get("id"), body.get("station")
     fits = isinstance(identity, str) and re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", identity)
-    named = isinstance(station, str) and re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", station)
+    named = isinstance(station, str) and is_name(station)
     return identity if fits and isinstance(identity, str) else "", station if named else None
 
 
@@ -287,7 +337,7 @@ def _in_words(name: str, error: ValidationError) -> str:
             case "extra_forbidden":
                 found.append(f"{field} is not known to {name}. Leave it out")
             case _:
-                given = words(repr(one["input"]), 40)
+                given = words(ascii(one["input"]) if one["type"] == "code" else repr(one["input"]), 40)
                 found.append(f"{field}: {one['msg'][0].lower()}{one['msg'][1:]}, not {given}. Correct it")
     more = error.error_count() - len(found)
     return "; ".join(found) + (f"; and {more} more" if more > 0 else "")

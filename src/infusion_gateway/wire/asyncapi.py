@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from infusion_gateway.model.instructions import NAMES
+from infusion_gateway.model.names import NAME
 from infusion_gateway.wire.contract import CHANNELS, Channel, schemas
 from infusion_gateway.wire.schemas import Schema, event_types
-from infusion_gateway.wire.topics import NAME
 
 SPECIFICATION = "3.1.0"
 BINDING = "0.2.0"
@@ -94,7 +94,7 @@ def _parameter(name: str) -> dict[str, Any]:
     elif name == "instruction":
         found["enum"] = list(NAMES)
     else:
-        found["description"] += f" Of the form {NAME.pattern}." if name != "prefix" else ""
+        found["description"] += f" Of the form {NAME}." if name != "prefix" else ""
     return found
 
 

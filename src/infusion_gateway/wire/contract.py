@@ -147,7 +147,7 @@ def _instruction(name: str) -> type[BaseModel]:
     field = (arguments, ... if needed else Field(default_factory=arguments))
     title = "".join(part.capitalize() for part in name.split("-"))
     doc = " ".join((NAMES[name].__doc__ or "").split())
-    return create_model(title, __base__=asking.Asked, __doc__=doc, arguments=field)
+    return create_model(title, __base__=asking.frame_of(name), __doc__=doc, arguments=field)
 
 
 def breaks_of(name: str, published: Schema) -> list[str]:

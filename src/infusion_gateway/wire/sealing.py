@@ -19,9 +19,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from infusion_gateway.model.keys import EnrolledKey, Signed
+from infusion_gateway.model.names import NAME
 
 ABOUT = b"infusion-gateway message v1\0"
-NAME = "[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 _SEAL = re.compile(rb',"kid":"(' + NAME.encode() + rb')"(,"sig":"([A-Za-z0-9+/]{86}==)"\})')
 LONGEST_SEAL = 160
 """Bytes that both members may have together."""

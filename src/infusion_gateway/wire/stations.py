@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from infusion_gateway.model.names import NAME
+
 LONGEST = 16 * 1024
 
-_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$")]
+_Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 _Time = Annotated[str, StringConstraints(max_length=40)]
 
 

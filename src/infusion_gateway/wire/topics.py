@@ -4,12 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from infusion_gateway.model.names import RESERVED, is_name
+
 ROOT = "igw/v1"
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
-"""A site, gateway, bed, device, station or event in a topic: no wildcard, no separator, no space can be in it."""
 LONGEST = 400
-RESERVED = frozenset({"stations", "availability", "heartbeat", "do"})
-"""Names that the topics use for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ class Topics:
     def is_answers(self, topic: str) -> bool:
         """Whether this is a station's answers topic: the gateway answers nowhere else, whatever a message asks for."""
         found = re.fullmatch(rf"{re.escape(f'{ROOT}/{self.site}/stations/')}([^/]*)/answers", topic)
-        return found is not None and NAME.fullmatch(found[1]) is not None
+        return found is not None and is_name(found[1])
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -159,7 +157,7 @@ class Topics:
         if topic == self.history:
             return AskedHistory()
         parts = topic.removeprefix(f"{ROOT}/{self.site}/").split("/")
-        if not topic.startswith(f"{ROOT}/{self.site}/") or not all(NAME.fullmatch(part) for part in parts):
+        if not topic.startswith(f"{ROOT}/{self.site}/") or not all(is_name(part) for part in parts):
             return None
         match parts:
             case ["stations", station, "availability"]:
@@ -182,7 +180,7 @@ def sendable(topic: str) -> bool:
 
 def checked(name: str) -> str:
     """Give the name back where it can stand in a topic; else ValueError."""
-    if not NAME.fullmatch(name) or name in RESERVED:
+    if not is_name(name) or name in RESERVED:
         raise ValueError(
             f"{name[:40]!r} can't be a name in a topic: at most 32 small letters, digits and hyphens, "
             f"none of {', '.join(sorted(RESERVED))}"
