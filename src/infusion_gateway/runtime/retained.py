@@ -32,6 +32,7 @@ class Retained:
         self._states: dict[str, bytes] = {}
         self._dirty: dict[str, None] = {}
         self._flying: dict[str, None] = {}
+        self._first: set[str] = set()
         self._cuts: dict[str, int] = {}
         self._expected: frozenset[str] = frozenset()
         self._filters: tuple[str, ...] = ()
@@ -40,8 +41,11 @@ class Retained:
 
     @property
     def underway(self) -> bool:
-        """Whether the broker has not acknowledged everything yet."""
-        return bool(self._dirty or self._flying)
+        """Whether the broker has not acknowledged something of every topic yet since `anew`.
+
+        What changes meanwhile is not waited for: with many beds and a slow network something always does.
+        """
+        return bool(self._first)
 
     def put(self, topic: str, payload: bytes) -> bool:
         """Let this stand on the topic; empty clears it. False: it does already, or it can't, which is logged."""
@@ -96,13 +100,15 @@ class Retained:
         for topic in bad:
             log.error("retained state not sent: the broker ends the connection over it", topic=topic)
         self._dirty = dict.fromkeys(topic for topic in self._states if topic not in bad)
+        self._first = set(self._dirty)
 
     def send(self, connection: Connection) -> None:
-        """Send what waits, as far as there is room on the way."""
+        """Send what waits, as far as there is room on the way: alarms first, a place kept for what was never told."""
         for topic in sorted(self._dirty, key=_alarms_first):
             if len(self._flying) >= STATES_IN_FLIGHT:
                 return
-            if topic not in self._flying:
+            kept_free = bool(self._first) and topic not in self._first
+            if topic not in self._flying and len(self._flying) < STATES_IN_FLIGHT - kept_free:
                 del self._dirty[topic]
                 self._flying[topic] = None
                 sent = connection.send(topic, self._states[topic], retain=True)
@@ -117,6 +123,7 @@ class Retained:
 
     def _answered(self, topic: str, code: int) -> None:
         self._flying.pop(topic, None)
+        self._first.discard(topic)
         if code != GONE:
             self._cuts.pop(topic, None)
         if GONE < code < FAILED and self._states.get(topic) == b"":
