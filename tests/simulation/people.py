@@ -60,7 +60,7 @@ class People:
     override: str = ""
     _ids: int = 0
     _acting: float = 0.0
-    _found_at: float | None = None
+    _looks_at: float = 0.0
 
     def say(self, asked: Instruction, by: str, done: Callable[[str], None] | None = None) -> None:
         """Let a person ask for something, over the broker; done: told the refusal, "" for none."""
@@ -200,18 +200,19 @@ class People:
         """Measure again, as the alarm asks for, unless it is being done: not quite the same comes out."""
         story = self.story
         if story.world.truth("monitor")["nibp_state"] != "measuring":
-            self._found_at = None
             story.court.measured(story.patient.beat())
             story.world.press("monitor", "cuff")
 
     def _see_what_it_finds(self) -> None:
-        """Start the cuff once more where the alarm asks for it again: whoever started it stays to see what it finds."""
+        """Stay, as whoever started the cuff does, to start it once more where what it found asks for that again."""
         story = self.story
-        if story.world.truth("monitor")["nibp_state"] == "measuring":
-            self._found_at = None
-        elif self._found_at is None:
-            self._found_at = story.now
-        elif story.now - self._found_at >= BETWEEN_CUFFS_S:
+        if story.now >= self._looks_at and story.world.truth("monitor")["nibp_state"] != "measuring":
+            self._looks_at = story.now + BETWEEN_CUFFS_S
+            story.world.at(BETWEEN_CUFFS_S, self._once_more)
+
+    def _once_more(self) -> None:
+        process = self.story.world.process
+        if process is not None and any(alarm["present"] and ASKS_AGAIN in alarm["text"] for alarm in process.shown):
             self._repeat_the_cuff()
 
     def _held_off(self, refusal: str) -> None:
