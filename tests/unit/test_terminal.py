@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from infusion_gateway.runtime.terminal import SHOWN, Beds, draw
+from infusion_gateway.runtime.terminal import SHOWN, Beds, draw, lines
 
 ROOT = "igw/v1/demo/gateway-1/chair-1"
 UTC_NOW = datetime(2026, 11, 22, 7, 15, tzinfo=UTC)
@@ -98,3 +98,36 @@ def test_how_the_bed_s_own_alarm_stands(said: str, words: str) -> None:
     text = shown(("session", session(bedside_alarm=said)))
     assert words in text
     assert ("edside alarm" in text.lower()) == bool(words)
+
+
+def test_a_bed_is_said_in_one_line_with_all_that_the_picture_shows() -> None:
+    """Pins phase, mode, values, alarms and devices of each bed on a line of its own, without boxes or colours."""
+    beds = Beds()
+    for bed in ("chair-2", "chair-1"):
+        root = f"igw/v1/demo/gateway-1/{bed}"
+        assert beds.take(f"{root}/session", session(bedside_alarm="none"), 0.0) == ""
+        beds.take(f"{root}/vitals", {"values": {"spo2": value(97), "hr": value(71, validity="questionable")}}, 0.0)
+        beds.take(f"{root}/alarms", {"alarms": [alarm(countdown_ends="2026-11-22T07:15:12.000Z")]}, 0.0)
+        beds.take(f"{root}/device/pump", {"device": "pump", "link": "up", "delivery": "infusing"}, 0.0)
+    first, second = lines(beds, now_s=1.0, utc=UTC_NOW)
+    assert second == first.replace("chair-1", "chair-2")
+    assert first == (
+        "07:15:00 chair-1 INFUSING supervision ok TEST: NO PATIENT · no session no bedside alarm · spo2 97 % 0 s · "
+        "hr 71? % 0 s · !!! HIGH SpO2 84 %, below 85 % stop in 12 s unless held off · pump up infusing"
+    )
+
+
+def test_in_lines_silence_hides_every_old_value() -> None:
+    """Pins that of a gateway that is silent, or was never heard, nothing is said but that."""
+    beds = Beds()
+    assert lines(beds, now_s=0.0, utc=UTC_NOW) == ["07:15:00 NO WORD FROM THE GATEWAY (nothing yet)"]
+    beds.take(f"{ROOT}/session", session(), 10.0)
+    assert "INFUSING" in lines(beds, now_s=13.0, utc=UTC_NOW)[0]
+    assert lines(beds, now_s=14.0, utc=UTC_NOW) == ["07:15:00 NO WORD FROM THE GATEWAY (nothing for 4 s)"]
+
+
+def test_what_happens_is_given_back_in_a_line() -> None:
+    """Pins the line of an event, as it stands on the screen too."""
+    beds, given = Beds(), {"time": "2026-11-22T07:15:00.000Z", "data": {"reason": "patient asks"}}
+    assert beds.take(f"{ROOT}/event/stop-asked", given, 0.0) == "07:15:00 chair-1 stop-asked: patient asks"
+    assert beds.happened == ["07:15:00 chair-1 stop-asked: patient asks"]

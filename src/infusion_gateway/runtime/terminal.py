@@ -34,30 +34,37 @@ class Beds:
     happened: list[str] = field(default_factory=list)
     heard_s: float | None = None
 
-    def take(self, topic: str, payload: Payload | None, at_s: float) -> None:
-        """Take one message; igw/v1/{site}/{gateway}/{bed}/{kind…}."""
+    def take(self, topic: str, payload: Payload | None, at_s: float) -> str:
+        """Take one message; igw/v1/{site}/{gateway}/{bed}/{kind…}. Gives what happened, in a line; "" for no event."""
         self.heard_s = at_s
         parts = topic.split("/")
         if len(parts) < 6:  # noqa: PLR2004 - the gateway's own topics are shorter
-            return
+            return ""
         bed, kind = parts[4], "/".join(parts[5:])
         if kind.startswith("event/") and payload is not None:
             reason = payload.get("data", {}).get("reason", "")
-            self.happened = [*self.happened, f"{_clock(payload.get('time'))} {bed} {kind[6:]}: {reason}"][-SHOWN:]
-        elif payload is None:
+            said = f"{_clock(payload.get('time'))} {bed} {kind[6:]}: {reason}"
+            self.happened = [*self.happened, said][-SHOWN:]
+            return said
+        if payload is None:
             self.newest.get(bed, {}).pop(kind, None)
         else:
             self.newest.setdefault(bed, {})[kind] = payload
+        return ""
+
+    def silent_s(self, now_s: float) -> float | None:
+        """Give how long nothing was heard, 0.0 for not too long; None: nothing ever was."""
+        if self.heard_s is None:
+            return None
+        return now_s - self.heard_s if now_s - self.heard_s > SILENT_S else 0.0
 
 
 def draw(beds: Beds, *, now_s: float, utc: datetime) -> RenderableType:
     """Draw everything. now_s: the reader's own clock, as given to `take`."""
-    silent = beds.heard_s is None or now_s - beds.heard_s > SILENT_S
     shown: list[RenderableType] = []
-    if silent:
-        since = "nothing yet" if beds.heard_s is None else f"nothing for {now_s - beds.heard_s:.0f} s"
-        shown.append(Text(f" NO WORD FROM THE GATEWAY ({since}): nothing below is current ", STYLES["high"]))
-    silent_s = 0.0 if not silent or beds.heard_s is None else now_s - beds.heard_s
+    if words := _silence(beds, now_s):
+        shown.append(Text(f" {words}: nothing below is current ", STYLES["high"]))
+    silent_s = beds.silent_s(now_s) or 0.0
     shown += [_bed(name, kinds, utc, silent_s=silent_s) for name, kinds in sorted(beds.newest.items())]
     if beds.happened:
         shown.append(
@@ -66,20 +73,51 @@ def draw(beds: Beds, *, now_s: float, utc: datetime) -> RenderableType:
     return Group(*shown)
 
 
+def lines(beds: Beds, *, now_s: float, utc: datetime) -> list[str]:
+    """Say the same in a line for each bed, for whoever reads it through a pipe: values are the current ones alone."""
+    if words := _silence(beds, now_s):
+        return [f"{utc:%H:%M:%S} {words}"]
+    return [_line(name, kinds, utc) for name, kinds in sorted(beds.newest.items())]
+
+
+def _line(name: str, kinds: Mapping[str, Payload], utc: datetime) -> str:
+    session = kinds.get("session", {})
+    parts = [
+        _title(name, session),
+        _session(session, utc),
+        *_cells(kinds.get("vitals", {}), silent_s=0.0),
+        *(_alarm(alarm, utc) for alarm in kinds.get("alarms", {}).get("alarms", [])),
+        _devices(kinds),
+    ]
+    words = (" ".join(part.plain.split()) for part in parts)
+    return f"{utc:%H:%M:%S} {' · '.join(word for word in words if word)}"
+
+
+def _silence(beds: Beds, now_s: float) -> str:
+    silent_s = beds.silent_s(now_s)
+    if silent_s == 0:
+        return ""
+    since = "nothing yet" if silent_s is None else f"nothing for {silent_s:.0f} s"
+    return f"NO WORD FROM THE GATEWAY ({since})"
+
+
+def _title(name: str, session: Payload) -> Text:
+    mode = str(session.get("generation_mode", "")).upper()
+    phase, supervision = (str(session.get(what, "unknown")) for what in ("phase", "supervision"))
+    title = Text.assemble((name, "bold"), f"  {phase.upper()}  supervision {supervision}")
+    return title if mode == "REAL" else title.append("  ").append(f" {mode or 'UNKNOWN'}: NO PATIENT ", "reverse")
+
+
 def _bed(name: str, kinds: Mapping[str, Payload], utc: datetime, *, silent_s: float) -> RenderableType:
     session = kinds.get("session", {})
     alarms = kinds.get("alarms", {}).get("alarms", [])
-    mode = str(session.get("generation_mode", "")).upper()
-    phase = str(session.get("phase", "unknown"))
     supervision = str(session.get("supervision", "unknown"))
     rows: list[RenderableType] = [_session(session, utc), _values(kinds.get("vitals", {}), silent_s=silent_s)]
     rows += [_alarm(alarm, utc) for alarm in alarms]
     rows.append(_devices(kinds))
-    title = f"[bold]{escape(name)}[/]  {phase.upper()}  supervision {supervision}"
-    title += "" if mode == "REAL" else f"  [reverse] {mode or 'UNKNOWN'}: NO PATIENT [/]"
     worst = next((a.get("priority") for a in alarms if a.get("present")), None)
     border = {"high": "red", "medium": "yellow", "low": "cyan"}.get(str(worst), STATES.get(supervision, "red"))
-    return Panel(Group(*rows), title=title, border_style="dim" if silent_s else border)
+    return Panel(Group(*rows), title=_title(name, session), border_style="dim" if silent_s else border)
 
 
 def _session(session: Payload, utc: datetime) -> Text:
@@ -103,6 +141,13 @@ def _session(session: Payload, utc: datetime) -> Text:
 
 def _values(vitals: Payload, *, silent_s: float) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    cells = _cells(vitals, silent_s=silent_s)
+    for start in range(0, len(cells), 4):
+        table.add_row(*cells[start : start + 4])
+    return table
+
+
+def _cells(vitals: Payload, *, silent_s: float) -> list[Text]:
     cells = []
     for word, value in vitals.get("values", {}).items():
         age = float(value.get("age_s", 0)) + silent_s
@@ -121,9 +166,7 @@ def _values(vitals: Payload, *, silent_s: float) -> Table:
                 (f" {'≥ ' if value.get('age_at_least') else ''}{age:.0f} s", "yellow" if age > SILENT_S else "dim"),
             )
         )
-    for start in range(0, len(cells), 4):
-        table.add_row(*cells[start : start + 4])
-    return table
+    return cells
 
 
 def _alarm(alarm: Payload, utc: datetime) -> Text:
