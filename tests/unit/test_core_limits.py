@@ -546,6 +546,20 @@ def test_two_sources_that_disagree_are_both_questionable() -> None:
     assert "spo2-disagree" not in bed.alarms
 
 
+@pytest.mark.parametrize(("other", "said"), [(97, "; monitor shows 97, look at both sensors"), (87, "")])
+def test_a_stop_stands_where_another_source_says_otherwise_and_says_so(other: float, said: str) -> None:
+    """Pins that the preferred source stops the pump before it is doubted, and its alarm names what else is seen."""
+    bed = two_oximeters()
+    bed.infuse()
+    bed.monitor.values[Metric.SPO2] = other
+    for _ in range(7):
+        bed.give(Observed("second", (Reading(Metric.SPO2, 84, Validity.VALID, bed.now),)))
+        bed.run(1)
+    assert bed.stops()
+    text = bed.alarms["spo2-low"].text
+    assert f"SpO2 84 %, below the limit of 85 %{said}. Look." in text
+
+
 def test_a_countdown_is_of_an_infusion() -> None:
     """Pins that what would be counted down isn't while paused by hand, and is from the start by hand on."""
     bed = infusing()

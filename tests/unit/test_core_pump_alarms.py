@@ -5,9 +5,11 @@ import pytest
 from core_bed import HIGH, LOW, MEDIUM, STOP, TELL, Bed, Pump
 from infusion_gateway.core.pump_alarms import ROWS
 from infusion_gateway.model.alarm import AlarmKind, Signal
-from infusion_gateway.model.events import ConditionRaised
-from infusion_gateway.model.instructions import Acknowledge, End, Hold
-from infusion_gateway.model.observation import PumpAlarm
+from infusion_gateway.model.commands import Command, SetDeadMan
+from infusion_gateway.model.events import ConditionRaised, InstructionRefused, ResumePermitted
+from infusion_gateway.model.instructions import Acknowledge, Disarm, End, Hold, PermitResume
+from infusion_gateway.model.metric import Nanos
+from infusion_gateway.model.observation import DeadManReported, Observation, PumpAlarm
 from infusion_gateway.model.session import Phase
 
 RULES = {
@@ -167,3 +169,61 @@ def test_what_the_pump_reported_before_a_crash_is_known_until_it_speaks() -> Non
     bed.run(5)
     assert not bed.alarms["pump-stall"].present
     bed.check()
+
+
+class ReadsWhenAsked(Pump):
+    """A pump that tells its dead man once, after it was asked for, as an NE-1000 does; deaf: not even then."""
+
+    answers = False
+    deaf = False
+
+    def take(self, command: Command) -> None:
+        """Take what the gateway asks."""
+        super().take(command)
+        self.answers = self.answers or (isinstance(command, SetDeadMan) and not self.deaf)
+
+    def report(self, now: Nanos) -> tuple[Observation, ...]:
+        """Say what the pump says at this moment."""
+        answers, self.answers = self.answers, False
+        return tuple(one for one in super().report(now) if answers or not isinstance(one, DeadManReported))
+
+
+@pytest.mark.requirement("S31", "S32")
+def test_a_dead_man_that_tripped_while_paused_is_read_back_before_a_restart() -> None:
+    """Pins that a trip while the pump stands asks for it again, is told until it is armed, and lets nobody resume."""
+    pump = ReadsWhenAsked()
+    bed = Bed(pump=pump)
+    bed.infuse()
+    bed.run(10)
+    bed.ask(Hold("wait"))
+    bed.run(30)
+    asked = [c for _, c in bed.commands if isinstance(c, SetDeadMan)]
+    pump.deaf, pump.alarms = True, frozenset({PumpAlarm.DEAD_MAN})
+    bed.run(1)
+    again = [c for _, c in bed.commands if isinstance(c, SetDeadMan)][len(asked) :]
+    assert [c.seconds for c in again] == [20]
+    done = bed.ask(PermitResume("she talks"))
+    [refused] = [e for e in done.events if isinstance(e, InstructionRefused)]
+    assert "dead man is not read back as armed" in refused.reason
+    pump.alarms = frozenset()
+    bed.run(10)
+    assert "dead-man-not-armed" in bed.alarms
+    pump.deaf = False
+    bed.run(6)
+    assert "dead-man-not-armed" not in bed.alarms
+    assert any(isinstance(e, ResumePermitted) for e in bed.ask(PermitResume("she talks")).events)
+    bed.check()
+
+
+def test_who_disarms_it_may_resume_without_one() -> None:
+    """Pins the way out in one's own name where a dead man can't be armed again."""
+    pump = ReadsWhenAsked()
+    bed = Bed(pump=pump)
+    bed.infuse()
+    bed.run(10)
+    bed.ask(Hold("wait"))
+    bed.run(30)
+    pump.deaf, pump.alarms = True, frozenset({PumpAlarm.DEAD_MAN})
+    bed.run(2)
+    bed.ask(Disarm("it won't be armed"))
+    assert any(isinstance(e, ResumePermitted) for e in bed.ask(PermitResume("she talks")).events)

@@ -9,9 +9,10 @@ import pytest
 
 from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.state import State, initial
+from infusion_gateway.model.events import InstructionRefused
 from infusion_gateway.model.inputs import DeadlineReached, Input, Instructed, TurnedAway
-from infusion_gateway.model.instructions import Hold, Instruction, Move, PauseAudio, Stop
-from infusion_gateway.model.metric import SECOND
+from infusion_gateway.model.instructions import Abort, Confirm, Hold, Instruction, Move, PauseAudio, PlaceOrder, Stop
+from infusion_gateway.model.metric import MINUTE, SECOND
 from infusion_gateway.runtime.answers import Answers
 from infusion_gateway.runtime.audience import Audience
 from infusion_gateway.runtime.inbox import INSTRUCTIONS, Inbox
@@ -126,6 +127,35 @@ def test_a_move_is_put_to_its_bed_with_what_is_known_of_the_other() -> None:
     assert "no bed chair-2 that could" in given.elsewhere
     (given,) = desk.take("pause-audio", write(PAUSE, "m-10"))
     assert given.elsewhere == ""
+
+
+@pytest.mark.requirement("S33")
+def test_a_case_code_is_under_way_at_one_bed_alone() -> None:
+    """Pins that order and confirmation of a code that another bed has are refused with its name, until it left."""
+    desk = Desk(Keyring([]))
+    setup = bed_setup(depression_40())
+    house = {name: Bed(replace(setup, bed=name)) for name in ("chair-1", "chair-2")}
+    order = PlaceOrder(" CASE-1", "s", setup.protocols[0].name, 70.0, 1.0, 52.5, 50.0, 40 * MINUTE, 35.0)
+    asks = (("order", order), ("confirm", Confirm(70.0, 1.0)))
+
+    def found(round_: int) -> list[str]:
+        for name, one in house.items():
+            desk.beds[name].state = one.state
+        return [desk.take(name, write(asked, f"{name}-{round_}"))[0].elsewhere for name, asked in asks]
+
+    assert found(1) == ["", ""]
+    for one in house.values():
+        one.run(3)
+        one.order(case="case-1")
+    words = "case-1 is under way at chair-2 (phase ordered): move it here, or give another case code"
+    assert found(2) == [words, words]
+    house["chair-2"].ask(Abort("x"))
+    assert found(3) == ["", ""]
+    house["chair-2"].order(case="case-2")
+    assert found(4) == ["", ""]
+    bed = house["chair-1"]
+    refused = bed.give(Instructed(Confirm(70.0, 1.0), "nurse-2", "i-9", "case-1", None, words))
+    assert [e.reason for e in refused.events if isinstance(e, InstructionRefused)] == [words]
 
 
 @pytest.mark.requirement("S42", "S43")

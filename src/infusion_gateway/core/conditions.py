@@ -16,7 +16,7 @@ from infusion_gateway.core.live import Group, LimitTimer, Live, Look, RowTimer, 
 from infusion_gateway.core.naming import NAMED_UNITS, NAMES
 from infusion_gateway.core.pumping import rate_condition
 from infusion_gateway.core.rows import back_inside, for_case, limits_of, over_baseline, past, well_inside
-from infusion_gateway.core.sources import BY_HAND, HERE, believed, suppressed, usable_until
+from infusion_gateway.core.sources import BY_HAND, HERE, believed, contradicted, suppressed, usable_until
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.alarm import Priority, Response
 from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
@@ -411,6 +411,8 @@ def _claim(turn: Turn, condition: LimitCondition, limits: tuple[float | None, ..
     reading = timer.reading
     metric = timer.source[0] if timer.source is not None else condition.metrics[0]
     value = reading.value if reading is not None else None
+    if timer.source is not None and value is not None:
+        note += contradicted(turn.sources, turn.live, timer.source, value, turn.now)
     return Claim(
         code=condition.code,
         priority=priority,

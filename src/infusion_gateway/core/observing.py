@@ -16,6 +16,7 @@ from infusion_gateway.model.observation import (
     DeliveryReported,
     FaultKind,
     Identified,
+    PumpAlarm,
     Reading,
     Sensor,
     SensorReported,
@@ -95,6 +96,8 @@ def _take(turn: Turn, name: str, device: DeviceNow, item: _Word, *, is_pump: boo
                 _delivery(turn, pump, delivery)
         case AlarmsReported(alarms=alarms, text=text):
             if is_pump:
+                if PumpAlarm.DEAD_MAN in alarms and PumpAlarm.DEAD_MAN not in pump.alarms:
+                    pump.dead_man_s = None  # it tripped: that it is armed counts no more, until it is read again
                 pump.alarms, pump.alarm_text = alarms, text[:200]
         case DeadManReported(seconds=seconds):
             if is_pump:

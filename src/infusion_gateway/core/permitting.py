@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
 
-from infusion_gateway.core import gates
+from infusion_gateway.core import deadman, gates
 from infusion_gateway.core.amending import Entry, agreed
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case
@@ -52,6 +52,9 @@ def permit(turn: Turn, asked: PermitResume, by: str, accept: Done) -> str:
         return f"what would stop it again still stands: {', '.join(sorted(standing))}"
     if past_limits:
         return f"{' and '.join(past_limits)} would stop it again: wait until it is back inside, or measure again"
+    dead_man_s = deadman.wanted_s(turn)
+    if dead_man_s and turn.live.pump.dead_man_s != dead_man_s:
+        return "the pump's own dead man is not read back as armed: wait for it, or disarm it in your name"
     missing = [m for m in protocol.required_metrics if current(turn.sources, turn.live, m, turn.now) is None]
     if missing:
         words = ", ".join(FACTS[m].word for m in missing)

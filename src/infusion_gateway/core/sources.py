@@ -125,6 +125,22 @@ def disagree(sources: Sources, live: Live, metric: Metric, now: Nanos) -> bool:
     return len(known) > 1 and max(known) - min(known) > apart
 
 
+def contradicted(sources: Sources, live: Live, source: Source, value: float, now: Nanos) -> str:
+    """Say what another device shows now that disagrees with this value, in words for its alarm; "" where none does."""
+    metric, mine = source
+    apart, ranked = DISAGREE.get(metric), preferred(sources, live, metric)
+    if apart is None or len(ranked) == 1:
+        return ""
+    for device, newest in ranked:
+        other = newest.reading
+        if device in (mine, BY_HAND) or other.value is None or other.validity is not Validity.VALID:
+            continue
+        young = usable_until(other) > now and not suppressed(live, metric, device, now)
+        if young and abs(other.value - value) > apart:
+            return f"; {device} shows {other.value:g}, look at both sensors"
+    return ""
+
+
 def current(sources: Sources, live: Live, metric: Metric, now: Nanos) -> Reading | None:
     """Give the valid, current reading of a metric, None without one."""
     found = choose(sources, live, (metric,), now)

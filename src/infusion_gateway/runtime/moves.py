@@ -9,6 +9,7 @@ from typing import TypeAlias, assert_never
 from infusion_gateway.core import moving
 from infusion_gateway.core.moving import carried, is_over
 from infusion_gateway.core.state import State
+from infusion_gateway.core.windows import same_code
 from infusion_gateway.model.events import ArrivalRefused, CaseReceived, MoveAsked
 from infusion_gateway.model.inputs import CaseArrived, Input, MoveAnswered
 
@@ -26,6 +27,15 @@ def no_room(bed: str, to: str, beds: Mapping[str, State], open_beds: frozenset[s
         return ""
     why = moving.no_room(beds[to], case.order.protocol, phase) if to in open_beds else _unknown(bed, to, open_beds)
     return why and f"{why}: the case stays here"
+
+
+def has_another(bed: str, case: str, beds: Mapping[str, State]) -> str:
+    """Say which other bed has a case of this code under way, "" where none has."""
+    for name, there in beds.items():
+        known, phase = there.durable.case, there.durable.phase
+        if name != bed and known is not None and phase not in moving.FREE and same_code(known.id, case):
+            return f"{known.id[:60]} is under way at {name} (phase {phase}): move it here, or give another case code"
+    return ""
 
 
 def _unknown(bed: str, to: str, open_beds: frozenset[str]) -> str:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from infusion_gateway.model.inputs import DeadlineReached, Instructed, TurnedAway
-from infusion_gateway.model.instructions import Instruction, Move
+from infusion_gateway.model.instructions import Confirm, Instruction, Move, PlaceOrder
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.runtime.answers import Answers, Asker
 from infusion_gateway.runtime.audience import Allowance
 from infusion_gateway.runtime.bed import Bed
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.incoming import ReplyTo
-from infusion_gateway.runtime.moves import no_room
+from infusion_gateway.runtime.moves import has_another, no_room
 from infusion_gateway.wire.admission import Admission
 from infusion_gateway.wire.asking import Parsed, Refusal
 from infusion_gateway.wire.topics import Topics
@@ -96,8 +96,19 @@ class Reception:
 
 
 def _elsewhere(bed: str, asked: Instruction, beds: Mapping[str, Bed]) -> str:
-    """Say why the bed that a case is to move to can't take it now, "" where it may, or nothing moves."""
-    if not isinstance(asked, Move):
-        return ""
-    deciding = frozenset(name for name, one in beds.items() if one.broken is None)
-    return no_room(bed, asked.to.strip(), {name: one.state for name, one in beds.items()}, deciding)
+    """Say what at another bed stands against it: it can't take the case that moves, or has this one; "" nothing.
+
+    Asked at the confirmation too, where two beds were given the same order at once.
+    """
+    states = {name: one.state for name, one in beds.items()}
+    match asked:
+        case Move(to=to):
+            deciding = frozenset(name for name, one in beds.items() if one.broken is None)
+            return no_room(bed, to.strip(), states, deciding)
+        case PlaceOrder(case=code):
+            return has_another(bed, code, states)
+        case Confirm():
+            here = states[bed].durable.case
+            return has_another(bed, here.id, states) if here is not None else ""
+        case _:
+            return ""
