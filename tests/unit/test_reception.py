@@ -135,7 +135,7 @@ def test_a_case_code_is_under_way_at_one_bed_alone() -> None:
     desk = Desk(Keyring([]))
     setup = bed_setup(depression_40())
     house = {name: Bed(replace(setup, bed=name)) for name in ("chair-1", "chair-2")}
-    order = PlaceOrder(" CASE-1", "s", setup.protocols[0].name, 70.0, 1.0, 52.5, 50.0, 40 * MINUTE, 35.0)
+    order = PlaceOrder("CASE-1", "s", setup.protocols[0].name, 70.0, 1.0, 52.5, 50.0, 40 * MINUTE, 35.0)
     asks = (("order", order), ("confirm", Confirm(70.0, 1.0)))
 
     def found(round_: int) -> list[str]:
