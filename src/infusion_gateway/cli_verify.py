@@ -9,11 +9,19 @@ from infusion_gateway.config import signing
 from infusion_gateway.config.settings import Settings
 from infusion_gateway.config.signing import PublicKey, SigningError
 from infusion_gateway.model.keys import EnrolledKey
-from infusion_gateway.runtime.journal_store import Reader
+from infusion_gateway.runtime.journal_store import FILE, Damaged, Reader
 from infusion_gateway.wire.sealing import Keyring
 
 HASH = 64
 """Hex digits of a row's hash."""
+WAY_OUT = f"""
+What to do:
+ 1. Copy the journal's directory whole, now and before anything is started anew: the copy is the evidence.
+ 2. Rely on nothing from the break on. What is sound before it: infusion-gateway log COPY. What came after it: hold it
+    against what stations have kept, and against paper; --verify --head HASH with heads that they heard narrows it down.
+ 3. A gateway that runs goes on supervising. Once no session is under way (infusion-gateway idle -c FILE) end it, take
+    {FILE} and the files beside it of that name out of the directory, and start it: it begins a new journal.
+ 4. Find out who or what wrote there: the disk (its SMART data, the kernel's log), or somebody (docs/security.md, T2)."""
 
 
 class HashOfRow(click.ParamType[bytes]):
@@ -33,8 +41,14 @@ class HashOfRow(click.ParamType[bytes]):
 
 
 def verify_journal(reader: Reader, settings: Settings | None, key: str | None, heard: bytes | None) -> None:
-    """Say that the journal is whole; JournalError or a ClickException, exit 1, where it is not."""
-    head = reader.verify()
+    """Say that the journal is whole; a ClickException, exit 1, that says what to do where it is not.
+
+    JournalError: there is none, or it can't be opened.
+    """
+    try:
+        head = reader.verify()
+    except Damaged as error:
+        raise click.ClickException(f"{error}{WAY_OUT}") from error
     click.echo(f"the chain holds: the last row is {head.sequence}, its hash {head.hash.hex()}")
     _say_forgotten(reader, _own(settings, key, reader))
     if heard is not None:
@@ -42,7 +56,7 @@ def verify_journal(reader: Reader, settings: Settings | None, key: str | None, h
         if at is None:
             raise click.ClickException(
                 f"no row has the hash {heard.hex()}: what was heard is not in this journal. The newest rows were "
-                "cut off or written anew, or it is of another journal, or from before retention"
+                f"cut off or written anew, or it is of another journal, or from before retention{WAY_OUT}"
             )
         click.echo(f"the head that was heard is row {at}: {head.sequence - at} rows came after it")
 
@@ -54,7 +68,7 @@ def _say_forgotten(reader: Reader, keys: Keyring) -> None:
     elif not why:
         click.echo(f"rows up to {through} were forgotten by retention, as the gateway's key has signed")
     elif keys:
-        raise click.ClickException(f"that rows up to {through} were forgotten by retention can't be relied on: {why}")
+        raise click.ClickException(f"that rows up to {through} were forgotten by retention can't be relied on: {why}{WAY_OUT}")
     else:
         click.echo(f"rows up to {through} were forgotten; give -c FILE or --key KEY to verify who signed that")
 

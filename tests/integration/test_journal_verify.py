@@ -77,6 +77,7 @@ async def test_a_tail_that_was_cut_off_is_found_by_the_head(tmp_path: Path) -> N
     done = verify(tmp_path, "--head", heads[9])
     assert done.exit_code == 1
     assert "cut off" in done.output
+    assert "What to do:" in done.output
 
 
 @pytest.mark.requirement("S27")
@@ -123,6 +124,7 @@ async def test_rows_taken_without_the_key_are_found(tmp_path: Path, how: str) ->
     done = verify(tmp_path / "j", "--key", str(public(OWN)))
     assert done.exit_code == 1, done.output
     assert "can't be relied on" in done.output
+    assert "What to do:" in done.output
 
 
 async def test_a_whole_journal_says_that_nothing_was_forgotten(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_the_log_of_a_case_and_of_the_last_minutes(journal: Path) -> None:
 
 
 def test_verify_names_the_first_bad_row(journal: Path) -> None:
-    """Pins that a sound chain is said with its head, and one altered row is named, exit 1."""
+    """Pins that a sound chain is said with its head, and one altered row is named, with what to do, exit 1."""
     assert "the chain holds: the last row is " in call("log", journal, "--verify").output
     with sqlite3.connect(journal / FILE) as connection:
         connection.execute("UPDATE record SET body = replace(body, '83', '93') WHERE sequence = 12")
@@ -190,6 +190,7 @@ def test_verify_names_the_first_bad_row(journal: Path) -> None:
     broken = call("log", journal, "--verify")
     assert broken.exit_code == 1
     assert "the chain breaks at row 12" in broken.output
+    assert "What to do:\n 1. Copy the journal's directory whole" in broken.output
     assert "stop-asked" in call("log", journal).output  # what can be read still is
 
 
