@@ -21,7 +21,7 @@ What to do:
     against what stations have kept, and against paper; --verify --head HASH with heads that they heard narrows it down.
  3. A gateway that runs goes on supervising. Once no session is under way (infusion-gateway idle -c FILE) end it, take
     {FILE} and the files beside it of that name out of the directory, and start it: it begins a new journal.
- 4. Find out who or what wrote there: the disk (its SMART data, the kernel's log), or somebody (docs/security.md, T2)."""
+ 4. Find out who or what wrote there: the disk (its SMART data, the kernel's log), or a person (docs/security.md)."""
 
 
 class HashOfRow(click.ParamType[bytes]):
@@ -68,7 +68,8 @@ def _say_forgotten(reader: Reader, keys: Keyring) -> None:
     elif not why:
         click.echo(f"rows up to {through} were forgotten by retention, as the gateway's key has signed")
     elif keys:
-        raise click.ClickException(f"that rows up to {through} were forgotten by retention can't be relied on: {why}{WAY_OUT}")
+        said = f"that rows up to {through} were forgotten by retention can't be relied on: {why}"
+        raise click.ClickException(f"{said}{WAY_OUT}")
     else:
         click.echo(f"rows up to {through} were forgotten; give -c FILE or --key KEY to verify who signed that")
 
