@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from core_bed import HOUR, MEDIUM, TELL, Bed, bed_setup, depression_40
+from core_bed import HIGH, HOUR, MEDIUM, TELL, Bed, bed_setup, depression_40
 from infusion_gateway.core import windows
 from infusion_gateway.core.durable import Case, Durable, Given
 from infusion_gateway.core.evolve import evolve
 from infusion_gateway.model.case import Mark
 from infusion_gateway.model.events import CaseOrdered, GatewayStarted, InstructionAccepted, InstructionRefused
-from infusion_gateway.model.instructions import Close
+from infusion_gateway.model.instructions import Acknowledge, Close
 from infusion_gateway.model.metric import MINUTE
 from infusion_gateway.model.session import Order, Phase, WindowLimit
 
@@ -142,7 +142,7 @@ def test_the_memory_is_bounded_and_an_amount_that_grew_is_recent() -> None:
 
 @pytest.mark.requirement("S34")
 def test_a_protocol_changed_under_a_running_case_is_told() -> None:
-    """Pins `protocol-changed` after a restart with other bytes of the protocol, and nothing with the same ones."""
+    """Pins `protocol-changed` after a restart with other bytes: high until somebody has it by name, then medium."""
     bed = Bed(bed_setup(depression_40()))
     bed.infuse()
     bed.crash()
@@ -152,9 +152,17 @@ def test_a_protocol_changed_under_a_running_case_is_told() -> None:
     bed.crash()
     bed.run(5)
     alarm = bed.alarms["protocol-changed"]
-    assert (alarm.priority, alarm.response) == (MEDIUM, TELL)
+    assert (alarm.priority, alarm.response) == (HIGH, TELL)
     assert bed.phase is Phase.INFUSING
     assert bed.stops() == []
+    bed.ask(Acknowledge("protocol-changed"), by="doctor-1")
+    bed.run(5)
+    bed.crash()
+    bed.run(5)
+    alarm = bed.alarms["protocol-changed"]
+    assert (alarm.priority, alarm.acknowledged_by) == (MEDIUM, "doctor-1")
+    assert len(bed.raised("protocol-changed")) == 2
+    bed.check()
 
 
 def test_what_is_given_within_a_window_is_of_this_case_and_of_earlier_ones() -> None:

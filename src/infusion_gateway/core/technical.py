@@ -428,7 +428,9 @@ def _telling(turn: Turn) -> None:
     case, protocol = turn.durable.case, turn.protocol
     if under_case and case and protocol and case.protocol_digest not in ("", protocol.digest):
         text = "The protocol's file was changed since this case was ordered: its limits are those of now. Compare them"
-        turn.claim(technical("protocol-changed", priority, text))
+        told = turn.durable.conditions.get("protocol-changed")
+        known = told is not None and told.acknowledged_by is not None  # somebody has compared, by name
+        turn.claim(technical("protocol-changed", Priority.MEDIUM if known else Priority.HIGH, text))
     if live.another:
         text = (
             "Another gateway has this one's name: what stations see may be its word. Look at the pump; end one of them"
