@@ -35,7 +35,10 @@ Pins = dict[str, tuple[tuple[str, str], ...]]
 
 @dataclass(slots=True)
 class Cable:
-    """One line. tap: every frame that went out, with its time, for who judges them. unplugged: no port on our side."""
+    """One line. tap: every frame that went out, with its time, for who judges them. unplugged: no port on our side.
+
+    When it is next due follows from nothing but what is done to it here, so it is worked out again only after that.
+    """
 
     devices: Devices
     bus: Bus
@@ -55,9 +58,15 @@ class Cable:
     far_due: Nanos | None = 0
     streams: bool = False
     lived_at: Nanos = -1
+    _due: Nanos | None = None
 
     def due(self) -> Nanos:
         """Say when something next happens on it by itself."""
+        if self._due is None:
+            self._due = self._work_out_due()
+        return self._due
+
+    def _work_out_due(self) -> Nanos:
         at = self.far_due if self.far_due is not None else 1 << 62
         if self.opens_at is not None and self.opens_at < at:
             at = self.opens_at
@@ -73,16 +82,21 @@ class Cable:
 
     def wake(self) -> None:
         """Look at the bus at once: somebody has asked it for something."""
-        self.lived_at = -TURN
+        self.lived_at, self._due = -TURN, None
+
+    def decided(self, device: str, now: Nanos) -> None:
+        """Take note that the bed's step ran."""
+        self.bus.decided(device, now - self.base)
+        self._due = None
 
     def touched(self) -> None:
         """Look at the devices again: a hand was on them."""
-        self.far_due = 0
+        self.far_due, self._due = 0, None
 
     def live(self, now: Nanos) -> tuple[Input, ...]:
         """Let both ends live until now; give what the bus makes of it."""
         heard: tuple[Input, ...] = ()
-        self.lived_at = now
+        self.lived_at, self._due = now, None
         if self.far_due is not None and self.far_due <= now:
             self._fetch(now)
         if self.opens_at is not None and self.opens_at <= now and not self.unplugged:
@@ -104,10 +118,11 @@ class Cable:
         if self.far_due is not None and self.far_due <= now:
             self._fetch(now)
         self.arriving.clear()
+        self._due = None
 
     def open(self, now: Nanos) -> tuple[Input, ...]:
         """Open the line anew."""
-        self.opens_at, self.asked = None, None
+        self.opens_at, self.asked, self._due = None, None, None
         self.arriving.clear()
         self.quiet_until = now + self._gap
         if self.modbus:
@@ -116,17 +131,17 @@ class Cable:
 
     def unplug(self, now: Nanos) -> tuple[Input, ...]:
         """Pull the port out of our machine: the line is lost until `plug`."""
-        self.unplugged, self.opens_at, self.asked = True, None, None
+        self.unplugged, self.opens_at, self.asked, self._due = True, None, None, None
         self.arriving.clear()
         return self.bus.closed("the port is gone", now - self.base)
 
     def plug(self, now: Nanos) -> None:
         """Put the port back; it is opened within a second."""
-        self.unplugged, self.opens_at = False, now + SECOND // 2
+        self.unplugged, self.opens_at, self._due = False, now + SECOND // 2, None
 
     def restart(self, base: Nanos) -> None:
         """Begin with a new process's bus and drivers; the devices know nothing of it."""
-        self.base, self.asked, self.opens_at, self.quiet_until = base, None, None, 0
+        self.base, self.asked, self.opens_at, self.quiet_until, self._due = base, None, None, 0, None
         self.arriving.clear()
         self.bus, self.modbus = _near(self.devices, self.pins, tcp=self.tcp)
 

@@ -62,6 +62,7 @@ class Process:
         self.on_shown: Callable[[], None] | None = None
         self._shape: tuple[AlarmStatus, ...] | None = None
         self._shaped_by: object = None
+        self._session_of: object = None
         self._pump = state.setup.pump
         self._revision = 0
         self._inbox: deque[Input] = deque(maxlen=INBOX)
@@ -89,8 +90,8 @@ class Process:
         at = self.teller.due(self.now)
         if self.mindful:
             deadline = next_deadline(self.state)
-            if deadline is not None:
-                at = min(at, deadline + self.base)
+            if deadline is not None and deadline + self.base < at:
+                return deadline + self.base
         return at
 
     def live(self, now: Nanos) -> None:
@@ -125,7 +126,7 @@ class Process:
             self._carry_out(command)
         self.state = done.state
         if self._pump is not None:
-            self.cables[self._pump.device].bus.decided(self._pump.device, now)
+            self.cables[self._pump.device].decided(self._pump.device, self.now)
         by_person = isinstance(given, Instructed)
         if not by_person:
             self._show_alarms()
@@ -133,13 +134,13 @@ class Process:
             self._record(done.events, show_after=by_person)
 
     def _carry_out(self, command: Command) -> None:
-        bus = self.cables[command.device].bus
-        self.cables[command.device].wake()
+        cable = self.cables[command.device]
         match command:
             case StopInfusion(device=device):
-                bus.stop(device, self.at)
+                cable.bus.stop(device, self.at)
             case SetDeadMan(device=device, seconds=seconds):
-                bus.set_dead_man(device, seconds, self.at)
+                cable.bus.set_dead_man(device, seconds, self.at)
+        cable.wake()
 
     def _record(self, events: tuple[Event, ...], *, show_after: bool) -> None:
         self.events += [(self.at, event) for event in events]
@@ -177,7 +178,10 @@ class Process:
             self.on_shown()
 
     def show_session(self) -> None:
-        """Publish the session where it changed."""
+        """Publish the session where it changed: what makes it another one is all on record."""
+        if self.state.durable is self._session_of:
+            return
+        self._session_of = self.state.durable
         status = views.session(self.state, self.at)
         known = (status.case, status.phase, status.stopping, status.t0, status.ends_at, status.supervision)
         if self.session.get("known") == known:

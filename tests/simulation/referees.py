@@ -254,12 +254,10 @@ class Court:
         reboot = reboot and any(case.released is None or case.released < at < look.now for at in case.reboots)
         self._hold("reboot", look, reboot and look.phase in UNDER_CASE, TOLD_S, "S1", "infusing after a reboot")
         under_case = look.phase == "infusing" and "pump" not in case.swaps
+        untold = going and under_case and not look.told_of("rate-high")
         for times, most in ((2.0, TOLD_S), (1.5, 10 + TOLD_S), (1.2, 60 + TOLD_S)):
-            fast = look.flow >= times * case.rate_ml_h * 1.001 and under_case
-            told = look.told_of("rate-high")
-            self._hold(
-                f"rate {times:g}", look, going and fast and not told, most, "S1", f"{times:g} x the rate, untold"
-            )
+            fast = untold and look.flow >= times * case.rate_ml_h * 1.001
+            self._hold(f"rate {times}", look, fast, most, "S1", f"{times:g} x the rate, untold")
         over = case.dose_mg(float(look.pump["infused_ml"] or 0)) - case.hard_mg
         over -= look.flow * case.mg_per_ml * (12 / 3600)
         strange = going and case.mg_per_ml != 1.0 and look.phase in UNDER_CASE
@@ -273,14 +271,15 @@ class Court:
     def _raised(self, look: Look) -> None:
         """S2: past a limit for its delay and seen so, it is shown at its priority; a gap pauses, it doesn't reset."""
         shown = {a["code"]: PRIORITIES[a["priority"]] for a in look.shown if a["present"]}
+        elsewhere = "monitor" in self.case.swaps or self.case.away(look, longer_s=4)
+        heard = look.sees() > 0 and look.now - look.phase_since > 2
         for watch in self.terms.watches:
             key, value = _found(watch, look)
-            if look.phase not in watch.phases or "monitor" in self.case.swaps or self.case.away(look, longer_s=4):
+            if elsewhere or look.phase not in watch.phases:
                 for at in range(len(watch.rows)):
                     self.exposed.pop((watch.code, at), None)
                 continue
-            seen = key is not None and value is not None and key not in look.doubted
-            seen = seen and look.sees() > 0 and look.now - look.phase_since > 2
+            seen = heard and key is not None and value is not None and key not in look.doubted
             for at, row in enumerate(watch.rows):
                 if value is not None and not watch.past(row, value):
                     self.exposed.pop((watch.code, at), None)
@@ -404,8 +403,11 @@ class Court:
             swapped = self.case.swaps.get("monitor")
             if swapped is not None and measured > swapped + 1:
                 self.find("values", look.now, f"{key} {shown[0]:g} is of another device")
+            still = value is not None and look.now <= measured + 1.1 and abs(value - shown[0]) <= 0.6
+            if still or swapped is not None:
+                continue  # most of the time it is the present one
             true = [v for at, v in known if measured - 2.6 <= at <= measured + 1.1 and v is not None]
-            if swapped is None and true and all(abs(v - shown[0]) > 0.6 for v in true):
+            if true and all(abs(v - shown[0]) > 0.6 for v in true):
                 self.find("values", look.now, f"{key} {shown[0]:g} is shown as fresh, the patient had {true[-1]:g}")
 
     # --- causes

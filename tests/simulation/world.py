@@ -25,6 +25,7 @@ from simulation.process import Process
 
 MAX_STILL = 10_000
 """Things done at one instant before the world says that it stands still."""
+NOTHING: frozenset[str] = frozenset()
 NEW_BOOT_AT: Nanos = 20 * SECOND
 """The gateway's own time when it begins after a reboot of the machine."""
 
@@ -45,7 +46,6 @@ class World:
         self.observed: list[tuple[Nanos, Observed]] = []
         self.ticks: list[Callable[[], None]] = []
         self.on_shown: Callable[[], None] | None = None
-        self._dues: list[Nanos] = []
         self._acts: list[tuple[Nanos, int, Callable[[], None]]] = []
         self._counts = count()
         self._tick_at = now + SECOND
@@ -202,7 +202,8 @@ class World:
         """Give the simulator's faults at work on a device."""
         line = self.cables[device]
         line.far.advance(self.now)
-        return frozenset(line.far.at_work(line.devices[device][1]))
+        at_work = line.far.at_work(line.devices[device][1])
+        return frozenset(at_work) if at_work else NOTHING
 
     def unplug(self, device: str) -> None:
         """Pull a line's port out of the gateway's machine."""
@@ -228,8 +229,7 @@ class World:
         if self._acts:
             dues.append(self._acts[0][0])
         if self.process is not None:
-            self._dues = [line.due() for line in self.lines]
-            dues += self._dues
+            dues += [line.due() for line in self.lines]
             dues.append(self.process.due())
         else:
             dues += [line.far_due for line in self.lines if line.far_due is not None]
@@ -245,26 +245,23 @@ class World:
             before, self.now = self.now, self._next(end)
             still = still + 1 if self.now == before else 0
             assert still < MAX_STILL, f"time stands still at {self.now}"
-            untouched = True
             while self._acts and self._acts[0][0] <= self.now:
                 heappop(self._acts)[2]()
-                untouched = False
                 for line in self.lines:
                     line.touched()
-            self._live(untouched=untouched)
+            self._live()
             if self.now >= self._tick_at:
                 self._tick_at = self.now + SECOND
                 for tick in self.ticks:
                     tick()
 
-    def _live(self, *, untouched: bool) -> None:
-        """Do what is due; untouched: what `_next` found of the lines still holds, until one of them is heard."""
+    def _live(self) -> None:
+        """Do what is due."""
         now = self.now
-        for at, line in enumerate(self.lines):
+        for line in self.lines:
             if self.process is None:
                 line.dead(now)
-            elif (self._dues[at] if untouched else line.due()) <= now:
-                untouched = False
+            elif line.due() <= now:
                 self._take(line.live(now))
         process = self.process
         if process is None:

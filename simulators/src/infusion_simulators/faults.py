@@ -166,7 +166,7 @@ class Faulty:
 
     def advance(self, now: Nanos) -> None:
         """Let the device and its faults live until now."""
-        for fault in tuple(self._faults.values()):
+        for fault in tuple(self._faults.values()) if self._faults else ():
             if fault.until is not None and fault.until <= now:
                 self._end(fault.name, now)
         if self._off_until is not None and self._off_until <= now:
@@ -184,6 +184,8 @@ class Faulty:
         self.advance(now)
         if not self._queue or self._queue[0][0] > now:
             return b""
+        if len(self._queue) == 1:
+            return self._queue.pop()[2]
         out = bytearray()
         while self._queue and self._queue[0][0] <= now:
             out += heapq.heappop(self._queue)[2]
@@ -192,6 +194,8 @@ class Faulty:
     def next_deadline(self) -> Nanos | None:
         """Say when device or faults next do something."""
         at = self._inner.next_deadline()
+        if not (self._queue or self._faults or self._off):
+            return at
         times = [] if at is None else [at]
         if self._queue:
             times.append(self._queue[0][0])

@@ -126,30 +126,31 @@ class Pump:
 
     def next_deadline(self) -> Nanos | None:
         """Say when the pump next changes by itself: VTBI or bolus done, empty, pressure, battery, dead man."""
-        events = self._events()
-        return min(events, key=_when)[0] if events else None
+        event = self._first()
+        return None if event is None else event[0]
 
     def advance(self, now: Nanos) -> None:
         """Live until `now`, through everything that happens on the way, in order. An earlier `now` changes nothing."""
-        while events := self._events():
-            at, what = min(events, key=_when)
-            if at > now:
-                break
-            self._integrate(max(at, self._now))
-            self._happen(what)
+        while (event := self._first()) is not None and event[0] <= now:
+            self._integrate(max(event[0], self._now))
+            self._happen(event[1])
         if now > self._now:
             self._integrate(now)
 
-    def _events(self) -> list[tuple[Nanos, str]]:
-        """Give what will happen by itself, as (when, what); of the same instant the first is what happens."""
-        events: list[tuple[Nanos, str]] = []
-        if self.dead_man.deadline is not None:
-            events.append((self.dead_man.deadline, "dead-man"))
+    def _first(self) -> tuple[Nanos, str] | None:
+        """Give what will happen next by itself, as (when, what): of one instant, what stands first here."""
+        tripped = self.dead_man.deadline
+        first = None if tripped is None else (tripped, "dead-man")
         if not self._mains and self._alarm is not Alarm.BATTERY:
-            events.append((self._now + self._battery_ns, "battery"))
+            at = self._now + self._battery_ns
+            if first is None or at < first[0]:
+                first = at, "battery"
         if flow := abs(self._flow()):
-            events += [(self._now + -(-left // flow), what) for what, left in self._limits()]
-        return events
+            for what, left in self._limits():
+                at = self._now + -(-left // flow)
+                if first is None or at < first[0]:
+                    first = at, what
+        return first
 
     def _limits(self) -> list[tuple[str, int]]:
         """Give what bounds the present flow, as (what, volume units left)."""
@@ -186,7 +187,7 @@ class Pump:
             self._battery_ns = max(self._battery_ns - elapsed, 0)
         if not (flow := abs(self._flow())):
             return
-        moved = min([flow * elapsed, *(left for _, left in self._limits())])
+        moved = min([flow * elapsed, *[left for _, left in self._limits()]])
         if self._delivery in PROGRAMMED:
             self._vtbi_used += moved
         if self._delivery is Delivery.WITHDRAWING:
@@ -475,10 +476,6 @@ class Pump:
             self._halt(StoppedBy.VTBI)
         else:
             self._delivery, self._bolus_left, self._bolus_rate = self._after_bolus, None, 0
-
-
-def _when(event: tuple[Nanos, str]) -> Nanos:
-    return event[0]
 
 
 def _rate(ml_h: float) -> int:

@@ -117,16 +117,18 @@ class RtuFraming:
             return 0
         if len(buffer) < 2:  # noqa: PLR2004 - unit and function
             return None
-        sizes = [_request_size(buffer)]
+        size = _request_size(buffer)
+        if size is not None and 0 < size <= len(buffer) and not crc16(buffer[:size]):
+            return size
+        sizes = [size]
         if buffer[0] != self._unit:
             sizes.append(_answer_size(buffer))
         if sizes[0] is None and sizes[-1] is None:  # of no known length: all there is, if the CRC says so
             if not 1 <= buffer[1] <= MAX_FUNCTION:
                 return 0
             return len(buffer) if MIN_RTU <= len(buffer) <= MAX_RTU and not crc16(buffer) else self._wait()
-        whole = [size for size in sizes if size is not None and 0 < size <= len(buffer)]
-        for size in whole:
-            if not crc16(buffer[:size]):
+        for size in sizes[1:]:
+            if size is not None and 0 < size <= len(buffer) and not crc16(buffer[:size]):
                 return size
         undecided = any(size is not None and (not size or len(buffer) < size <= MAX_RTU) for size in sizes)
         return self._wait() if undecided else 0
@@ -237,6 +239,8 @@ class Server:
 
     def take(self) -> bytes:
         """Give the answers that wait."""
+        if not self._out:
+            return b""
         out = bytes(self._out)
         self._out.clear()
         return out

@@ -73,7 +73,10 @@ class Cuff:
 
     def next_deadline(self) -> Nanos | None:
         """Say when the cuff next does something by itself."""
-        return min((at for at in (self._ends_at, self._cycle_at) if at is not None), default=None)
+        ends, cycle = self._ends_at, self._cycle_at
+        if ends is None or cycle is None:
+            return cycle if ends is None else ends
+        return min(ends, cycle)
 
     def advance(self, now: Nanos) -> None:
         """Live until `now`, measurement by measurement."""

@@ -1,7 +1,10 @@
 """A synthesised plethysmogram: upstroke and dicrotic notch of each beat, breathing in the baseline, a little noise."""
 
-import math
 import random
+from math import exp, sin, tau
+
+NOISE = 0.005
+"""Half the width of the noise, of a beat's height."""
 
 
 class Pleth:
@@ -10,7 +13,7 @@ class Pleth:
     __slots__ = ("_chance", "_phase", "_rate", "_samples")
 
     def __init__(self, seed: int, samples_per_second: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - the noise of a waveform is no secret
+        self._chance = random.Random(seed).random  # noqa: S311 - the noise of a waveform is no secret
         self._rate = samples_per_second
         self._phase = 0.0
         self._samples = 0
@@ -20,11 +23,12 @@ class Pleth:
 
         Gives the level, about 0 to 1, and how many samples ago the beat began.
         """
-        breath = 0.04 * math.sin(math.tau * (self._samples / self._rate) / 4.3)
-        level = 0.5 + breath + self._chance.uniform(-0.005, 0.005)
+        rate = self._rate
+        breath = 0.04 * sin(tau * (self._samples / rate) / 4.3)
+        level = 0.5 + breath + (2 * NOISE * self._chance() - NOISE)
         self._samples += 1
         if pulse is None or pulse < 1:
-            return level, self._rate
-        self._phase = (self._phase + pulse / 60 / self._rate) % 1
-        beat = math.exp(-(((self._phase - 0.2) / 0.1) ** 2)) + 0.35 * math.exp(-(((self._phase - 0.5) / 0.12) ** 2))
-        return level - 0.2 + 0.6 * beat, int(self._phase * self._rate * 60 / pulse)
+            return level, rate
+        phase = self._phase = (self._phase + pulse / 60 / rate) % 1
+        beat = exp(-(((phase - 0.2) / 0.1) ** 2)) + 0.35 * exp(-(((phase - 0.5) / 0.12) ** 2))
+        return level - 0.2 + 0.6 * beat, int(phase * rate * 60 / pulse)

@@ -102,6 +102,8 @@ class Decoder:
             (f, _value(f, f.means) if isinstance(f.means, Metric) else f.means) for f in block.fields
         )
         self._age = block.field(Means.AGE)
+        self._age_scale = self._age.scale * SECOND if self._age is not None else Fraction(0)
+        self._age_ns = self._age_scale.numerator if self._age_scale.denominator == 1 else None
         self._questionable = block.field(Means.QUESTIONABLE)
         self._before: dict[Means, tuple[int, tuple[Observation | Fault, ...]]] = {}
 
@@ -162,9 +164,11 @@ class Decoder:
         The device's own age says it; else its counter, from the second reading on; else a changed value, always "at
         least".
         """
-        age, field = numbers.get(Means.AGE), self._age
-        if age is not None and field is not None:
-            return now - int(Fraction(age) * field.scale * SECOND), False
+        age = numbers.get(Means.AGE)
+        if age is not None and self._age is not None:
+            if self._age_ns is not None and isinstance(age, int):
+                return now - age * self._age_ns, False
+            return now - int(Fraction(age) * self._age_scale), False
         sequence = numbers.get(Means.SEQUENCE)
         mark = value if sequence is None else sequence
         before = self._seen.get(metric)

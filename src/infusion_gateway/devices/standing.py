@@ -162,7 +162,7 @@ class Standing:
     def _wants_at(self, now: Nanos) -> Nanos | None:
         if self.identity is not Identity.HELD:
             return self.retry_at
-        at = self.polls_due if self.polls else self.unit.driver.next_due()
         if self.wants_arming:
-            at = now
+            return max(now, self.retry_at)
+        at = self.polls_due if self.polls else self.unit.driver.next_due()
         return None if at is None else max(at, self.retry_at)

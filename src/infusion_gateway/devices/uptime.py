@@ -8,12 +8,10 @@ whose uptime, counted from the latest possible birth, lies before the question w
 Allowed for: two ticks (both counts are truncated), and a device clock that is slow by DRIFT.
 """
 
-from fractions import Fraction
-
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.model.observation import Fault, FaultKind
 
-DRIFT = Fraction(2, 100)  # of the time between two answers: the worst oscillators in use (RC) keep within this
+DRIFT = 50  # one part in so many of the time between two answers: the worst oscillators in use (RC) keep within this
 
 
 class Uptime:
@@ -66,7 +64,7 @@ class Uptime:
                 f"uptime jumped ahead by {(uptime - self._uptime) / SECOND:.2f} s in {longest / SECOND:.2f} s"
             )
         age = sent_at - self._heard
-        born = self._born + max(int(age * DRIFT), 0)
+        born = self._born + max(age, 0) // DRIFT
         late = sent_at - (born + uptime)
         if late > 2 * self._tick:
             if ahead == 0:
@@ -76,7 +74,7 @@ class Uptime:
         return None
 
     def _allowance(self, elapsed: Nanos) -> Nanos:
-        return 2 * self._tick + int(abs(elapsed) * DRIFT)
+        return 2 * self._tick + abs(elapsed) // DRIFT
 
     def _note(self, count: int, uptime: Nanos, born: Nanos, sent_at: Nanos, now: Nanos) -> None:
         self._count, self._uptime, self._born, self._sent, self._heard = count, uptime, born, sent_at, now

@@ -79,8 +79,8 @@ def status(flags: Flags, perfusion: Perfusion, *, sync: bool) -> int:
 
 def frame(form: Format, status_byte: int, pleth: int, data: int) -> bytes:
     """Give a frame: pleth 0-255 in DF2, 0-65535 in DF7."""
-    body = bytes((1, status_byte, pleth)) if form is Format.DF2 else bytes((status_byte, pleth >> 8, pleth & 0xFF))
-    return body + bytes((data, (sum(body) + data) & 0xFF))
+    a, b, c = (1, status_byte, pleth) if form is Format.DF2 else (status_byte, pleth >> 8, pleth & 0xFF)
+    return bytes((a, b, c, data, (a + b + c + data) & 0xFF))
 
 
 def packet_data(values: Values, form: Format) -> tuple[int, ...]:

@@ -80,7 +80,8 @@ class ModbusMonitor:
     def _vitals(self) -> tuple[int, ...]:
         values = (_scaled(self._monitor.find(key, self._now), scale) for key, scale in SCALE.items())
         sensors = sum(self._monitor.on(sensor) << bit for bit, sensor in enumerate(SENSORS))
-        doubts = sum((key in self._monitor.questionable) << bit for bit, key in enumerate(QUESTIONABLE))
+        doubted = self._monitor.questionable
+        doubts = sum(1 << bit for bit, key in enumerate(QUESTIONABLE) if key in doubted) if doubted else 0
         return *self._head(), *values, sensors, doubts
 
     def _nibp(self) -> tuple[int, ...]:

@@ -145,6 +145,8 @@ class NoninOem3:
     def take(self, now: Nanos) -> bytes:
         """Give the bytes that the device has sent."""
         self.advance(now)
+        if not self._out:
+            return b""
         out = bytes(self._out)
         self._out.clear()
         return out
@@ -157,7 +159,7 @@ class NoninOem3:
         level, since_beat = self._pleth_wave.step(self._patient.at("pulse", at) if face.on else None)
         shown = face.during_pulse if since_beat < PULSE_FRAMES else face.between
         pleth = self._pleth(level, face.gain) if face.on else 0
-        self._emit(frame(self._form, shown | (position == 0), pleth, self._data[position]))
+        self._emit(frame(self._form, shown if position else shown | 1, pleth, self._data[position]))
 
     def _begin_packet(self, packet: int, at: Nanos) -> None:
         """Answer the host, which is only done between packets, and fix the values of this packet."""
@@ -212,7 +214,8 @@ class NoninOem3:
     def _pleth(self, level: float, gain: float) -> int:
         """Give the waveform's number: the weaker the perfusion, the smaller the beat."""
         highest = 0xFF if self._form is Format.DF2 else 0xFFFF
-        return round(min(max(0.5 + gain * (level - 0.5), 0.0), 1.0) * highest)
+        part = 0.5 + gain * (level - 0.5)
+        return round(part * highest) if 0.0 < part < 1.0 else (highest if part > 0 else 0)
 
     def _emit(self, data: bytes) -> None:
         if len(self._out) + len(data) <= MAX_PENDING:

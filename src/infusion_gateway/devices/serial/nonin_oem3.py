@@ -182,7 +182,7 @@ class NoninOem3:
         if first in {ACK, NAK, STX} and not self._framer.hunting:
             return _scan_reply(buffer) if first == STX else (1, Control(buffer[:1]))
         of: Format = "df2" if first == 1 else "df7"
-        if (first != 1 and not first & MARK) or of not in self._formats or self._format not in {None, of}:
+        if (first != 1 and not first & MARK) or of not in self._formats or self._format not in (None, of):
             return 1, None
         if len(buffer) < FRAME:
             return 0, None
@@ -194,6 +194,8 @@ class NoninOem3:
 
     def _take(self, item: Frame | Control | Fault, now: Nanos) -> Iterable[Observation | Fault]:
         match item:
+            case Frame():  # 75 a second
+                return self._frame(item, now)
             case Control():
                 return self._control(item.data)
             case Fault():
@@ -201,8 +203,6 @@ class NoninOem3:
                 if item.kind is FaultKind.OVERFLOW:
                     self._format = None
                 return (item,)
-            case Frame():
-                return self._frame(item, now)
 
     def _control(self, data: bytes) -> Iterable[Observation | Fault]:
         """Take an acknowledgement or a reply; only the serial number's is one that is asked for."""
