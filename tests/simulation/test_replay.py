@@ -82,21 +82,7 @@ def test_a_whole_session_comes_again_within_a_second(pump: dict[str, tuple[str, 
     assert courses["again"].parted_at is None
 
 
-@pytest.mark.parametrize(
-    "pump",
-    [
-        NE1000,
-        pytest.param(
-            MODBUS,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="a volume that rose in the dark is believed at its second reading: the record has one a second, "
-                "so the replay believes it after the stop was confirmed, where it was believed before",
-            ),
-        ),
-    ],
-    ids=["ne1000", "modbus"],
-)
+@PUMPS
 def test_a_reboot_in_mid_session_is_on_one_timeline(pump: dict[str, tuple[str, int]]) -> None:
     """Pins that another boot's times go on where the last one's ended, in the record and in the replay."""
     made = infusing(pump)

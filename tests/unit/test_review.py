@@ -60,7 +60,8 @@ from infusion_gateway.model.session import Order, Phase
 from infusion_gateway.review.asked import SoFar, instruction_of
 from infusion_gateway.review.cases import order_of, setup_of, spans
 from infusion_gateway.review.compare import pair
-from infusion_gateway.review.evidence import Given, counter_step, evidence
+from infusion_gateway.review.counting import counter_step, found_risen
+from infusion_gateway.review.evidence import Given, evidence
 from infusion_gateway.review.words import clock, line, plain
 from infusion_gateway.wire.records import Unreadable
 from reviewing import apart, bed_rows, courses_of, rows_named, rows_of, with_rows
@@ -320,6 +321,32 @@ def test_the_counters_step_is_told_from_what_it_shows(values: tuple[float, ...],
         Sampled((SampledValue("pump", Metric.VOLUME, v, Validity.VALID, 0),), Delivery.STOPPED, v, 0, 0) for v in values
     )
     assert counter_step(rows_of((NOW, one) for one in samples)) == step
+
+
+def test_a_count_that_rose_while_nobody_looked_was_read_twice() -> None:
+    """Pins what says so: it is booked above what was booked before, and a sample without a count says nothing."""
+
+    def sample(booked: float | None) -> Sampled:
+        return Sampled((), Delivery.STOPPED, booked, 0, 0)
+
+    assert found_risen(0.3, sample(0.4))
+    assert not found_risen(0.3, sample(0.3))
+    assert not found_risen(None, sample(0.4))
+    assert not found_risen(0.3, sample(None))
+
+
+def test_another_protocol_is_no_protocol_that_changed() -> None:
+    """Pins that a replay under other limits tells of no changed file, and one that did change is shown as it was."""
+    bed = session()
+    rows = bed_rows(bed)
+    other = replace(bed.protocol, digest="1" * 64)
+    courses = courses_of(rows, again=bed.protocol, other=other)
+    assert not rows_named(courses, "protocol-changed high")
+    bed.setup = replace(bed.setup, protocols=(other,))
+    bed.crash()
+    bed.run(5)
+    courses = courses_of(bed_rows(bed), again=other)
+    assert [row.carried for row in rows_named(courses, "protocol-changed high")] == [True]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ from infusion_gateway.model.observation import (
 from infusion_gateway.model.session import BedSetup, Phase
 from infusion_gateway.review.asked import SoFar, instruction_of
 from infusion_gateway.review.cases import BY_HAND
+from infusion_gateway.review.counting import counter_step, found_risen
 from infusion_gateway.wire.records import Record, Unreadable
 
 SENSES = {
@@ -72,12 +73,11 @@ CARRIED = frozenset(
     {
         "broker-lost", "nobody-supervising", "record-not-kept", "clock-jumped", "gateway-slow", "gateway-part-silent",
         "queue-nearly-full", "memory-high", "disk-nearly-full", "clock-not-synchronised", "bed-quarantined",
-        "wrong-device", "pump-refused", "monitor-refused", "certificate-ending",
+        "wrong-device", "pump-refused", "monitor-refused", "certificate-ending", "protocol-changed",
+        "another-gateway", "bedside-alarm-lost",
     }
 )  # fmt: skip
 """Conditions whose causes aren't on record: shown as they were, not judged again."""
-FINEST = 4
-"""Decimals of a pump's counter that are believed; more is a float's rounding."""
 RUNNING = (Phase.INFUSING, Phase.PAUSED)
 
 
@@ -148,18 +148,6 @@ def evidence(records: Sequence[Record], setup: BedSetup) -> Evidence:
     return Evidence(gatherer.seed, items, records[-1].at if records else 0, gatherer.unread)
 
 
-def counter_step(records: Sequence[Record]) -> float:
-    """Give the smallest step that the pump's volume counter shows on record, mL; 0: it shows none."""
-    decimals = 0
-    for record in records:
-        if isinstance(record.event, Sampled):
-            for value in record.event.values:
-                if value.metric is Metric.VOLUME and value.value is not None:
-                    text = f"{value.value:.{FINEST}f}".rstrip("0")
-                    decimals = max(decimals, len(text) - text.index(".") - 1)
-    return float(f"1e-{decimals}") if decimals else 0.0
-
-
 class _Gatherer:
     """One pass over the rows. What is gathered is sorted by time within each life of the process."""
 
@@ -179,6 +167,7 @@ class _Gatherer:
         self._observed: dict[tuple[Nanos, str], tuple[int, list[Observation]]] = {}
         self._heard: dict[str, Nanos] = {}
         self._sampled: Nanos = 0
+        self._booked: float | None = None
         self._asked: Nanos = 0
         self._so_far: SoFar | None = None
         self._count: SampledValue | None = None
@@ -300,7 +289,7 @@ class _Gatherer:
                 self._observe(at, cuff, order, SensorReported(Sensor.CUFF, SensorState.MEASURING))
             case CaseMoved() | MoveFailed():
                 taken = isinstance(event, CaseMoved)
-                self._add(at, order, Given(MoveAnswered(event.case, event.to, taken, event.reason)))
+                self._add(at, order, Given(MoveAnswered(event.case, event.to, taken, event.reason, over=taken)))
             case _:
                 pass
 
@@ -360,12 +349,21 @@ class _Gatherer:
             self._heard[device] = newest
             at = min(record.at, max(newest, self._sampled))
             if device == self._pump:
-                self._count = next((v for v in event.values if v.metric is Metric.VOLUME), self._count)
+                count = next((v for v in event.values if v.metric is Metric.VOLUME), self._count)
+                if self._count is None and count is not None and found_risen(self._booked, event):
+                    self._first_of_two(count, at, record.sequence)
+                self._count = count
                 self._pump_says(at, record.sequence, *readings)
             else:
                 self._observe(at, device, record.sequence, *readings)
                 self._back_on(device, at, record.sequence, readings)
-        self._sampled = record.at
+        self._sampled, self._booked = record.at, event.volume_ml
+
+    def _first_of_two(self, count: SampledValue, at: Nanos, order: int) -> None:
+        """Let the pump be heard with the count that this sample's bore out: when it was first heard again."""
+        since = self._deliveries[-1][0] if len(self._deliveries) > 1 else (self._sampled + at) // 2
+        if self._sampled <= since < at:
+            self._pump_says(since, order, self._reading(count, since))
 
     def _back_on(self, device: str, at: Nanos, order: int, readings: list[Reading]) -> None:
         """Note since when metrics are gone; a sensor whose metrics are valid again is on, a cuff with a result idle."""
