@@ -23,7 +23,6 @@ from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.load import load
 from infusion_gateway.config.machine import findings
 from infusion_gateway.config.protocol_schema import ProtocolFile
-from infusion_gateway.config.settings import GatewaySettings
 from infusion_gateway.core.health import ending
 from infusion_gateway.devices.driver import Traits, Wire
 from infusion_gateway.errors import ConfigError
@@ -70,8 +69,13 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
         click.echo(str(error))
         sys.exit(2)
     for protocol in settings.protocols.values():
+        loaded = protocols.judged(
+            settings.gateway.protocol_directory / f"{protocol.name}.toml", settings.gateway.protocol_keys
+        )
         if not protocol.signed:
-            click.echo(f"protocol {protocol.name} is unsigned: {_unsigned(settings.gateway, protocol.name)}")
+            click.echo(f"protocol {protocol.name} is unsigned: {_unsigned(loaded)}")
+        for one in loaded.loosened:
+            click.echo(f"protocol {protocol.name} is looser than {loaded.sources[-1].name}: {one}")
     for bed in settings.beds:
         if not bed.setup.annunciator:
             click.echo(f"bed {bed.id}: no bedside alarm: where no station listens, nobody is told of anything")
@@ -100,9 +104,9 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
     )
 
 
-def _unsigned(gateway: GatewaySettings, name: str) -> str:
+def _unsigned(loaded: protocols.Loaded) -> str:
     """Say why a protocol is unsigned: a template as it was shipped is another thing than a changed signed one."""
-    why = protocols.judged(gateway.protocol_directory / f"{name}.toml", gateway.protocol_keys).why_unsigned
+    why = loaded.why_unsigned
     return "a template, until a clinic's lead has signed it" if why == signing.NOBODY else why
 
 

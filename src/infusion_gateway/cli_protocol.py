@@ -89,6 +89,7 @@ def sign(file: Path, key_file: Path) -> None:
     place.write_text("".join(f"{one}\n" for one in (*others, line)))
     click.echo(f"{place}: signed by {key.fingerprint}; sha256 {loaded.protocol.digest}")
     click.echo(extending.listing(loaded.sources), nl=False)
+    _tell_loosened(file, loaded)
 
 
 @protocol.command()
@@ -96,7 +97,10 @@ def sign(file: Path, key_file: Path) -> None:
 @_keys
 @_config
 def verify(files: tuple[Path, ...], key_texts: tuple[str, ...], config: Path | None) -> None:
-    """Verify the signatures of protocols; exits 1 where one is not signed by any of the keys, and says why."""
+    """Verify the signatures of protocols; exits 1 where one is not signed by any of the keys, and says why.
+
+    Of one that extends another, says each hard limit that it loosens against that one.
+    """
     keys, _ = _who(key_texts, config)
     if not keys:
         raise click.UsageError("no key is given: --key FILE, or -c FILE with protocol_keys")
@@ -106,7 +110,13 @@ def verify(files: tuple[Path, ...], key_texts: tuple[str, ...], config: Path | N
         good = good and loaded.protocol.signed
         state = "signed" if loaded.protocol.signed else f"not signed: {loaded.why_unsigned}"
         click.echo(f"{file}: {state}; sha256 {loaded.protocol.digest}")
+        _tell_loosened(file, loaded)
     sys.exit(0 if good else 1)
+
+
+def _tell_loosened(file: Path, loaded: protocols.Loaded) -> None:
+    for one in loaded.loosened:
+        click.echo(f"{file}: looser than {loaded.sources[-1].name}: {one}")
 
 
 def _who(texts: tuple[str, ...], config: Path | None) -> tuple[tuple[PublicKey, ...], Path | None]:

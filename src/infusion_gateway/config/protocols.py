@@ -7,6 +7,7 @@ from infusion_gateway.config import extending, gate_rules, protocol_rules, quant
 from infusion_gateway.config.document import Document, Report
 from infusion_gateway.config.explain import part
 from infusion_gateway.config.extending import Source
+from infusion_gateway.config.loosening import loosened
 from infusion_gateway.config.protocol_schema import (
     SCORES,
     ApnoeaTable,
@@ -48,11 +49,15 @@ def names(directory: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A protocol, the files that it was read from, and why it is not signed; "" where it is."""
+    """A protocol, the files that it was read from, and why it is not signed; "" where it is.
+
+    loosened: each hard limit that is looser than in the protocol that it extends, value against value.
+    """
 
     protocol: SessionProtocol
     sources: tuple[Source, ...]
     why_unsigned: str
+    loosened: tuple[str, ...] = ()
 
 
 def load(path: Path, keys: tuple[PublicKey, ...] = ()) -> SessionProtocol:
@@ -63,11 +68,11 @@ def load(path: Path, keys: tuple[PublicKey, ...] = ()) -> SessionProtocol:
 def judged(path: Path, keys: tuple[PublicKey, ...]) -> Loaded:
     """Read a protocol as `load` does, and say why it is not signed where it isn't."""
     whole = extending.whole(path)
-    if whole.base is not None:
-        _file(whole.base)
+    base = None if whole.base is None else _protocol(_file(whole.base), whole.base, signed=False)
     file = _file(whole.document)
     why = signing.why_unsigned(path, whole.sources, keys)
-    return Loaded(_protocol(file, whole.document, signed=not why), whole.sources, why)
+    found = _protocol(file, whole.document, signed=not why)
+    return Loaded(found, whole.sources, why, () if base is None else loosened(found, base))
 
 
 def _file(document: Document) -> ProtocolFile:
