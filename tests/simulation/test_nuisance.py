@@ -111,3 +111,38 @@ def _counted(drawn: tuple[int, str]) -> Session:
 
 def _refused(drawn: tuple[int, str]) -> Session:
     raise AssertionError(f"{drawn} is played again")
+
+
+@pytest.mark.parametrize(
+    ("come", "over", "said"),
+    [
+        ("_counted", 0, "p50 2 (at most 2), p95 3.8 (at most 5)"),
+        ("_too_loud", 1, "p50 3 (at most 2), p95 4.8 (at most 5)"),
+        ("_stopped", 1, "stops without a true cause: 5 (0 allowed)"),
+        ("_unheard", 1, "true events missed: 4 of 4 (0 allowed)"),
+        ("_broken", 1, "broken: 0 : S1: flow"),
+    ],
+)
+def test_a_budget_that_is_overdrawn_fails(
+    come: str, over: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pins that each line of the budget can fail it, and that sessions within all of them pass."""
+    monkeypatch.setattr(nuisance, "session", globals()[come])
+    assert nuisance.report(5) == over
+    assert said in capsys.readouterr().out
+
+
+def _too_loud(drawn: tuple[int, str]) -> Session:
+    return Session(*drawn, heard=drawn[0] + 1)
+
+
+def _stopped(drawn: tuple[int, str]) -> Session:
+    return Session(*drawn, stops=1, false_stops=["spo2-low"])
+
+
+def _unheard(drawn: tuple[int, str]) -> Session:
+    return Session(*drawn, told=not drawn[1])
+
+
+def _broken(drawn: tuple[int, str]) -> Session:
+    return Session(*drawn, broken="S1: flow")
