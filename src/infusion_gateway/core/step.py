@@ -21,6 +21,7 @@ from infusion_gateway.core import (
     signals,
     stopping,
     suppressing,
+    telling,
 )
 from infusion_gateway.core import technical as equipment
 from infusion_gateway.core.state import State
@@ -105,6 +106,7 @@ def _decide(turn: Turn) -> None:
     pump_alarms.claim_pump_alarms(turn)
     pumping.claim_pumping(turn)
     equipment.claim_technical(turn)
+    telling.claim_telling(turn)
     health.claim_health(turn)
     deadman.claim_dead_man(turn)
     stopping.claim_stopping(turn)
