@@ -1,81 +1,61 @@
 """How a mutant of the core is judged: `make mutate` alone loads this, as a plugin of pytest in mutmut's own process.
 
 mutmut makes the mutants and keeps the books. Thousands are judged, so each is judged in a fork that has the tests
-collected already and calls them as the plain functions that they are: first those that caught others of the same
-function, then a few that caught others of the same module, then the quick ones. Who isn't caught within MOST_S seconds
-of work has survived, which counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds
-of a bed's time, and those whose functions want anything but their parameters. A function is replaced by its mutant in
-one place, so that the others run as fast as ever.
+collected already and calls them as the plain functions that they are. A mutant is put in by its code taking the place
+of the function's own, so that all others run as fast as ever. Of the tests those can tell that go through a line that
+the mutant has otherwise, which is known from one traced run of all; they are tried in the order in which they are
+likely to: first those that caught others of the same function, then a few that caught others of the same module, then
+the quick ones. Who isn't caught within MOST_S seconds of work has survived, which counts against the tests, never for
+them. Left out are tests of more than LONGEST_S seconds of a bed's time, and those whose functions want anything but
+their parameters.
 """
 
+import ast
+import gc
+import json
+import linecache
 import os
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from functools import partial, wraps
+from collections.abc import Callable, Generator, Iterable
 from inspect import iscoroutinefunction, signature
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from textwrap import dedent
+from types import CodeType, FrameType, FunctionType
 
 import pytest
+from coverage import Coverage
 from mutmut.mutation import trampoline
 from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 LONGEST_S = 2500
-MOST_S = 8.0
+MOST_S = 4.0
 HANGING_S = 16.0  # of work: a mutant that never ends
 JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input", "test_alarm_page")
 NEAR = 8  # tests that are likely though they caught none of the same function yet
-START_S = 0.02  # what no test takes less than
-KILLED, SURVIVED, HANGS = 1, 0, 36  # as mutmut has them
-CAUGHT = Path(__file__).absolute().parents[1] / "caught.txt"  # in mutants/, where mutmut has a copy of this file
+START_S = 0.01  # what no test takes less than
+KILLED, SURVIVED, ERRED, HANGS = 1, 0, 35, 36  # as mutmut has them
+HERE = Path(__file__).absolute().parents[1]  # mutants/, where mutmut has a copy of this file
+CAUGHT, REACHED = HERE / "caught.txt", HERE / "reached.json"
+CORE = "infusion_gateway.core"
 ITEMS: dict[str, pytest.Function] = {}
-
-Called = Callable[..., Any]
-
-
-class Place:
-    """Where a function of the core is called through: itself, noted; or, in a fork, itself alone, or a mutant of it."""
-
-    def __init__(self, module: str, mutants: dict[str, Called]) -> None:
-        self.module = module
-        self.mutants = mutants
-        self.called: Called = self.noted
-
-    def noted(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function, and note that the test that runs has reached it."""
-        original = self.mutants["_mutmut_orig"]
-        state()._stats.add(f"{self.module}.{mangled_name_from_mutant_name(original.__name__)}")
-        return original(*args, **kwargs)
-
-    def puts(self, mutant: str) -> None:
-        """Put the mutant of this name in, where it is one of this function; else the function itself."""
-        module, _, name = mutant.rpartition(".")
-        here = module == self.module and name in self.mutants
-        self.called = self.mutants[name if here else "_mutmut_orig"]
+FUNCTIONS: dict[str, tuple[FunctionType, dict[str, FunctionType]]] = {}
+"""By mutmut's name: a function of the core, and its mutants by theirs."""
 
 
-PLACES: list[Place] = []
-
-
-def placed(mutants: dict[str, Called], is_classmethod: bool = False) -> Callable[[Called], Called]:  # noqa: FBT002 -- mutmut's
-    """Give what mutmut decorates a function with: one more call, and no look at the environment."""
+def placed(mutants: dict[str, FunctionType], is_classmethod: bool = False) -> Callable[[FunctionType], FunctionType]:  # noqa: FBT002 -- mutmut's
+    """Give what mutmut decorates a function with: it stays what it is, and is noted."""
     assert not is_classmethod
 
-    def decorate(function: Called) -> Called:
-        place = Place(function.__module__, mutants)
-        PLACES.append(place)
-
-        @wraps(function)
-        def through(*args: Any, **kwargs: Any) -> Any:
-            return place.called(*args, **kwargs)
-
-        return through
+    def decorate(function: FunctionType) -> FunctionType:
+        *around, own = function.__qualname__.split(".")
+        name = f"xǁ{around[-1]}ǁ{own}" if around else f"x_{own}"
+        FUNCTIONS[f"{function.__module__}.{name}"] = function, mutants
+        return function
 
     return decorate
 
@@ -99,17 +79,31 @@ def pytest_configure() -> None:
         run(bed, seconds)
 
     Bed.run = bounded  # type: ignore[method-assign] -- likewise
+    _told_to_the_first_difference()
+
+
+def _told_to_the_first_difference() -> None:
+    """Have a session told no further than to the first line that is not as it was."""
+    import sessions_told
+    from sessions_told import TEXTS, Told
+
+    text_of, line = sessions_told.text_of, Told.line
+    kept: list[str] = []
+
+    def told(name: str) -> str:
+        kept[:] = (TEXTS / f"{name}.txt").read_text().splitlines()
+        return text_of(name)
+
+    def lined(bed: Told, kind: str, text: str) -> None:
+        line(bed, kind, text)
+        assert bed.lines[-1] == kept[len(bed.lines) - 1]
+
+    sessions_told.text_of, Told.line = told, lined  # type: ignore[method-assign] -- likewise
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Look at the tests of the core alone."""
     return True if collection_path.suffix == ".py" and not collection_path.name.startswith(JUDGES) else None
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Have no mutant judged by a test that was skipped."""
-    if report.skipped:
-        state()._stats.clear()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -121,35 +115,121 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 ITEMS[item.nodeid] = item
 
 
+class Reached:
+    """Which lines of which function of the core each test goes through; lines are counted from the function's own."""
+
+    def __init__(self) -> None:
+        self.coverage = Coverage(data_file=None, config_file=False, include=["*/infusion_gateway/core/*.py"])
+        self.of: dict[str, dict[str, list[int]]] = json.loads(REACHED.read_text()) if REACHED.is_file() else {}
+        self.spans: dict[str, list[tuple[int, int, str]]] = {}
+        for name, (function, _) in FUNCTIONS.items():
+            first = function.__code__.co_firstlineno
+            span = (first, max(_lines(function.__code__)), name)
+            self.spans.setdefault(str(Path(function.__code__.co_filename).absolute()), []).append(span)
+
+    def note(self, test: str) -> None:
+        """Keep what the test that just ran went through, and tell mutmut."""
+        data = self.coverage.get_data()
+        data.set_query_context(test)
+        for file in data.measured_files():
+            seen = sorted(data.lines(file) or ())
+            for first, last, name in self.spans.get(file, ()) if seen else ():
+                own = [line - first - 1 for line in seen if first < line <= last]  # the first is the decorator's
+                if own:
+                    self.of.setdefault(name, {})[test] = own
+                    state()._stats.add(name)
+
+
+TRACED: list[Reached] = []
+REACH: list[dict[str, dict[str, list[int]]]] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Trace a test that mutmut runs itself, to know what it reaches; a test that was skipped judges no mutant."""
+    if not TRACED:
+        TRACED.append(Reached())
+    [reached] = TRACED
+    reached.coverage.start()
+    reached.coverage.switch_context(item.nodeid)
+    try:
+        yield
+    except pytest.skip.Exception:
+        ITEMS.pop(item.nodeid, None)
+        raise
+    finally:
+        reached.coverage.stop()
+    reached.note(item.nodeid)
+
+
+def pytest_sessionfinish() -> None:
+    """Keep what was reached for the judging."""
+    if TRACED:
+        REACHED.write_text(json.dumps(TRACED.pop().of))
+
+
+def _lines(code: CodeType) -> set[int]:
+    inner = (const for const in code.co_consts if isinstance(const, CodeType))
+    return {line for *_, line in code.co_lines() if line is not None}.union(*map(_lines, inner))
+
+
 def judge(_: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
     """Say whether these tests (none named: all) catch the mutant that is tried; without one, whether any fails."""
     names = [name for name in tests if name in ITEMS] or list(ITEMS)
     if mutant_name is None:
-        if trampoline._mutant_under_test == "fail":  # mutmut looks whether a failure would be seen
-            for place in PLACES:
-                place.called = partial(pytest.fail, "on purpose")
-        failed = next((name for name in names if not _passes(ITEMS[name])), None)
-        for place in PLACES:
-            place.called = place.noted
-        return SURVIVED if failed is None else KILLED
-    for place in PLACES:
-        place.puts(mutant_name)
+        return _clean(names)
+    try:
+        return _judged(mutant_name, names)
+    except BaseException:  # noqa: BLE001 -- a judge that errs has caught nobody
+        return ERRED
+
+
+def _clean(names: list[str]) -> int:
+    """Run these without a mutant, in mutmut's own process: what every fork needs is read here."""
+    REACH[:] = [json.loads(REACHED.read_text()) if REACHED.is_file() else {}]
+    kept = {function: function.__code__ for function, _ in FUNCTIONS.values()}
+    for function in kept:
+        linecache.getlines(function.__code__.co_filename)
+        if trampoline._mutant_under_test == "fail" and not function.__code__.co_freevars:
+            function.__code__ = _fails.__code__  # mutmut looks whether a failure would be seen
+    failed = next((name for name in names if not _passes(ITEMS[name])), None)
+    for function, code in kept.items():
+        function.__code__ = code
+    return SURVIVED if failed is None else KILLED
+
+
+def _judged(mutant: str, names: list[str]) -> int:
+    gc.disable()  # a judge doesn't live for long
     signal.signal(signal.SIGPROF, _hangs)
     signal.setitimer(signal.ITIMER_PROF, HANGING_S)
-    core = [module for name, module in sys.modules.items() if name.startswith("infusion_gateway.core")]
-    for module in (*core, *{ITEMS[name].module for name in names}):
-        for known in vars(module).values():
-            if hasattr(known, "cache_clear"):
-                known.cache_clear()  # what it knows is of the code before
+    likely = _likely_first(mutant, _telling(mutant, names))
+    _put_in(mutant)
     begun = time.process_time()
-    for name in _likely_first(mutant_name, names):
+    for name in likely:
         if time.process_time() - begun > MOST_S:
             return SURVIVED
         if not _passes(ITEMS[name]):
             with CAUGHT.open("a") as file:
-                file.write(f"{_function(mutant_name)}\t{name}\n")
+                file.write(f"{mangled_name_from_mutant_name(mutant)}\t{name}\n")
             return KILLED
     return SURVIVED
+
+
+def _fails(*_args: object, **_kwargs: object) -> None:
+    raise AssertionError
+
+
+def _put_in(name: str) -> None:
+    """Put the mutant of this name in the place of its function, and forget what is known of the code before."""
+    function, mutants = FUNCTIONS[mangled_name_from_mutant_name(name)]
+    mutant = mutants[name.rpartition(".")[2]]
+    function.__code__ = mutant.__code__
+    function.__defaults__, function.__kwdefaults__ = mutant.__defaults__, mutant.__kwdefaults__
+    core = [module for known, module in sys.modules.items() if known.startswith(CORE)]
+    for module in (*core, *{item.module for item in ITEMS.values()}):
+        for held in vars(module).values():
+            if hasattr(held, "cache_clear"):
+                held.cache_clear()
 
 
 def _hangs(_signal: int, _frame: FrameType | None) -> None:
@@ -166,14 +246,50 @@ def _passes(item: pytest.Function) -> bool:
     return True
 
 
-def _function(mutant: str) -> str:
-    return mutant.partition("__mutmut_")[0]
+def _telling(mutant: str, tests: list[str]) -> list[str]:
+    """Leave out the tests that go through no line which the mutant has otherwise: to them it is the function itself."""
+    name = mangled_name_from_mutant_name(mutant)
+    reached, changed = REACH[0].get(name, {}), _changed(mutant)
+    if changed is None:
+        return tests
+    return [test for test in tests if not changed.isdisjoint(reached.get(test, changed))]
+
+
+def _source(function: FunctionType) -> list[str]:
+    first = function.__code__.co_firstlineno
+    return linecache.getlines(function.__code__.co_filename)[first - 1 : max(_lines(function.__code__))]
+
+
+def _changed(mutant: str) -> set[int] | None:
+    """Give the lines of the statements that the mutant has otherwise, counted from the function's own; None: any."""
+    _, mutants = FUNCTIONS[mangled_name_from_mutant_name(mutant)]
+    before, after = _source(mutants["_mutmut_orig"]), _source(mutants[mutant.rpartition(".")[2]])
+    differing = {at for at, (old, new) in enumerate(zip(before[1:], after[1:], strict=False), 1) if old != new}
+    if len(before) != len(after) or not differing:
+        return None
+    wider: set[int] = set()
+    for span in _statements(ast.parse(dedent("".join(before))).body[0]):
+        if not differing.isdisjoint(span):
+            wider.update(span)
+            differing = differing.difference(span)
+    return wider if not differing else None
+
+
+def _statements(function: ast.AST) -> Iterable[range]:
+    """Give each statement's lines, of a compound one those of its head, counted from the function's own."""
+    for node in ast.walk(function):
+        if node is function or not isinstance(node, ast.stmt | ast.match_case):
+            continue
+        first = node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
+        inner = node.cases[0].pattern if isinstance(node, ast.Match) else getattr(node, "body", [None])[0]
+        last = max(first, inner.lineno - 1) if inner is not None else getattr(node, "end_lineno", first)
+        yield range(first - 1, last)
 
 
 def _likely_first(mutant: str, tests: list[str]) -> list[str]:
     """Put those first that caught most a second of the same function, then a few of the same module, then the quick."""
     own, near = Counter[str](), Counter[str]()
-    function = _function(mutant)
+    function = mangled_name_from_mutant_name(mutant)
     module = function.rpartition(".")[0]
     for line in CAUGHT.read_text().splitlines() if CAUGHT.is_file() else ():
         where, _, test = line.partition("\t")
