@@ -56,7 +56,7 @@ def test_key_and_bytes_are_on_record_before_what_came_of_them() -> None:
 
 
 def test_what_was_turned_away_is_on_record_and_changes_nothing() -> None:
-    """Pins the event: no person, no id, the count of others; and that it is not remembered as an instruction."""
+    """Pins the event: no id, whom it named, the count of others; and that it is not remembered as an instruction."""
     bed = Bed()
     bed.infuse()
     before = bed.state.durable
@@ -66,6 +66,8 @@ def test_what_was_turned_away_is_on_record_and_changes_nothing() -> None:
         assert isinstance(refused, InstructionRefused)
         assert (refused.by, refused.id, refused.instruction) == ("", "", "stop")
         assert ("more like it" in refused.reason) is (number > 0)
+    named = outcome(bed.give(TurnedAway("teleport", "it is no instruction", by="nurse-1" * 100)))
+    assert named.by == ("nurse-1" * 100)[:200], "whom it named as asking, bounded"
     assert bed.phase is Phase.INFUSING
     assert bed.state.durable.instructions == before.instructions, "no flood of these makes a stop's id forgotten"
     assert fold(bed.journal) == bed.state.durable

@@ -112,7 +112,8 @@ def turned_away(turn: Turn, what: TurnedAway) -> None:
     """Put on record what was not taken as anybody's instruction; its id is not remembered as one."""
     more = f"; {what.others} more like it since the last on record" if what.others else ""
     reason = f"{what.reason[: 5 * LONGEST_TEXT]}{more}"
-    turn.emit(InstructionRefused(what.instruction[:LONGEST_TEXT], "", "", reason, key=what.key))
+    by = what.by[:LONGEST_TEXT]
+    turn.emit(InstructionRefused(what.instruction[:LONGEST_TEXT], "", by, reason, key=what.key))
 
 
 def _out_of_hand(turn: Turn, asked: Instructed, ident: str) -> str:

@@ -61,13 +61,15 @@ class Instructed:
 class TurnedAway:
     """Something came as an instruction and was turned away at the border. key: whose it was shown to be, "" nobody's.
 
-    others: how many more were turned away, unrecorded, since the last that was put on record.
+    others: how many more were turned away, unrecorded, since the last that was put on record. by: whom it named as
+    asking, "" where that is not to be read or not to be believed.
     """
 
     instruction: str
     reason: str
     key: str = ""
     others: int = 0
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
