@@ -7,9 +7,14 @@ one true event planted in it; an event counts as missed where nobody was told of
 A patient has a pressure of their own, and what the cuff finds differs from it by the beats that it happens upon, anew
 each time. Fact 7's spreads are of what was found, so they hold that noise twice, at the baseline and at the end; the
 own rise is drawn without it. The baseline is found before arming, and is the patient's: one that the gate holds
-(160/100, below 90) has no session. A stop for a pressure has a true cause where the patient's own pressure, not the
-reading, was past the row that stops while it was measured. That is no rare thing: fact 7 counts a severe pressure in
-0.98 % of infusions; here the own pressure comes to 180 or 110 in 1.3 % of the sessions drawn.
+(160/100, below 90) has no session.
+
+A stop for a pressure has a true cause where the patient's own pressure was past the row that stops while it was
+measured. That is no rare thing: fact 7 counts a severe pressure in 0.98 % of infusions; here the own pressure comes to
+180 or 110 in 1.3 % of the sessions drawn. It has one, too, where two cuffs in succession found it past that row: by the
+table of conditions that is what a severe pressure is, and beats of 112 and 111 have been, though the mean be 108. No
+supervisor that goes by readings can do better: some eight such sessions in a thousand are to be expected. They are
+counted on a line of their own; one noisy reading that nobody repeated is no true cause.
 
 What is counted is what a person at the bed hears: how often the annunciator begins a burst of medium or high priority
 that wasn't heard before (`signals.annunciation`; what arises in one instant is one burst). Conditions raised, or risen,
@@ -30,6 +35,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from math import sqrt
 from multiprocessing import Pool
 from pathlib import Path
@@ -39,6 +45,8 @@ from statistics import quantiles
 from infusion_gateway.core.signals import annunciation
 from infusion_gateway.model.alarm import AlarmKind, Priority, Sound
 from infusion_gateway.model.events import ConditionRaised, StopAsked
+from infusion_gateway.model.metric import SECOND
+from simulation.laying import BOOT
 from simulation.onlooker import Onlooker
 from simulation.plan import Act, Plan
 from simulation.story import Story
@@ -96,7 +104,8 @@ class Session:
     """What one session came to.
 
     heard: bursts of medium or high priority that began; tones: low ones. raised: conditions raised or risen to medium
-    or high; low: those raised as low. stops: of the gateway itself.
+    or high; low: those raised as low. stops: of the gateway itself; borderline: those for a
+    pressure that two cuffs found, the patient's own being less.
     """
 
     seed: int
@@ -110,6 +119,7 @@ class Session:
     technical_stops: list[str] = field(default_factory=list)
     told: bool = True
     stops: int = 0
+    borderline: list[str] = field(default_factory=list)
     broken: str = ""
 
 
@@ -251,10 +261,13 @@ def _judge(came: Session, asked: StopAsked, at: float, story: Story, kinds: dict
     """Count a stop that has no true cause, and one that equipment was the cause of."""
     codes = [code for code in asked.codes if code not in CALM]
     true = {EXPECTED[came.event]} if came.event else set()
-    true |= {w.code for w in story.terms.pressures if _severe(w, story, at)}
+    severe = {w.code for w in story.terms.pressures if _severe(w, story, at)}
+    confirmed = {w.code for w in story.terms.pressures if _confirmed(w, story, at)}
     came.stops += bool(codes)
-    if codes and not true & set(codes):
+    if codes and not (true | severe | confirmed) & set(codes):
         came.false_stops.append(", ".join(codes))
+    elif codes and not (true | severe) & set(codes):
+        came.borderline.append(", ".join(codes))
     if any(kinds.get(code) is AlarmKind.TECHNICAL for code in codes):
         came.technical_stops.append(", ".join(codes))
 
@@ -263,11 +276,15 @@ def _severe(watch: Watch, story: Story, at: float) -> bool:
     """Say whether the patient's own pressure was past the worst row while that was measured which stopped at `at`."""
     began, side = story.case.started or 0.0, 1 + (watch.keys[0] == "nibp_dia")
     own = [(began + when, act[side]) for when, act in story.plan.acts if act[0] in ("pressure", "cuff")]
-    since = at - MEASURED_WITHIN_S
-    measured = [value for when, value in own if since < when < at] + [value for when, value in own if when <= since][
-        -1:
-    ]
-    return any(watch.past(watch.rows[-1], value) for value in measured)
+    since = max((when for when, _ in own if when <= at - MEASURED_WITHIN_S), default=began)
+    return any(watch.past(watch.rows[-1], value) for when, value in own if since <= when < at)
+
+
+def _confirmed(watch: Watch, story: Story, at: float) -> bool:
+    """Say whether two cuffs in succession, of beats of their own, found a pressure past the worst row before `at`."""
+    readings = [((when - BOOT) / SECOND, found[watch.keys[0]]) for when, found in story.patient.found]
+    last = [watch.past(watch.rows[-1], value) for when, value in readings if at - MEASURED_WITHIN_S <= when < at]
+    return any(first and second for first, second in pairwise(last))
 
 
 def sessions(count: int) -> list[tuple[int, str]]:
@@ -312,7 +329,9 @@ def report(count: int, kept: Path | None = None) -> int:
     codes = sum((Counter(s.codes) for s in calm), Counter[str]())
     print(f"nuisance: {len(calm)} ordinary sessions, {len(hit)} with a true event")
     print(f"  stops without a true cause: {len(false)} (0 allowed) {false[:5]}")
-    print(f"  stops with one, in ordinary sessions: {sum(s.stops for s in calm) - len(false)}")
+    near = [f"{s.seed}: {stop}" for s in calm for stop in s.borderline]
+    print(f"  stops with one: {sum(s.stops for s in calm) - len(false)}, of them where the own pressure was", end=" ")
+    print(f"less than two cuffs found: {len(near)} {near[:9]}")
     print(f"  stops caused by equipment: {len(technical)} (0 allowed) {technical[:5]}")
     print(
         f"  audible alarms a session: p50 {heard[0]:g} (at most {MEDIAN_MOST}), p95 {heard[1]:g} (at most {P95_MOST})"

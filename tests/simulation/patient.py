@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
+from infusion_gateway.model.metric import Nanos
 from simulation.plan import Plan
 from simulation.world import World
 
@@ -16,7 +17,10 @@ OXIMETER = "oximeter"
 
 
 class Patient:
-    """The truth of one patient. changed: called after each change. foreign: another patient's monitor stands in."""
+    """The truth of one patient. changed: called after each change. foreign: another patient's monitor stands in.
+
+    own: their own pressure; found: what a cuff finds of it, in the world's time, since when.
+    """
 
     def __init__(self, world: World, plan: Plan, changed: Callable[[], None]) -> None:
         self._world, self._changed = world, changed
@@ -29,6 +33,7 @@ class Patient:
         self.foreign = False
         self.cuffed = False
         self.own = WELL_PRESSURE
+        self.found: list[tuple[Nanos, dict[str, float]]] = []
         self._cuffs = 0
         self._beat_noise, self._beats = plan.beat_noise, Random(f"beats/{plan.seed}")
         if not self.knows_all:
@@ -54,7 +59,7 @@ class Patient:
             if each in self.vitals:
                 self.vitals[each] = value
                 if not self.foreign:
-                    self._world.set("monitor", each, value)
+                    self._world.set("monitor", each, self.artefacts.get(each, value))
                 if each in self.twice:
                     self._world.set(OXIMETER, each, value)
         self._changed()
@@ -107,6 +112,7 @@ class Patient:
     def _finds(self, systolic: float, diastolic: float) -> dict[str, float]:
         self.cuffed = True
         found = {"nibp_sys": systolic, "nibp_dia": diastolic}
+        self.found.append((self._world.now, found))
         for key, value in found.items():
             self._world.set("monitor", key, value)
         return found

@@ -7,8 +7,10 @@ from statistics import mean, stdev
 import pytest
 
 from infusion_gateway.model.events import StopAsked
+from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import Phase
 from simulation import nuisance
+from simulation.laying import BOOT
 from simulation.nuisance import Session
 from simulation.plan import Act, Plan
 from simulation.story import Story
@@ -59,12 +61,13 @@ def test_no_movement_takes_the_mark_from_another() -> None:
                 until = at + act[2]
 
 
-def judged(pressures: list[Act], asked: StopAsked, at: float) -> Session:
-    """Give what is made of a stop at `at`, in a session of these pressures."""
+def judged(pressures: list[Act], asked: StopAsked, at: float, found: list[tuple[float, float]]) -> Session:
+    """Give what is made of a stop at `at`, in a session of these own pressures, and of these diastolic ones found."""
     made = nuisance.plan(1, "")
     made.acts = pressures
     story = Story(made)
     story.case.started = 0.0
+    story.patient.found += [(BOOT + round(when) * SECOND, {"nibp_sys": 140, "nibp_dia": low}) for when, low in found]
     came = Session(1, "")
     nuisance._judge(came, asked, at, story, {})
     return came
@@ -88,7 +91,26 @@ def test_a_stop_is_true_where_the_patients_own_pressure_was(diastolic: int, at: 
         (1160.0, ("pressure", 140, 90)),
     ]
     asked = StopAsked("pump", Phase.PAUSED, ("nibp-dia-high",), by="", reason="")
-    assert judged(acts, asked, at).false_stops == false
+    came = judged(acts, asked, at, [])
+    assert (came.stops, came.false_stops, came.borderline) == (1, false, [])
+
+
+@pytest.mark.parametrize(
+    ("found", "true"),
+    [
+        ([(600, 112), (640, 110)], True),
+        ([(600, 112)], False),
+        ([(600, 112), (640, 109), (660, 112)], False),  # not in succession
+        ([(400, 112), (640, 112)], False),  # the first is too long ago to be what stopped it
+        ([(600, 112), (710, 112)], False),  # the second came after the stop
+    ],
+)
+def test_a_stop_is_true_where_two_cuffs_found_it(found: list[tuple[float, float]], true: bool) -> None:
+    """Pins that one noisy reading is no true cause, that two in succession are, and that those are counted apart."""
+    asked = StopAsked("pump", Phase.PAUSED, ("nibp-dia-high",), by="", reason="")
+    came = judged([(0.2, ("pressure", 140, 107))], asked, 700.0, found)
+    assert came.borderline == (["nibp-dia-high"] if true else [])
+    assert came.false_stops == ([] if true else ["nibp-dia-high"])
 
 
 def test_sessions_that_are_kept_are_not_played_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
