@@ -96,6 +96,55 @@ def test_a_stop_needs_no_reason_and_survives_bad_arguments() -> None:
     assert "by is missing" in refusal(parse_instruction("stop", b'{"id": "i-1"}'))
 
 
+SENDER = '"id": "i-1", "station": "desk-1", "by": "nurse-7"'
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("teleport", f"{{{SENDER}}}"),
+        ("Stop", f"{{{SENDER}}}"),
+        ("hold", f"{{{SENDER}"),
+        ("hold", f"{{{SENDER}, \xff"),
+        ("hold", f"[{{{SENDER}}}]"),
+        ("hold", f'{{{SENDER}, "id": "i-2"}}'),
+        ("hold", f'{{{SENDER}, "arguments": {"[" * 50}{"]" * 50}}}'),
+        ("hold", f"{{{SENDER}, {' ' * LONGEST}}}"),
+        ("hold", f'{{{SENDER}, "arguments": {{"x": 1}}}}'),
+    ],
+)
+def test_a_refusal_finds_who_asked(name: str, payload: str) -> None:
+    """Pins that of an unknown instruction, and of one that can't be read, the sender is known where it can be seen."""
+    found = parse_instruction(name, payload.encode("latin-1"))
+    assert isinstance(found, Refusal)
+    assert (found.id, found.station, found.by) == ("i-1", "desk-1", "nurse-7")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xff" * 100,
+        b'{"id": 7, "station": ["desk-1"], "by": {}}',
+        b'{"id": "a b", "station": "+/#", "by": "nurse 7"',
+        b'{"id": "' + b"i" * 65 + b'", "station": "DESK", "by": "\\u0430"',
+        b" " * LONGEST + b'"id": "i-1", "station": "desk-1"',
+    ],
+)
+def test_what_is_no_sender_is_taken_for_none(payload: bytes) -> None:
+    """Pins that nothing without a sender's form, and nothing beyond what is read, becomes an address or a person."""
+    found = parse_instruction("teleport", payload)
+    assert isinstance(found, Refusal)
+    assert (found.id, found.station, found.by) == ("", None, "")
+
+
+@given(st.binary(max_size=300), st.text(max_size=20))
+def test_whatever_comes_is_refused_in_words(payload: bytes, name: str) -> None:
+    """Pins that reading is total: bytes that nobody meant are refused, and raise nothing."""
+    found = parse_instruction(name, payload)
+    assert isinstance(found, Parsed) or found.reason
+
+
 LOOKS_LIKE_A_CODE = (
     "nurse-\u0430",
     "ｎurse-1",

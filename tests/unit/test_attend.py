@@ -36,6 +36,21 @@ def test_an_event_is_one_line_and_a_repeat_is_none() -> None:
     assert take(attending, "chair-1/event/stop-asked", **late) == ["07:15:00     chair-1 stop-asked: asked (late)"]
 
 
+def test_an_instruction_is_named_with_who_asked() -> None:
+    """Pins that what was taken or refused is said by name and person, by the key where that is all that is known."""
+    attending = Attending(TOPICS)
+    refused = event(1, instruction="teleport", by="nurse-1", key="", reason="it is no instruction")
+    assert take(attending, "chair-1/event/instruction-refused", **refused) == [
+        "07:15:00     chair-1 instruction-refused teleport by nurse-1: it is no instruction"
+    ]
+    nobody = event(2, instruction="stop", by="", key="", reason="not signed")
+    (line,) = take(attending, "chair-1/event/instruction-refused", **nobody)
+    assert "refused stop by nobody known: not signed" in line
+    taken = event(3, instruction="hold", by="nurse-1", key="station-1", reason="the pump is asked to stop")
+    (line,) = take(attending, "chair-1/event/instruction-accepted", **taken)
+    assert "accepted hold by nurse-1, signed by station-1: the pump" in line
+
+
 def test_only_what_must_be_heard_rings() -> None:
     """Pins that a medium condition and one that is over don't ring."""
     attending = Attending(TOPICS)

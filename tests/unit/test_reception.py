@@ -9,7 +9,7 @@ import pytest
 
 from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.state import State, initial
-from infusion_gateway.model.events import InstructionRefused
+from infusion_gateway.model.events import InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import DeadlineReached, Input, Instructed, TurnedAway
 from infusion_gateway.model.instructions import Abort, Confirm, Hold, Instruction, Move, PauseAudio, PlaceOrder, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND
@@ -56,7 +56,8 @@ class Desk:
         self.beds = {"chair-1": Standing(), "chair-2": Standing()}
         self.answers: list[dict[str, Any]] = []
         self.seals: list[bytes] = []
-        answers = Answers(cast("Any", self), OWN.seal, cast("Any", self))
+        self.topics: list[str] = []
+        self.owing = answers = Answers(cast("Any", self), OWN.seal, cast("Any", self))
         self.unheard: Counter[str] = Counter()
         self.reception = Reception(
             topics=TOPICS,
@@ -74,7 +75,8 @@ class Desk:
     def utc_ns(self) -> int:
         return 0
 
-    def answer(self, _topic: str, payload: bytes, _correlation: bytes | None) -> None:
+    def answer(self, topic: str, payload: bytes, _correlation: bytes | None) -> None:
+        self.topics.append(topic)
         self.seals.append(payload)
         self.answers.append(json.loads(payload))
 
@@ -102,6 +104,32 @@ def test_a_signed_instruction_comes_to_its_bed_with_its_signature() -> None:
     assert (given.instruction, given.by, given.id, given.case) == (PAUSE, "nurse-7", "i-1", "case-1")
     assert given.signed is not None
     assert (given.signed.kid, given.signed.message.encode()) == ("station-1", payload)
+
+
+def test_an_unknown_and_an_unreadable_instruction_are_answered_and_on_record_with_who_asked() -> None:
+    """Pins the answer, without a response topic too, to the station named, under the id; and whom the record names."""
+    desk = Desk(Keyring([]))
+    sender = b'"id": "i-9", "station": "desk-1", "by": "nurse-7"'
+    for name, payload in (("teleport", b"{%s}" % sender), ("hold", b"{%s" % sender)):
+        desk.reception.take("chair-1", name, payload, ReplyTo(None, None))
+        (turned_away,) = desk.beds["chair-1"].took()
+        assert isinstance(turned_away, TurnedAway)
+        assert (turned_away.instruction, turned_away.by) == (name, "nurse-7")
+        assert desk.topics[-1] == TOPICS.answers("desk-1")
+        answer = desk.answers[-1]
+        assert (answer["id"], answer["instruction"], answer["outcome"]) == ("i-9", name, "refused")
+        assert answer["reason"] == turned_away.reason
+
+
+def test_nonsense_under_the_id_of_what_is_still_to_be_answered_takes_nobodys_answer() -> None:
+    """Pins that a message which only repeats an id is refused by itself, and the first asker is still answered."""
+    desk = Desk(Keyring([]))
+    (given,) = desk.take("pause-audio", write(PAUSE))
+    assert isinstance(given, Instructed)
+    desk.take("pause-audio", b'{"id": "i-1", "station": "desk-1"')
+    assert desk.answers[-1]["outcome"] == "refused"
+    desk.owing.give("chair-1", InstructionAccepted("pause-audio", "i-1", "nurse-7", "paused"), kept=True)
+    assert (desk.answers[-1]["id"], desk.answers[-1]["outcome"]) == ("i-1", "accepted")
 
 
 def test_a_move_is_put_to_its_bed_with_what_is_known_of_the_other() -> None:

@@ -89,6 +89,15 @@ def test_unsigned_ones_are_bounded_by_bed_and_come_back_with_time() -> None:
     assert passes(border, "stop", write(Stop("")), SECOND)
 
 
+def test_what_is_no_instruction_takes_nothing_from_what_is_one() -> None:
+    """Pins that a flood of unknown names, where nobody signs, is on the strangers' account; some are let through."""
+    border = made(Keyring([]))
+    assert sum(passes(border, "stop", b"nonsense") for _ in range(5)) == 5
+    assert sum(border.passes(f"{TOPICS.root}/chair-1/do/TELEPORT", b"{}", 0) for _ in range(1000)) == RESERVE - 5
+    assert passes(border, "pause-audio", write(PAUSE))
+    assert passes(border, "stop", write(Stop("")))
+
+
 def test_what_is_endless_or_elsewhere_is_not_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that overlong messages and other topics are dropped, and that memory has its bounds."""
     border = made()

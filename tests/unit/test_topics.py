@@ -95,6 +95,13 @@ def test_what_is_not_ours_is_nothing(topic: str) -> None:
     assert TOPICS.parse(topic) is None
 
 
+@pytest.mark.parametrize(("asked", "ours"), [("Stop", True), ("tele_port", True), ("x" * 65, False), ("", False)])
+def test_who_asks_for_what_does_not_exist_is_still_heard(asked: str, ours: bool) -> None:
+    """Pins that an instruction's name may be wrong in ways that a bed's may not: its asker can then be told so."""
+    assert TOPICS.parse(f"{TOPICS.root}/bed-1/do/{asked}") == (Do("bed-1", asked) if ours else None)
+    assert TOPICS.parse(f"{TOPICS.root}/bed-1/do/a b") is None
+
+
 @given(st.text(max_size=80))
 def test_no_topic_makes_it_raise(topic: str) -> None:
     """Pins that taking a topic apart is total."""

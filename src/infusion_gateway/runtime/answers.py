@@ -71,8 +71,9 @@ class Answers:
         self._publish(asker, event.instruction, event.id, (outcome, event.reason))
 
     def refuse(self, asker: Asker, name: str, identity: str, reason: str) -> None:
-        """Answer at once what could not even be put to the bed."""
-        self._owed.pop((asker.bed, identity), None)
+        """Answer at once what could not even be put to the bed; who else asked under this id still gets an answer."""
+        if self._owed.get((asker.bed, identity)) is asker:
+            del self._owed[asker.bed, identity]
         self._publish(asker, name, identity, ("refused", reason))
 
     def _publish(self, asker: Asker, name: str, identity: str, answer: tuple[_Outcome, str]) -> None:

@@ -89,7 +89,7 @@ class Reception:
             return
         others = self._unrecorded.pop(asker.bed, 0) + self._unheard(asker.bed)
         records = self._recording.setdefault(asker.bed, Allowance(RECORDS_PER_S, RECORDS_RESERVE))
-        if records.take(now) and bed.inbox.put(TurnedAway(name, found.reason, found.key, others)):
+        if records.take(now) and bed.inbox.put(TurnedAway(name, found.reason, found.key, others, found.by)):
             log.warning("instruction turned away", bed=asker.bed, instruction=name, key=found.key, others=others)
         else:
             self._unrecorded[asker.bed] = others + 1

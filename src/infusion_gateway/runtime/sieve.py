@@ -8,6 +8,7 @@ station's own stands in the way of anybody's stop. What is let through is judged
 import hashlib
 from collections import Counter, OrderedDict
 
+from infusion_gateway.model.instructions import NAMES
 from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.metric import Nanos
 from infusion_gateway.runtime.audience import Allowance
@@ -93,7 +94,7 @@ class Sieve:
         if len(payload) > LONGEST:
             return bed, "nonsense"
         if not self.keys:
-            nonsense = stopping and isinstance(parse_instruction(name, payload), Refusal)
+            nonsense = name not in NAMES or (stopping and isinstance(parse_instruction(name, payload), Refusal))
             return bed, "nonsense" if nonsense else "stop" if stopping else "other"
         this = _digest(topic, payload)
         if this in self._forged:  # far cheaper than verifying it again

@@ -21,6 +21,7 @@ BELL = "\a"
 SIGNED = frozenset({"heartbeat", "descriptor", "session", "alarms", "device"})
 """What a gateway with a key signs, by the topic's part that names it."""
 MOST_FORGED = 100
+ASKED = frozenset({"instruction-accepted", "instruction-refused"})
 MARKS = {"high": "!!!", "medium": "!! ", "low": "!  "}
 
 
@@ -138,8 +139,16 @@ class Attending:
         late = " (late)" if message.get("late") is True else ""
         mark = MARKS.get(_text(data, "priority"), "   ")
         bell = BELL if name == "condition-raised" and data.get("priority") == "high" else ""
-        code = f" {_text(data, 'code')}" if data.get("code") else ""
-        return [f"{_clock(message)} {mark} {bed} {words(name, 40)}{code}: {_text(data, 'reason')}{late}{bell}"]
+        what = f" {_text(data, 'code')}" if data.get("code") else _asked(name, data)
+        return [f"{_clock(message)} {mark} {bed} {words(name, 40)}{what}: {_text(data, 'reason')}{late}{bell}"]
+
+
+def _asked(name: str, data: Mapping[str, Any]) -> str:
+    """Say which instruction was taken or refused, and who asked for it; "" of any other event."""
+    if name not in ASKED:
+        return ""
+    key = f", signed by {_text(data, 'key')}" if data.get("key") else ""
+    return f" {_text(data, 'instruction')} by {_text(data, 'by') or 'nobody known'}{key}"
 
 
 def _alarm(bed: str, alarm: Mapping[str, Any]) -> str:

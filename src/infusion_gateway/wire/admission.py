@@ -50,12 +50,12 @@ class Admission:
         parsed = parse_instruction(name, payload)
         if name not in key.instructions:
             why = f"{key.kid} may not ask for {words(name, 32)}: the roles of its key don't allow it"
-            return Refusal(why, parsed.id, parsed.station, key.kid)
+            return Refusal(why, parsed.id, parsed.station, key.kid, parsed.by)
         if isinstance(parsed, Refusal):
-            return Refusal(parsed.reason, parsed.id, parsed.station, key.kid)
+            return Refusal(parsed.reason, parsed.id, parsed.station, key.kid, parsed.by)
         why = self._stale(parsed, payload, now)
         if why:
-            return Refusal(why, parsed.id, parsed.station, key.kid)
+            return Refusal(why, parsed.id, parsed.station, key.kid, parsed.by)
         return _signed(parsed, key, topic, payload)
 
     def _stale(self, parsed: Parsed, payload: bytes, now: Nanos) -> str:

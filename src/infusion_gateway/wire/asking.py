@@ -6,6 +6,7 @@ the fields of its class in model.instructions: lengths of time in seconds (`dura
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_type_hints
@@ -32,7 +33,8 @@ GREATEST = 1e6
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Prose = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+ID = "[A-Za-z0-9._:-]{1,64}"
+Id = Annotated[str, StringConstraints(pattern=f"^{ID}$")]
 Number = Annotated[float, PydanticField(ge=0, le=GREATEST, allow_inf_nan=False)]
 Span = Annotated[float, PydanticField(ge=0, le=LONGEST_SPAN_S, allow_inf_nan=False)]
 Instance = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")]
@@ -125,7 +127,7 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an instruction can't be put to the bed: what is wrong, and the way out. id, station: as far as known.
+    """Why an instruction can't be put to the bed: what is wrong, and the way out. id, station, by: as far as known.
 
     key: what the key is called that signed it, where one did.
     """
@@ -134,6 +136,7 @@ class Refusal:
     id: str = ""
     station: str | None = None
     key: str = ""
+    by: str = ""
 
 
 class Answer(Payload):
@@ -162,23 +165,25 @@ class Answer(Payload):
 
 
 def parse_instruction(name: str, payload: bytes) -> Parsed | Refusal:
-    """Make the instruction of this name (the topic's last part) from a payload, or say in words why it can't be."""
+    """Make the instruction of this name (the topic's last part) from a payload, or say in words why it can't be.
+
+    A refusal says whose message it was as far as that can be read, so that it finds the asker, whatever else is wrong.
+    """
+    body = _json(payload)
+    if isinstance(body, str):
+        return _refusal(body, _glimpsed(payload))
     cls = NAMES.get(name)
     if cls is None:
-        return Refusal(f"{words(name, 32)!r} is no instruction. Known: {', '.join(NAMES)}")
-    body = _json(payload)
-    if isinstance(body, Refusal):
-        return body
-    identity, station = _known(body)
+        return _refusal(f"{words(name, 32)!r} is no instruction. Known: {', '.join(NAMES)}", body)
     try:
         asked = frame_of(name).model_validate(body)
     except ValidationError as error:
-        return Refusal(_in_words(name, error), identity, station)
+        return _refusal(_in_words(name, error), body)
     try:
         instruction = _made(cls, arguments_of(name).model_validate(asked.arguments))
     except ValidationError as error:
         if cls is not Stop:
-            return Refusal(_in_words(name, error), identity, station)
+            return _refusal(_in_words(name, error), body)
         instruction = Stop(reason="")  # towards stopping: a named person asks for it, whatever else is wrong
     return Parsed(instruction, asked.by, asked.id, asked.case, asked.station, asked.challenge)
 
@@ -280,21 +285,21 @@ def _made(cls: type[Instruction], arguments: BaseModel) -> Instruction:
     return cls(**values)
 
 
-def _json(payload: bytes) -> dict[str, Any] | Refusal:
-    """Read bytes that anybody may have sent; bounded before it is looked at."""
+def _json(payload: bytes) -> dict[str, Any] | str:
+    """Read bytes that anybody may have sent, bounded before they are looked at; or say why they can't be read."""
     if len(payload) > LONGEST:
-        return Refusal(f"The message has {len(payload)} bytes. At most {LONGEST} are read")
+        return f"The message has {len(payload)} bytes. At most {LONGEST} are read"
     try:
         text = payload.decode()
     except UnicodeDecodeError:
-        return Refusal("The message is no UTF-8 text. Send a JSON object in UTF-8")
+        return "The message is no UTF-8 text. Send a JSON object in UTF-8"
     if _depth(text) > DEEPEST:
-        return Refusal(f"The message is nested deeper than {DEEPEST} levels. Send a flat JSON object")
+        return f"The message is nested deeper than {DEEPEST} levels. Send a flat JSON object"
     try:
         body = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        return Refusal(f"The message is not the JSON it should be: {words(str(error), 120)}. Send one JSON object")
-    return body if isinstance(body, dict) else Refusal("The message is no JSON object. Send one")
+        return f"The message is not the JSON it should be: {words(str(error), 120)}. Send one JSON object"
+    return body if isinstance(body, dict) else "The message is no JSON object. Send one"
 
 
 def _depth(text: str) -> int:
@@ -318,12 +323,22 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
-def _known(body: dict[str, Any]) -> tuple[str, str | None]:
-    """Give the id and the station of a message that may be wrong otherwise, so that its refusal finds the asker."""
-    identity, station = body.get("id"), body.get("station")
-    fits = isinstance(identity, str) and re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", identity)
-    named = isinstance(station, str) and is_name(station)
-    return identity if fits and isinstance(identity, str) else "", station if named else None
+def _glimpsed(payload: bytes) -> dict[str, Any]:
+    """Give what a message that can't be read says of its sender, each from where it first stands."""
+    text = payload[:LONGEST].decode(errors="replace")
+    found = {key: re.search(rf'"{key}"\s{{0,9}}:\s{{0,9}}"([^"\\]{{1,64}})"', text) for key in ("id", "station", "by")}
+    return {key: match[1] for key, match in found.items() if match is not None}
+
+
+def _refusal(reason: str, body: Mapping[str, Any]) -> Refusal:
+    """Refuse a message, with what of its sender has its form."""
+    identity, station, by = (body.get(key) for key in ("id", "station", "by"))
+    return Refusal(
+        reason,
+        id=identity if isinstance(identity, str) and re.fullmatch(ID, identity) else "",
+        station=station if isinstance(station, str) and is_name(station) else None,
+        by=by if isinstance(by, str) and is_code(by) else "",
+    )
 
 
 def _in_words(name: str, error: ValidationError) -> str:

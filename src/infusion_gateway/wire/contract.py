@@ -89,7 +89,8 @@ CHANNELS: tuple[Channel, ...] = (
     ),
     Channel(
         "do", f"{ROOT}/{{bed}}/do/{{instruction}}", False, tuple(f"{DO}{name}" for name in NAMES), 1, expires_s=5,
-        says="A person's instruction. A retained one is ignored.",
+        says="A person's instruction. A retained one is ignored; one that is unknown, or can't be read, is refused to "
+        "the station that it names.",
     ),
     Channel(
         "history", f"{ROOT}/do/history", False, ("history-asked",), 1, expires_s=5,

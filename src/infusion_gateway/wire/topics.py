@@ -8,6 +8,8 @@ from infusion_gateway.model.names import RESERVED, is_name
 
 ROOT = "igw/v1"
 LONGEST = 400
+_KIND = re.compile("[A-Za-z0-9._-]{1,64}")
+"""Of what is asked: wider than the names there are, so that who asks for none of them is told so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +159,14 @@ class Topics:
         if topic == self.history:
             return AskedHistory()
         parts = topic.removeprefix(f"{ROOT}/{self.site}/").split("/")
-        if not topic.startswith(f"{ROOT}/{self.site}/") or not all(is_name(part) for part in parts):
+        if not topic.startswith(f"{ROOT}/{self.site}/") or not all(is_name(part) for part in parts[:-1]):
             return None
         match parts:
             case ["stations", station, "availability"]:
                 return StationState(station)
             case ["stations", station, "seen"]:
                 return StationSaw(station)
-            case [self.gateway, bed, "do", instruction] if bed not in RESERVED:
+            case [self.gateway, bed, "do", instruction] if bed not in RESERVED and _KIND.fullmatch(instruction):
                 return Do(bed, instruction)
             case _:
                 return None
