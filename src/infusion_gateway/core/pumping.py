@@ -40,6 +40,8 @@ RUNNING = 2  # reports of delivery, before anything is made of them
 ASSUMED_RESOLUTION_ML = 0.1
 """The volume counter's step where the device doesn't state it: as coarse as displays of syringe pumps are."""
 UNORDERED = frozenset({Phase.IDLE, Phase.ORDERED, Phase.CLOSED})
+BEGUN = frozenset({Phase.INFUSING, Phase.PAUSED})
+READY = frozenset({Phase.ARMED, Phase.INFUSING})
 UNDER_CASE = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED, Phase.COMPLETED, Phase.STOPPED})
 
 
@@ -72,11 +74,11 @@ def claim_pumping(turn: Turn) -> None:
     case = turn.durable.case
     if case is None:
         return
-    if turn.phase in (Phase.INFUSING, Phase.PAUSED) and case.t0 is not None:
+    if case.t0 is not None and turn.phase in BEGUN:
         _spent(turn, case.order, case.t0)
         _strange_drug(turn, case.order)
         _unattended(turn, case.t0, case.heard_at)
-    if turn.phase in (Phase.ARMED, Phase.INFUSING):
+    if turn.phase in READY:
         _set_too_high(turn, case)
     if turn.phase is Phase.INFUSING and case.t0 is not None:
         _duration(turn, case.ends_at)
@@ -157,10 +159,12 @@ def _window(turn: Turn, window: WindowLimit, order: Order, dose: float) -> None:
 
 def _strange_drug(turn: Turn, order: Order) -> None:
     """Say that what is in the syringe, as it was corrected, is nothing that the protocol allows."""
-    protocol = turn.protocol
-    if protocol is None or any(isclose(order.concentration_mg_ml, c, rel_tol=1e-6) for c in protocol.concentrations):
+    protocol, mg_ml = turn.protocol, order.concentration_mg_ml
+    if protocol is None or mg_ml in protocol.concentrations:
         return
-    text = f"{order.concentration_mg_ml:g} mg/mL is no concentration of this protocol. End the session"
+    if any(isclose(mg_ml, c, rel_tol=1e-6) for c in protocol.concentrations):
+        return
+    text = f"{mg_ml:g} mg/mL is no concentration of this protocol. End the session"
     turn.claim(of_the_drug("concentration-not-allowed", Priority.HIGH, text, response=Response.STOP, latching=True))
 
 

@@ -50,23 +50,14 @@ def record_devices(turn: Turn) -> None:
 def sample(turn: Turn) -> None:
     """Record the newest readings and the dose account."""
     last, pump, case = turn.durable.sampled_at, turn.live.pump, turn.durable.case
+    if case is None or (last is not None and turn.now < last + SAMPLE_EVERY):
+        return
     unconfirmed = turn.phase is Phase.ORDERED and turn.live.account.delivered_ml > 0
-    if (
-        case is None
-        or not (turn.phase in SAMPLED or unconfirmed)
-        or (last is not None and turn.now < last + SAMPLE_EVERY)
-    ):
+    if not (turn.phase in SAMPLED or unconfirmed):
         return
     values = tuple(
-        SampledValue(
-            device=device,
-            metric=metric,
-            value=newest.reading.value,
-            validity=newest.reading.validity,
-            age=turn.now - newest.reading.measured_at,
-            sequence=newest.reading.sequence,
-        )
-        for (metric, device), newest in turn.live.values.items()
+        SampledValue(device, metric, reading.value, reading.validity, turn.now - reading.measured_at, reading.sequence)
+        for (metric, device), (reading, _, _, _) in turn.live.values.items()
     )
     account = turn.live.account
     turn.emit(

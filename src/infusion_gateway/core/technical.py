@@ -41,6 +41,7 @@ UNEXPLAINED = {metric: f"{FACTS[metric].word}-unexplained" for metric in MISSING
 OVERDUE_LOW, OVERDUE_MEDIUM = 1.5, 2.0
 """An NIBP older than so many intervals (clinical reference E15)."""
 SEEING = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
+ENDED = frozenset({Phase.COMPLETED, Phase.STOPPED})
 SENSES = {
     Sensor.PROBE: ("probe-off", "The SpO2 probe is off", Metric.SPO2, frozenset({Metric.SPO2, Metric.PULSE})),
     Sensor.LEADS: ("leads-off", "The ECG leads are off", Metric.HR, frozenset({Metric.HR, Metric.RR})),
@@ -126,10 +127,9 @@ def _pump(turn: Turn) -> None:
         return
     device = turn.device(setup.device)
     _faults(turn, setup.device, device, "pump")
-    watched = turn.phase in SEEING or (
-        turn.phase in (Phase.COMPLETED, Phase.STOPPED) or (stop is not None and stop.confirmed_at is None)
-    )
-    unclear = turn.phase in SEEING and turn.live.pump.delivery is Delivery.UNKNOWN
+    seeing = turn.phase in SEEING
+    watched = seeing or turn.phase in ENDED or (stop is not None and stop.confirmed_at is None)
+    unclear = seeing and turn.live.pump.delivery is Delivery.UNKNOWN
     unclear_since = turn.holds_since("delivery-unknown", unclear)
     if unclear_since is not None and turn.has_come(unclear_since + UNTOLD_AFTER):
         shown = "a stop" if turn.phase is Phase.INFUSING else "a start"
