@@ -2,7 +2,8 @@
 
 One fault at a time, with a breath between, each drawn with its length from the seed. In the end all heals, what waited
 is waited for, and the record is held against an independent receiver, the answers that people got, and the simulated
-pump. What is not drawn: a pump that lies or refuses (nobody could then say that its deadline was kept; rows 5).
+pump. Of a pump that refuses or lies another thing is asked: that people were told so in time, and that it was stopped
+as soon as it obeyed. A gateway that ends by itself is always wrong.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from faults import cuts
 from faults.judging import Found
 from faults.live import Live
 from faults.proxy import Proxy
+from infusion_gateway.model.instructions import Stop
 
 BREATH_S = (1.0, 4.0)
 SETTLE_S = 45.0
@@ -34,16 +36,23 @@ DEVICE_FAULTS = (
     "corrupt",
     "truncate",
     "duplicate",
-    "delay:s=0.4",
+    "delay:by_s=0.4",
     "noise",
     "freeze",
-    "disconnect:s=3",
+    "disconnect",
 )
+RUNS_WITHIN_S = 40.0
+"""How long people may take until a pump runs again, whatever came before."""
+TOLD_WITHIN_S = 8.0 + 3.0
+"""test-short's time to confirm a stop, and what a word takes to a station; a liar's volume gives it away no later."""
+DISOBEYS = frozenset({"stop-not-confirmed", "delivering-after-stop"})
+OBEYS_WITHIN_S = 8.0
+"""The stop is asked for every 2 s; a link that was disturbed may have to be opened anew first."""
 
 
 @dataclass
 class Bed:
-    """What faults are done to. full: how the disk is filled, where that can be; step: how the wall clock is set."""
+    """What faults are done to. shift: how the wall clock is set; disk: it can be filled; wrong: seen on the way."""
 
     live: Live
     proxy: Proxy
@@ -51,6 +60,7 @@ class Bed:
     shift: Path | None = None
     disk: bool = False
     done: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
     unavailable: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
@@ -131,6 +141,16 @@ async def pump_fails(bed: Bed) -> None:
     await _device(bed, "pump", bed.chance.uniform(1, 5))
 
 
+async def pump_refuses(bed: Bed) -> None:
+    """Have the pump take a person's stop and do nothing; later it obeys."""
+    await _disobeys(bed, "refuse")
+
+
+async def pump_lies(bed: Bed) -> None:
+    """Have it say that it has stopped, and go on; later it obeys."""
+    await _disobeys(bed, "lie")
+
+
 async def line_cut(bed: Bed) -> None:
     """Kill a simulator and start it anew: cable and power gone, the pump's counter with them."""
     line = bed.chance.choice(sorted(bed.live.stage.lines))
@@ -156,7 +176,8 @@ async def clock_set(bed: Bed) -> None:
 
 FAULTS: tuple[Fault, ...] = (
     gateway_killed, gateway_stopped, gateway_starved, gateway_ended, broker_killed, broker_stopped, network_reset,
-    network_stalled, network_slow, oximeter_fails, pump_fails, line_cut, disk_full, clock_set,
+    network_stalled, network_slow, oximeter_fails, pump_fails, pump_refuses, pump_lies, line_cut, disk_full,
+    clock_set,
 )  # fmt: skip
 
 
@@ -174,9 +195,58 @@ async def _hung(pid: int | None, seconds: float) -> None:
 async def _device(bed: Bed, device: str, seconds: float) -> None:
     fault = bed.chance.choice(DEVICE_FAULTS)
     bed.done[f"  {device}: {fault.partition(':')[0]}"] += 1
-    await bed.live.simulator(device, "POST", "/fault", fault=fault)
+    await _fault(bed, device, fault)
     await asyncio.sleep(seconds)
     await bed.live.simulator(device, "POST", "/clear")
+
+
+async def _fault(bed: Bed, device: str, fault: str) -> None:
+    """Begin a simulated fault; one that was not taken was not tried."""
+    if not await bed.live.simulator(device, "POST", "/fault", fault=fault):
+        bed.wrong.append(f"{device} did not take the fault {fault}")
+
+
+async def _disobeys(bed: Bed, fault: str) -> None:
+    """Have a running pump disobey a person's stop; note whom it was not told, and whether it stops once it obeys."""
+    live, witness = bed.live, bed.live.witness
+    assert witness is not None
+
+    async def within(seconds: float, true: Callable[[], Awaitable[bool]]) -> bool:
+        until = time.monotonic() + seconds
+        while not await true():
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(0.1)
+        return True
+
+    async def runs() -> bool:
+        delivery = (await live.simulator("pump", "GET", "/state")).get("delivery", "stopped")
+        return delivery != "stopped"
+
+    async def infuses() -> bool:
+        return witness.session.get("phase") == "infusing" and await runs()
+
+    async def stopped() -> bool:
+        return not await runs()
+
+    async def told() -> bool:
+        since = [message["alarms"] for at, message in witness.alarms if at >= asked]
+        return any(a["code"] in DISOBEYS and a["priority"] == "high" for alarms in since for a in alarms)
+
+    if not await within(RUNS_WITHIN_S, infuses):
+        bed.wrong.append(f"no pump ran within {RUNS_WITHIN_S:g} s of the fault before")
+        return
+    await _fault(bed, "pump", fault)
+    if not await live.surely(Stop("the patient asks for it")):
+        bed.wrong.append(f"{fault}: the stop was not accepted")
+    asked = time.monotonic()
+    if not await within(TOLD_WITHIN_S, told):
+        bed.wrong.append(f"{fault}: nobody was told within {TOLD_WITHIN_S:g} s of the stop")
+    if not await runs():
+        bed.wrong.append(f"{fault}: the pump stopped all the same: it was not tried")
+    await live.simulator("pump", "POST", "/clear")
+    if not await within(OBEYS_WITHIN_S, stopped):
+        bed.wrong.append(f"{fault}: the pump ran on for {OBEYS_WITHIN_S:g} s after it obeyed again")
 
 
 @contextlib.asynccontextmanager
@@ -224,18 +294,32 @@ async def chaos(directory: Path, seconds: float, seed: int, only: tuple[Fault, .
                     bag = list(possible)
                     on.chance.shuffle(bag)
                 fault = bag.pop()
-                on.done[fault.__name__.replace("_", " ")] += 1
+                name = fault.__name__.replace("_", " ")
+                on.done[name] += 1
                 await fault(on)
                 await asyncio.sleep(on.chance.uniform(*BREATH_S))
+                await _lives(on, name)
             people[0].cancel()
             await asyncio.gather(people[0], return_exceptions=True)
             await on.live.told(SETTLE_S)
+            await _lives(on, "healing")
             await on.live.stage.gateway.end()
-            return on.live.judge(stepped=bool(on.done["clock set"])), on
+            found = on.live.judge(stepped=bool(on.done["clock set"]))
+            found.wrong += on.wrong
+            return found, on
         finally:
             for task in people:
                 task.cancel()
             await asyncio.gather(*people, return_exceptions=True)
+
+
+async def _lives(bed: Bed, after: str) -> None:
+    """Note a gateway that ended by itself, and start it again, as a service manager would."""
+    gateway = bed.live.stage.gateway
+    if gateway.pid is None:
+        code = gateway.running.returncode if gateway.running else None
+        bed.wrong.append(f"the gateway ended by itself (exit {code}) after: {after}")
+        await bed.live.stage.start("gateway")
 
 
 def report(found: Found, on: Bed) -> str:
