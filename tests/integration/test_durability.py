@@ -18,12 +18,13 @@ from brokers import Mosquitto, free_port, mosquitto
 from clinic import Clinic
 from desks import Desk, desk
 from faults.proxy import Proxy
+from infusion_gateway.config.broker import HALF_OPEN
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import LinkError
 from infusion_gateway.runtime import telling
 from infusion_gateway.runtime.embedded import start
 from infusion_gateway.runtime.journal import OUTBOX
-from infusion_gateway.runtime.streams import HALF_OPEN, open_tcp
+from infusion_gateway.runtime.streams import open_tcp
 from infusion_gateway.station.attend import SILENT_S, Attending
 from infusion_gateway.wire.outbox import WINDOW
 from integration.test_broker import SAMPLE, TOPICS, Side, gateway, permitted, settings, until

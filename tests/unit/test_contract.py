@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import contract_judge
 from infusion_gateway.cli_config import contract_breaks, contract_files, schema
+from infusion_gateway.config import broker
 from infusion_gateway.model.events import CaseOrdered, ChangeProposed, Event
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime import mqtt
@@ -49,7 +50,7 @@ FEW = settings(max_examples=25)
 def test_the_server_of_the_document_is_as_the_gateway_connects() -> None:
     """Pins keep-alive, packet and last will of the AsyncAPI document to what the connection really asks for."""
     binding = asyncapi.document()["servers"]["broker"]["bindings"]["mqtt"]
-    assert (binding["keepAlive"], binding["maximumPacketSize"]) == (mqtt.KEEP_ALIVE_S, mqtt.LONGEST_PACKET)
+    assert (binding["keepAlive"], binding["maximumPacketSize"]) == (broker.KEEP_ALIVE_S, mqtt.LONGEST_PACKET)
     will = next(channel for channel in contract.CHANNELS if channel.will and channel.sent)
     assert (binding["lastWill"]["topic"], binding["lastWill"]["qos"]) == (will.address, will.qos)
 

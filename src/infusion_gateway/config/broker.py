@@ -1,7 +1,11 @@
-"""Where the broker is: encrypted, or on this machine's loopback; files that others may not read."""
+"""Where the broker is: encrypted, or on this machine's loopback; files that others may not read.
+
+And what a connection to it is held to, by the gateway and by stations alike, which don't know each other.
+"""
 
 import ipaddress
 import os
+import socket
 import ssl
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -13,6 +17,23 @@ from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.model.metric import SECOND
 
 LONGEST_SECRET = 1024
+HALF_OPEN = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),
+)
+"""A socket's options by which the kernel gives up a peer that vanished: 3 s with data unacknowledged, 4 s idle."""
+KEEP_ALIVE_S = 5
+"""A hung connection is noticed after at most twice this."""
+ANSWER_S = 2.0
+"""How long the broker may take to let one in, and to answer a ping: then it hangs."""
+AGREED_S = 10.0
+"""How long one that answers pings may take for the rest: a cluster that lost a node has to agree on who leads first."""
+NOT_SUPPORTED = (1, 0x84)
+"""That this version is not spoken, in the words of MQTT 3.1.1 and of MQTT 5."""
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """The ports that the Internet's authority assigned to MQTT."""
 

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import structlog
 
+from infusion_gateway.config.broker import AGREED_S, ANSWER_S
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.core.backoff import RECONNECT
 from infusion_gateway.errors import BrokerError
@@ -23,7 +24,7 @@ from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.hearing import Hearing
 from infusion_gateway.runtime.incoming import Incoming, OnHistory, OnInstruction, ReplyTo
 from infusion_gateway.runtime.journal import Journal
-from infusion_gateway.runtime.mqtt import AGREED_S, ANSWER_S, GONE, Arrived, Connection
+from infusion_gateway.runtime.mqtt import GONE, Arrived, Connection
 from infusion_gateway.runtime.naming import Name
 from infusion_gateway.runtime.presence import Presence
 from infusion_gateway.runtime.retained import FAILED, Retained

@@ -20,23 +20,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from infusion_gateway.config.broker import tls_context
+from infusion_gateway.config.broker import AGREED_S, ANSWER_S, HALF_OPEN, KEEP_ALIVE_S, NOT_SUPPORTED, tls_context
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
-from infusion_gateway.runtime.streams import HALF_OPEN
 
-KEEP_ALIVE_S = 5
-"""A hung connection is noticed after at most twice this."""
-ANSWER_S = 2.0
-"""How long the broker may take to let us in, and to answer a ping: then it hangs."""
-AGREED_S = 10.0
-"""How long one that answers pings may take for the rest: a cluster that lost a node has to agree on who leads first."""
 IN_FLIGHT = 16
 LONGEST_PACKET = 64 * 1024
 RECEIVED_AT_ONCE = 64 * 1024
 PACKETS_AT_ONCE = 32
 TAKEN_OVER = 0x8E
-NOT_SUPPORTED = (1, 0x84)  # "unacceptable protocol version" of MQTT 3.1.1 and of MQTT 5
 KEPT_ALIVE_TOO_LATE = 0x8D
 JSON = "application/json"
 GONE = -1

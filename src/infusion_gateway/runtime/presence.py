@@ -4,9 +4,10 @@ import asyncio
 from collections import deque
 from typing import Literal
 
+from infusion_gateway.config.broker import KEEP_ALIVE_S
 from infusion_gateway.runtime.audience import Allowance
 from infusion_gateway.runtime.clock import Clock
-from infusion_gateway.runtime.mqtt import KEEP_ALIVE_S, Arrived
+from infusion_gateway.runtime.mqtt import Arrived
 from infusion_gateway.wire.messages import Availability, own_word
 from infusion_gateway.wire.stamps import rfc3339
 

@@ -8,19 +8,11 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from infusion_gateway.config.broker import HALF_OPEN
 from infusion_gateway.errors import LinkError
 
 READ_MAX = 4096
 """Bytes taken at once: what is left waits for the next turn, so that no line can keep the others from theirs."""
-HALF_OPEN = (
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),
-)
-"""A socket's options by which the kernel gives up a peer that vanished: 3 s with data unacknowledged, 4 s idle."""
 
 
 class ByteStream(Protocol):

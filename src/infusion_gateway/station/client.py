@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-import socket
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -16,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import ValidationError
 
-from infusion_gateway.config.broker import tls_context
+from infusion_gateway.config.broker import AGREED_S, ANSWER_S, HALF_OPEN, KEEP_ALIVE_S, NOT_SUPPORTED, tls_context
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
 from infusion_gateway.station.binding import Binding
@@ -25,20 +24,7 @@ from infusion_gateway.wire.asking import Answer
 from infusion_gateway.wire.topics import ROOT, Topics
 
 CONNECT_S = 5.0
-ANSWER_S = 2.0
-"""How long the broker may take, while one listens, to let one in and to answer a ping: what hangs is left."""
-AGREED_S = 10.0
-"""How long one that answers pings may take for the rest: a cluster that lost a node has to agree on who leads first."""
 PING_S = 1.0
-_SOCKET = (
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),
-)
-"""By which the kernel gives up a broker that vanished: 3 s with something sent, 4 s idle."""
 EXPIRES_S = 5
 """An instruction that has not reached the gateway by then must not surprise anybody later."""
 LONGEST_ANSWER = 16 * 1024
@@ -53,12 +39,9 @@ STOP_WAITS_S = 1.0
 """As long as a stop is held for the bed's retained session, to name the case; it goes out without."""
 STOP_AGAIN_S, STOP_GROWS, STOP_AT_LEAST_EVERY_S = 0.05, 1.1, 0.2
 """A signed stop that nobody has answered is sent again: a flooded broker may have dropped it."""
-KEEPALIVE_S = 5
 SEEN_EVERY_S = 2.0
 _SILENT = logging.getLogger("infusion_gateway.station.mqtt")
 _SILENT.setLevel(logging.CRITICAL)  # what paho says of a socket is told by us, in words
-NOT_SUPPORTED = (1, 0x84)
-"""That MQTT 5 is not spoken, in the words of 3.1.1 and of 5."""
 REFUSED = 0x80
 """Reason codes from here on are failures (MQTT 5, 2.4)."""
 
@@ -240,7 +223,7 @@ def _client(
         logger=_SILENT,
         tls_context=tls,
         timeout=answer_s,
-        socket_options=_SOCKET,
+        socket_options=HALF_OPEN,
         max_queued_incoming_messages=backlog,
         will=will,
         keepalive=keepalive,
@@ -328,7 +311,7 @@ def _station(
     broker: BrokerSettings, topics: Topics, station: str, utc_ns: Callable[[], int]
 ) -> AbstractAsyncContextManager[Client]:
     will = Will(topics.station_availability(station), availability("offline", utc_ns(), 0), qos=1, retain=True)
-    return _connected(broker, station, will=will, backlog=HEARD, keepalive=KEEPALIVE_S, answer_s=ANSWER_S)
+    return _connected(broker, station, will=will, backlog=HEARD, keepalive=KEEP_ALIVE_S, answer_s=ANSWER_S)
 
 
 async def _either(*works: Coroutine[Any, Any, None]) -> None:
