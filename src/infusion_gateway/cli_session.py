@@ -179,7 +179,9 @@ def _common() -> list[click.Parameter]:
         click.Option(["--site"], metavar="NAME", help="Instead of FILE: the gateway's site."),
         click.Option(["--gateway"], metavar="NAME", help="Instead of FILE: the gateway's name."),
         click.Option(["--bed"], metavar="NAME", required=True, help="The bed that is meant."),
-        click.Option(["--by"], metavar="NAME", required=True, help="Who asks."),
+        click.Option(
+            ["--by"], metavar="CODE", required=True, help="Who asks, as nurse-1; capitals make no difference."
+        ),
         click.Option(
             ["--sign-with"], metavar="FILE", help="The private key to sign with: `infusion-gateway keys new`."
         ),
@@ -248,7 +250,7 @@ def _send(name: str, instruction: Instruction, case: str, given: dict[str, Any])
         )
     except ValidationError as error:
         said = error.errors(include_url=False)[0]
-        raise click.UsageError(f"--{said['loc'][0]}: {said['msg']}") from None
+        raise click.UsageError(f"--{said['loc'][0]}: {said['msg']}, not {ascii(said['input'])[:40]}") from None
     read_back = parse_instruction(name, payload)  # as the gateway will: what it can't read is told here and now
     if isinstance(read_back, Refusal):
         raise click.UsageError(read_back.reason)

@@ -216,7 +216,7 @@ def test_a_reason_that_says_nothing_is_none(name: str, reason: str) -> None:
     arguments = {key: value for key, value in given.items() if key in known}
     assert isinstance(asked(name, arguments | {"reason": "because"}), Parsed)
     found = refusal(asked(name, arguments | {"reason": reason}))
-    assert "reason: " in found
+    assert "reason: one is needed, and this one says nothing. Write why" in found
 
 
 def test_a_reason_is_demanded_but_of_a_stop_and_a_hold() -> None:

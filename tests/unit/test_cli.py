@@ -246,3 +246,22 @@ def test_commands_are_imported_when_called() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert isinstance(cli, click.Group)
+
+
+ASKING = ("--broker", "mqtt://127.0.0.1:1", "--site", "clinic-a", "--gateway", "gateway-1", "--bed", "chair-1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("close", "--by", "nurse-1", "--reason", ""), "reason: one is needed, and this one says nothing. Write why"),
+        (("end", "--by", "nurse-1", "--reason", "\u200b"), "reason: one is needed"),
+        (("hold", "--by", "nurse-\u0430"), r"--by: a code has at most 64 ASCII letters, digits, '.', '_' and '-', "),
+        (("hold", "--by", "nurse-\u0430"), r"not 'nurse-\u0430'"),
+        (("hold", "--by", "nurse-1", "--case", "case 1"), "--case: a code has at most 64"),
+    ],
+)
+def test_what_a_gateway_would_refuse_is_told_before_it_is_asked(arguments: tuple[str, ...], words: str) -> None:
+    """Pins exit code 2 and the words, without a broker: a reason that says nothing, and what only looks like a code."""
+    result = call("session", arguments[0], *ASKING, *arguments[1:])
+    assert (result.exit_code, words in result.output) == (2, True), result.output

@@ -55,7 +55,7 @@ def _coded(text: str) -> str:
 
 def _said(text: str) -> str:
     if not any(category(letter)[0] in "LNPS" and letter not in UNSEEN for letter in text):
-        raise PydanticCustomError("reason", "a reason is needed, and this one says nothing")
+        raise PydanticCustomError("reason", "one is needed, and this one says nothing")
     return text
 
 
@@ -351,6 +351,8 @@ def _in_words(name: str, error: ValidationError) -> str:
                 found.append(f"{field} is missing. Add it")
             case "extra_forbidden":
                 found.append(f"{field} is not known to {name}. Leave it out")
+            case "reason":
+                found.append(f"{field}: {one['msg']}. Write why")
             case _:
                 given = words(ascii(one["input"]) if one["type"] == "code" else repr(one["input"]), 40)
                 found.append(f"{field}: {one['msg'][0].lower()}{one['msg'][1:]}, not {given}. Correct it")
