@@ -51,7 +51,12 @@ class Patient:
 
     def measured(self) -> dict[str, float | None]:
         """Give what the sensors make of it."""
-        return {key: self.artefacts.get(key, value) for key, value in self.true().items()}
+        return {key: self._disturbed(key, value) for key, value in self.true().items()}
+
+    def _disturbed(self, key: str, value: float | None) -> float | None:
+        """Give what movement leaves of a value: it never makes a low one look better."""
+        low = self.artefacts.get(key)
+        return value if low is None or value is None else min(low, value)
 
     def vital(self, key: str, value: float | None) -> None:
         """Let a vital sign become this; the heart rate shows in the pulse too."""
@@ -59,7 +64,7 @@ class Patient:
             if each in self.vitals:
                 self.vitals[each] = value
                 if not self.foreign:
-                    self._world.set("monitor", each, self.artefacts.get(each, value))
+                    self._world.set("monitor", each, self._disturbed(each, value))
                 if each in self.twice:
                     self._world.set(OXIMETER, each, value)
         self._changed()
@@ -82,7 +87,7 @@ class Patient:
     def moves(self, spo2: float) -> None:
         """Let movement make another number of the SpO2, until `still`."""
         self.artefacts["spo2"] = spo2
-        self._world.set("monitor", "spo2", spo2)
+        self._world.set("monitor", "spo2", self._disturbed("spo2", self.vitals["spo2"]))
 
     def still(self) -> None:
         """Let the movement end."""

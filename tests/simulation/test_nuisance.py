@@ -168,3 +168,16 @@ def _unheard(drawn: tuple[int, str]) -> Session:
 
 def _broken(drawn: tuple[int, str]) -> Session:
     return Session(*drawn, broken="S1: flow")
+
+
+def test_movement_never_makes_a_low_value_look_better() -> None:
+    """Pins that a true desaturation shows through a movement, which lasts while what it disturbs changes."""
+    story = Story(nuisance.plan(1, ""))
+    shown = []
+    story.patient.moves(92)
+    for value in (97, 84, 97):
+        story.patient.vital("spo2", value)
+        shown.append((story.world.truth("monitor")["spo2"], story.patient.measured()["spo2"]))
+    story.patient.still()
+    shown.append((story.world.truth("monitor")["spo2"], story.patient.measured()["spo2"]))
+    assert shown == [(92, 92), (84, 84), (92, 92), (97, 97)]
