@@ -183,9 +183,10 @@ def _volume(turn: Turn, account: Account, volume_ml: float) -> Account:
     pump, step = turn.live.pump, volume_ml - account.counter_ml
     anew = pump.restarted_at == turn.now and step != 0
     if not anew:  # what is less than booked is rounding, or a reading before this one was a little too high
-        if step <= 0:
+        more = max(0.0, step)
+        if not more:
             return account
-        return replace(account, counter_ml=account.counter_ml + step, delivered_ml=account.delivered_ml + step)
+        return replace(account, counter_ml=account.counter_ml + more, delivered_ml=account.delivered_ml + more)
     delivered = account.delivered_ml + volume_ml
     restarted = CounterRestarted(
         device=turn.pump_setup.device if turn.pump_setup is not None else "",
