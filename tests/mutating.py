@@ -150,6 +150,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     if not TRACED:
         TRACED.append(Reached())
     [reached] = TRACED
+    _forget()
     reached.coverage.start()
     reached.coverage.switch_context(item.nodeid)
     try:
@@ -220,11 +221,16 @@ def _fails(*_args: object, **_kwargs: object) -> None:
 
 
 def _put_in(name: str) -> None:
-    """Put the mutant of this name in the place of its function, and forget what is known of the code before."""
+    """Put the mutant of this name in the place of its function."""
     function, mutants = FUNCTIONS[mangled_name_from_mutant_name(name)]
     mutant = mutants[name.rpartition(".")[2]]
     function.__code__ = mutant.__code__
     function.__defaults__, function.__kwdefaults__ = mutant.__defaults__, mutant.__kwdefaults__
+    _forget()
+
+
+def _forget() -> None:
+    """Empty every cache of functions: what was known is of the code before, and who asks first reaches more."""
     core = [module for known, module in sys.modules.items() if known.startswith(CORE)]
     for module in (*core, *{item.module for item in ITEMS.values()}):
         for held in vars(module).values():
