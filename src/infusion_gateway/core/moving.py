@@ -47,7 +47,7 @@ def move(turn: Turn, asked: Move, by: str, accept: Done) -> str:
         return "zero flow is not confirmed for good yet: wait for it"
     if turn.pump_setup is not None and (pump.stills < TWO or pump.delivery is not Delivery.STOPPED):
         return "zero flow is not seen: wait until the pump is seen at rest"
-    accept(f"{to} is asked to take it; it stays here until it is on record there, and stays where {to} says no")
+    accept(f"{to} is asked to take it; it stays here until it is on record there, or altogether if {to} says no")
     turn.emit(MoveAsked(case.id, to, by, asked.reason.strip()[:200] or f"moves to {to}"))
     return ""
 
