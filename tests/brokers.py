@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-READY_S = 10.0
+READY_S = 30.0
 
 
 def free_port() -> int:
@@ -78,7 +78,7 @@ class Mosquitto:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(number)
-            self.process.wait(5)
+            self.process.wait(20)
             self.process = None
 
 

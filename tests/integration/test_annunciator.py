@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from hindrance import Hindrance
 from infusion_gateway.config.load import load
 from infusion_gateway.config.protocols import load as load_protocol
 from infusion_gateway.config.protocols import shipped
@@ -30,7 +31,7 @@ from infusion_gateway.runtime.journal_store import Reader
 from infusion_gateway.station import client
 from infusion_gateway.wire.topics import Topics
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow(20), pytest.mark.timeout(150)]
 
 PLAYER = """#!/bin/sh
 test -e {broken} && {{ echo "no such device" >&2; exit 3; }}
@@ -38,7 +39,8 @@ echo "$(date +%s.%N) $1 $(stat -c %s "$2")" >> {played}
 exec sleep 0.2
 """
 CONSOLE = re.compile(r"^(\S+Z) chair-1 (?:(quiet)|!+ (HIGH|MEDIUM|LOW) (\w+), (\S+) light: (.*))$", re.MULTILINE)
-OUTAGE_S = 20.0
+PATIENCE_S = 40.0
+"""How long something may take until the test gives up; what is promised is held to its figure beside it."""
 
 
 def figures(said: str) -> None:
@@ -89,20 +91,20 @@ class Rig:
             return []
         return [(record.utc_ns / SECOND, record.event) for record in found if isinstance(record.event, kind)]
 
-    async def until(self, holds: Callable[[], object], what: str, seconds: float) -> float:
+    async def until(self, holds: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> float:
         began = time.monotonic()
         while not holds():
             assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}; {self.lines()[-5:]}"
             await asyncio.sleep(0.05)
         return time.monotonic() - began
 
-    async def told(self, level: str, words: str, since: float, seconds: float) -> float:
+    async def told(self, level: str, words: str, since: float) -> float:
         """Wait until the console says so; give when it did."""
 
         def found() -> list[float]:
             return [at for at, said, text in self.lines() if at >= since and said == level and words in text]
 
-        await self.until(found, f"{level} {words}", seconds)
+        await self.until(found, f"{level} {words}")
         return found()[0]
 
     async def heard(self, level: str, since: float) -> float:
@@ -111,7 +113,7 @@ class Rig:
         def found() -> list[float]:
             return [at for at, which in self.bursts() if which == level and at >= since]
 
-        await self.until(found, f"a {level} burst", 5)
+        await self.until(found, f"a {level} burst")
         return found()[0]
 
     async def pump(self, method: str, path: str, **body: Any) -> dict[str, Any]:
@@ -161,7 +163,7 @@ class Rig:
             await asyncio.sleep(0.5)
         assert "| accepted" in said, said
         await self.pump("POST", "/press", key="start")
-        await self.until(lambda: "infusing" in self.phases(), "infusing", 10)
+        await self.until(lambda: "infusing" in self.phases(), "infusing")
 
     def phases(self) -> list[str]:
         found = Reader(self.stage.directory / "state").records("chair-1", 0)
@@ -195,17 +197,18 @@ async def test_a_pump_that_refuses_with_nobody_else_to_tell(tmp_path: Path, monk
     async with rig(tmp_path, monkeypatch) as made:
         await made.infuse()
         await made.pump("POST", "/fault", fault="refuse")
+        busy = Hindrance()
         assert "accepted" in await made.instruct("hold", "nurse-1", reason="test")
         await made.stage.kill("broker")
         since = made.records(StopAsked)[0][0]
-        at = await made.told("HIGH", "lamp", since, within_s + 5)
+        at = await made.told("HIGH", "lamp", since)
         assert not [line for line in made.lines() if since < line[0] < at and line[1] == "HIGH"]
         heard = await made.heard("high", since)
         figures(
             f"refusing pump: shown {at - since:.2f} s, heard {heard - since:.2f} s after the stop, of {within_s} + 1"
         )
-        assert within_s - 0.5 <= at - since <= within_s + 1
-        assert heard - since <= within_s + 1
+        assert within_s - 0.5 <= at - since <= within_s + 1 + busy.s
+        assert heard - since <= within_s + 1 + busy.s
         assert (await made.pump("GET", "/state"))["delivery"] == "infusing"
 
 
@@ -218,8 +221,9 @@ async def test_a_pump_that_lies_with_nobody_else_to_tell(tmp_path: Path, monkeyp
         await made.stage.kill("broker")
         since = made.records(StopAsked)[0][0]
         volumes: list[tuple[float, float]] = []
+        busy = Hindrance()
         while not [line for line in made.lines() if line[0] > since and line[1] == "HIGH"]:
-            assert time.time() - since < 40, made.lines()
+            assert time.time() - since < PATIENCE_S, made.lines()
             volumes.append((time.time(), float((await made.pump("GET", "/state"))["volume_ml"])))
             await asyncio.sleep(0.05)
         at = next(t for t, level, _ in made.lines() if t > since and level == "HIGH")
@@ -227,7 +231,7 @@ async def test_a_pump_that_lies_with_nobody_else_to_tell(tmp_path: Path, monkeyp
         last = max(v for t, v in volumes if t <= confirmed)
         step = next(t for t, v in volumes if t > confirmed and int(v * 1000) > int(last * 1000))
         figures(f"lying pump: believed {confirmed - since:.2f} s after the stop, told {at - step:.2f} s after a step")
-        assert at - step <= 2
+        assert at - step <= 2 + busy.s
         assert [e for _, e in made.records(ConditionRaised) if e.code == "delivering-after-stop"]
 
 
@@ -237,51 +241,51 @@ async def test_a_gateway_that_hangs_that_dies_and_that_is_ended(
 ) -> None:
     """Pins that it sounds by itself 5 s after a SIGSTOP and after a SIGKILL, ends when it is back; low where ended."""
     async with rig(tmp_path, monkeypatch) as made:
-        await made.until(lambda: made.lines()[-1:] and made.lines()[-1][1] == "quiet", "quiet", 20)
+        await made.until(lambda: made.lines()[-1:] and made.lines()[-1][1] == "quiet", "quiet")
         await asyncio.sleep(3)
-        since = time.time()
+        since, busy = time.time(), Hindrance()
         assert made.stage.gateway.pid is not None
         os.kill(made.stage.gateway.pid, signal.SIGSTOP)
-        at = await made.told("HIGH", "Gateway silent", since, 8)
+        at = await made.told("HIGH", "Gateway silent", since)
         heard = await made.heard("high", since)
         figures(f"gateway stopped: shown {at - since:.2f} s, heard {heard - since:.2f} s after")
-        assert 3.5 <= at - since <= 6
-        assert heard - since <= 6.2
+        assert 3.5 <= at - since <= 6 + busy.s
+        assert heard - since <= 6.2 + busy.s
         os.kill(made.stage.gateway.pid, signal.SIGCONT)
-        await made.told("quiet", "", at, 5)
+        await made.told("quiet", "", at)
 
-        since = time.time()
+        since, busy = time.time(), Hindrance()
         await made.stage.kill("gateway")
-        assert await made.told("HIGH", "watch the patient and the pump", since, 8) - since <= 6
+        assert await made.told("HIGH", "watch the patient and the pump", since) - since <= 6 + busy.s
         await made.stage.start("gateway")
-        await made.told("quiet", "", since + 6, 20)
+        await made.told("quiet", "", since + 6)
 
         await asyncio.sleep(4)  # until the pump was seen at rest
         since = time.time()
         await made.stage.gateway.end()
-        at = await made.told("LOW", "The gateway was stopped", since, 8)
+        at = await made.told("LOW", "The gateway was stopped", since)
         assert not [line for line in made.lines() if line[0] > at and line[1] == "HIGH"]
 
 
 async def test_an_annunciator_that_dies_is_a_condition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins `bedside-alarm-lost` after a kill, with its reason, and its end when the process is back; no false one."""
     async with rig(tmp_path, monkeypatch) as made:
-        await made.until(made.bursts, "the player was tried", 20)
+        await made.until(made.bursts, "the player was tried")
         await asyncio.sleep(3)
-        since = time.time()
+        since, busy = time.time(), Hindrance()
         await made.annunciator.kill()
 
         def raised() -> list[tuple[float, Any]]:
             return [(t, e) for t, e in made.records(ConditionRaised) if e.code == "bedside-alarm-lost"]
 
-        await made.until(raised, "bedside-alarm-lost", OUTAGE_S)
+        await made.until(raised, "bedside-alarm-lost")
         ((at, event),) = raised()
         figures(f"annunciator killed: told after {at - since:.1f} s")
-        assert 10 <= at - since <= 16
+        assert 10 <= at - since <= 16 + busy.s
         assert "nothing is heard of the annunciator" in event.reason
         await made.annunciator.start()
         await made.until(
-            lambda: [e for _, e in made.records(ConditionCleared) if e.code == "bedside-alarm-lost"], "its end", 10
+            lambda: [e for _, e in made.records(ConditionCleared) if e.code == "bedside-alarm-lost"], "its end"
         )
 
 
@@ -293,7 +297,7 @@ async def test_a_player_that_fails_is_a_condition(tmp_path: Path, monkeypatch: p
         def raised() -> list[str]:
             return [e.reason for _, e in made.records(ConditionRaised) if e.code == "bedside-alarm-lost"]
 
-        await made.until(raised, "bedside-alarm-lost", OUTAGE_S + 10)
+        await made.until(raised, "bedside-alarm-lost")
         assert "sound: player ended with 3: no such device" in raised()[-1] or "does not take in" in raised()[-1]
         assert "accepted" in await made.order()
         said = await made.instruct("confirm", "nurse-2", weight_kg=70.0, concentration_mg_ml=1.0)
@@ -301,11 +305,11 @@ async def test_a_player_that_fails_is_a_condition(tmp_path: Path, monkeypatch: p
         assert "no way to tell somebody" in said
         made.broken.unlink()
         await made.until(
-            lambda: [e for _, e in made.records(ConditionCleared) if e.code == "bedside-alarm-lost"], "its end", 15
+            lambda: [e for _, e in made.records(ConditionCleared) if e.code == "bedside-alarm-lost"], "its end"
         )
         assert "accepted" in await made.instruct("test-alarm", "nurse-1")
         since = time.time()
-        await made.told("MEDIUM", "A test of the alarm", since - 2, 5)
+        await made.told("MEDIUM", "A test of the alarm", since - 2)
         await made.heard("medium", since - 2)
         assert "accepted" in await made.instruct("acknowledge", "nurse-1", code="test-alarm")
-        await made.told("quiet", "", since, 5)
+        await made.told("quiet", "", since)

@@ -14,6 +14,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from brokers import free_port
+from hindrance import Hindrance
 from infusion_gateway.config.settings import LightSettings, LineSettings
 from infusion_gateway.core.bedside import Burst
 from infusion_gateway.model.alarm import Priority
@@ -26,7 +27,7 @@ SILENCE = Burst(None, reminder=False)
 HIGH = Burst(Priority.HIGH, reminder=False)
 
 
-async def eventually(holds: Callable[[], object], seconds: float = 10) -> float:
+async def eventually(holds: Callable[[], object], seconds: float = 30) -> float:
     """Wait until it holds; give the seconds that took."""
     began = time.monotonic()
     while not holds():
@@ -47,7 +48,7 @@ class Ear:
         command = (str(player), "{priority}", "--file={file}", "; touch injected")
         self.sound = Sound(command, Files(directory), Clock(), self.ends.append)
 
-    async def until(self, ends: int, seconds: float = 10) -> float:
+    async def until(self, ends: int, seconds: float = 30) -> float:
         return await eventually(lambda: len(self.ends) >= ends, seconds)
 
 
@@ -92,7 +93,7 @@ async def test_a_player_that_fails_is_told_in_its_own_words(tmp_path: Path, scri
     """Pins the exit code and the last line that it said, bounded; one that floods us holds nothing up for long."""
     ear = Ear(tmp_path, script)
     ear.sound.play(SILENCE)
-    await ear.until(1, LONGER_S + 3)
+    await ear.until(1)
     assert ear.ends == [False]
     assert ear.sound.why.startswith(words)
     assert len(ear.sound.why) <= 200
@@ -122,12 +123,13 @@ async def test_files_that_can_t_be_written_are_told(tmp_path: Path) -> None:
 async def test_a_player_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
     """Pins the bound: its burst and two seconds, then it and its children are gone."""
     ear = Ear(tmp_path, "sleep 100 & echo $! > child; sleep 100")
+    busy = Hindrance()
     ear.sound.play(SILENCE)
     took = await ear.until(1)
-    assert LONGER_S <= took < LONGER_S + 2
+    assert LONGER_S <= took < LONGER_S + 2 + busy.s
     assert "did not end within" in ear.sound.why
     child = int((tmp_path / "child").read_text())
-    await eventually(lambda: not alive(child), 1)
+    await eventually(lambda: not alive(child))
 
 
 async def test_high_cuts_off_what_plays(tmp_path: Path) -> None:
@@ -135,10 +137,9 @@ async def test_high_cuts_off_what_plays(tmp_path: Path) -> None:
     ear = Ear(tmp_path, 'echo "$1 $$" >> order; [ "$1" = high ] || sleep 100')
     ear.sound.play(Burst(Priority.LOW, reminder=False))
     await eventually((tmp_path / "order").exists)
-    began = time.monotonic()
+    busy = Hindrance()
     ear.sound.play(HIGH)
-    await ear.until(1)
-    assert time.monotonic() - began < 1
+    assert await ear.until(1) < 1 + busy.s
     (low, first), (high, _) = (said.split() for said in (tmp_path / "order").read_text().splitlines())
     assert (low, high) == ("low", "high")
     assert not alive(int(first))
@@ -197,25 +198,27 @@ async def test_a_lamp_on_a_relay_box() -> None:
     )
     lamp = RelayLight(settings)
 
-    async def until(eye: AsyncModbusTcpClient, wanted: list[bool], seconds: float) -> float:
+    async def until(eye: AsyncModbusTcpClient, wanted: list[bool]) -> float:
         began = time.monotonic()
         while True:
             lit = (await eye.read_coils(4, count=3, device_id=1)).bits[:3]
             if lit == wanted and not lamp.why(clock.now()):
                 return time.monotonic() - began
-            assert time.monotonic() - began < seconds, (lit, lamp.why(clock.now()))
+            assert time.monotonic() - began < 30, (lit, lamp.why(clock.now()))
             await asyncio.sleep(0.01)
 
     (line,) = relay_lines({"chair-1": (settings, lamp)}, clock)
     async with running(line):
         async with relay_box(port) as eye:
-            await until(eye, [False, False, False], 10)
+            await until(eye, [False, False, False])
+            busy = Hindrance()
             lamp.show(Priority.HIGH, clock.now())
-            took = await until(eye, [True, False, False], 0.5)
+            took = await until(eye, [True, False, False])
+            assert took < 0.5 + busy.s
             lamp.show(Priority.MEDIUM, clock.now())
-            await until(eye, [False, True, False], 0.5)
+            assert await until(eye, [False, True, False]) < 0.5 + busy.s
         await eventually(lambda: lamp.why(clock.now()))
         assert "line is gone" in lamp.why(clock.now())
         async with relay_box(port) as eye:
-            await until(eye, [False, True, False], 15)
+            await until(eye, [False, True, False])
     sys.stdout.write(f"red lamp on a relay box: {took * 1000:.1f} ms\n")

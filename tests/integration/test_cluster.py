@@ -48,12 +48,14 @@ async def kept(cluster: Cluster, name: str, node: int, topic: str) -> dict[str, 
     assert context is not None
     client.tls_set_context(context)
     found: list[bytes] = []
-    client.on_connect = lambda *_: client.subscribe(topic.replace(TOPICS.gateway, "+"), 1)
     client.on_message = lambda _c, _d, message: found.append(bytes(message.payload)) if message.retain else None
     await asyncio.to_thread(client.connect, address.host, address.port)
     client.loop_start()
     try:
-        await until(lambda: found, FORMED_S)
+        async with asyncio.timeout(FAILED_OVER_S):
+            while not found:
+                client.subscribe(topic.replace(TOPICS.gateway, "+"))  # again: a cluster that is choosing refuses
+                await asyncio.sleep(1)
     finally:
         client.disconnect()
         await asyncio.to_thread(client.loop_stop)

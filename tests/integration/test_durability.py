@@ -18,6 +18,7 @@ from brokers import Mosquitto, free_port, mosquitto
 from clinic import Clinic
 from desks import Desk, desk
 from faults.proxy import Proxy
+from hindrance import Hindrance
 from infusion_gateway.config.broker import HALF_OPEN
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import LinkError
@@ -100,7 +101,7 @@ async def test_a_broker_killed_under_load_costs_no_station_an_event(
     ):
         await until(lambda: side.connected and one.linked and two.linked)
         load = asyncio.create_task(record(side, range(1, 301), 0.02))
-        back = []
+        back, busy = [], Hindrance()
         for _ in range(3):
             await asyncio.sleep(1)
             broker.kill()
@@ -111,8 +112,8 @@ async def test_a_broker_killed_under_load_costs_no_station_an_event(
             returned = time.monotonic()
             back.append(await first_live(one, returned))
         await load
-        await until(lambda: len(one.new) >= 300 and len(two.new) >= 300, 20)
-        assert max(back) < BACK_S, back
+        await until(lambda: len(one.new) >= 300 and len(two.new) >= 300)
+        assert max(back) < BACK_S + busy.s, back
     whole(one, 300)
     whole(two, 300)
 
@@ -135,9 +136,10 @@ async def test_an_outage_of_twenty_seconds_loses_and_repeats_nothing(tmp_path: P
             await asyncio.sleep(2.5)  # it has said what it has seen
             broker.kill()  # it keeps that we are online, and no last will of ours
             await record(side, range(21, 221), 0.1)
+            busy = Hindrance()
             broker.start()
             returned = time.monotonic()
-            assert await first_live(got, returned) < BACK_S
+            assert await first_live(got, returned) < BACK_S + busy.s
             await until(lambda: len(got.new) == 220)
         whole(got, 220)
         assert len(got.raw) <= 220 + WINDOW, "but for what was on its way, not even the line saw one twice"
@@ -161,11 +163,12 @@ async def test_the_embedded_broker_restarted_costs_no_event(tmp_path: Path) -> N
             await asyncio.sleep(1)
             await broker.stop()
             await asyncio.sleep(0.5)
+            busy = Hindrance()
             broker = await start(tmp_path / "b", port, kind="iotcore")
             returned = time.monotonic()
-            assert await first_live(got, returned) < BACK_S
+            assert await first_live(got, returned) < BACK_S + busy.s
             await load
-            await until(lambda: len(got.new) == 150, 20)
+            await until(lambda: len(got.new) == 150)
         whole(got, 150)
     finally:
         await broker.stop()
@@ -189,7 +192,7 @@ async def test_a_station_that_stays_behind_is_told_again(tmp_path: Path, mosquit
 
         got.hears = deaf
         await side.happens(permitted(2), permitted(3))
-        await until(lambda: got.new == [1, 2, 3], 12)
+        await until(lambda: got.new == [1, 2, 3])
         assert side.publisher.telling.counts.again >= 1
 
 
@@ -225,14 +228,14 @@ async def test_readings_that_are_not_published_leave_the_outbox_empty(tmp_path: 
     """Pins that hours of readings without an event neither fill the outbox nor are looked through again at a start."""
     async with gateway(tmp_path / "j", mosquitto.port) as side:
         await side.happens(permitted(1))
-        await until(lambda: side.told, 20)
+        await until(lambda: side.told)
         for _ in range(3):
             await side.happens(*[SAMPLE] * 600)
-        await until(lambda: side.publisher.telling.waiting == 0, 20)
+        await until(lambda: side.publisher.telling.waiting == 0)
         assert side.journal.head.sequence == 1801
         assert side.journal.cursor(OUTBOX) > telling.NOTED_EVERY
         await side.happens(permitted(2))
-        await until(lambda: side.told, 20)
+        await until(lambda: side.told)
         assert side.publisher.telling.counts.acknowledged == 2
 
 
@@ -245,10 +248,9 @@ async def test_a_connection_that_hangs_is_noticed_on_both_sides(tmp_path: Path, 
         desk(settings(proxy.port), TOPICS, "desk") as got,
     ):
         await until(lambda: side.connected and got.linked)
+        busy = Hindrance()
         proxy.bad.up_stalled = proxy.bad.down_stalled = True
-        since = time.monotonic()
-        await until(lambda: not side.connected and not got.linked)
-        assert time.monotonic() - since < NOTICED_S
+        assert await until(lambda: not side.connected and not got.linked) < NOTICED_S + busy.s
         proxy.bad.up_stalled = proxy.bad.down_stalled = False
         await until(lambda: side.connected and got.linked)
 
@@ -301,10 +303,9 @@ async def test_a_pulled_cable_is_noticed_on_every_connection(tmp_path: Path) -> 
                 gone: list[float] = []
                 line.attach(lambda: gone.append(time.monotonic()))
                 pulled = await asyncio.create_subprocess_exec("ip", "link", "set", name, "down")
+                busy = Hindrance()
                 assert await pulled.wait() == 0
-                since = time.monotonic()
-                await until(lambda: not side.connected and not got.linked and gone)
-                assert time.monotonic() - since < NOTICED_S
+                assert await until(lambda: not side.connected and not got.linked and gone) < NOTICED_S + busy.s
                 with pytest.raises(LinkError):
                     line.take()
                 line.close()
@@ -371,9 +372,8 @@ async def test_a_frozen_process_keeps_its_kernel_talking(tmp_path: Path, mosquit
     """Pins why age is judged and not the line: a stopped broker's kernel acknowledges, and it is noticed."""
     async with gateway(tmp_path / "j", mosquitto.port) as side:
         await until(lambda: side.connected)
+        busy = Hindrance()
         mosquitto.signal(signal.SIGSTOP)
-        since = time.monotonic()
-        await until(lambda: not side.connected)
-        assert time.monotonic() - since < NOTICED_S
+        assert await until(lambda: not side.connected) < NOTICED_S + busy.s
         mosquitto.signal(signal.SIGCONT)
         await until(lambda: side.connected)

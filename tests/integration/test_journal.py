@@ -82,7 +82,7 @@ def permitted(number: int) -> Event:
     return ResumePermitted(by="nurse-7", reason=f"number {number}")
 
 
-async def until(true, seconds: float = 8.0) -> None:
+async def until(true, seconds: float = 30.0) -> None:
     """Wait for something to become true."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - what is waited for is told by no event

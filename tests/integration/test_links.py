@@ -13,6 +13,7 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from hindrance import Hindrance
 from infusion_gateway.devices.bus import Drain, Reopen, Transmit
 from infusion_gateway.devices.driver import (
     Bytes,
@@ -32,7 +33,8 @@ from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.links import FLOOD, Line, LineSpec
 from infusion_gateway.runtime.wirelog import WireLog
 
-SOON = 4.0
+SOON = 20.0
+"""How long something may take until the test gives up."""
 MS = 1_000_000
 
 
@@ -191,9 +193,9 @@ async def test_silence_is_no_answer_and_then_the_line_goes_on(far):
     async with Harness(str(far.path), modbus=True) as h:
         h.ask(read(5))
         await far.hear(8)
-        begun = time.monotonic()
+        begun, busy = time.monotonic(), Hindrance()
         await h.until(lambda: h.bus.told)
-        assert 0.1 <= time.monotonic() - begun < 3
+        assert 0.1 <= time.monotonic() - begun < 3 + busy.s
         assert h.bus.told == [NoAnswer(read(5).request)]
         far.say(words(1))
         h.ask(Drain(), read(6))
@@ -287,14 +289,14 @@ async def test_a_line_that_babbles_holds_no_stop_back(far):
     """Pins that bytes without a pause, which leave no silence between frames, delay a stop by a moment and no more."""
     async with Harness(str(far.path), modbus=True) as h:
         await h.until(lambda: h.count(LinkOpened))
-        begun, asked_at = time.monotonic(), None
+        begun, asked_at, busy = time.monotonic(), None, Hindrance()
         while h.bus.todo or asked_at is None:
             far.say(b"\xff")
             await asyncio.sleep(0.0005)
             if asked_at is None and time.monotonic() - begun > 0.1:
                 asked_at = time.monotonic()
                 h.ask(Transmit("pump", 1, WriteRegisters(Table.COIL, 3, (1,), SECOND), urgent=True))
-            assert time.monotonic() - begun < SOON, "the stop never went out"
+        assert time.monotonic() - asked_at < 3 + busy.s
 
 
 async def test_a_wake_is_immediate(far):
@@ -302,10 +304,10 @@ async def test_a_wake_is_immediate(far):
     async with Harness(str(far.path), modbus=False) as h:
         await h.until(lambda: h.count(LinkOpened))
         await asyncio.sleep(0.05)
-        begun = time.monotonic()
+        begun, busy = time.monotonic(), Hindrance()
         h.ask(Transmit("pump", 0, SendBytes(b"STP\r", SECOND), urgent=True))
         await far.hear(4)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 2 + busy.s
 
 
 async def test_unplugged_and_back(far):
@@ -319,9 +321,9 @@ async def test_unplugged_and_back(far):
         await asyncio.sleep(1.0)
         assert h.count(LinkLost) <= 2  # the cable, and then the path that isn't there: not one a try
         far.plug_in()
-        begun = time.monotonic()
+        begun, busy = time.monotonic(), Hindrance()
         await h.until(lambda: h.count(LinkOpened) == 2)
-        assert time.monotonic() - begun < 1.3
+        assert time.monotonic() - begun < 1.3 + busy.s
         h.ask(read(6))
         await far.hear(8)
         far.say(words(7))
@@ -430,10 +432,10 @@ async def test_a_reopen_is_another_connection_at_once():
         first = await device.asked.get()
         device.say(tcp_words(first, 1))
         await h.until(lambda: h.bus.told)
-        begun = time.monotonic()
+        begun, busy = time.monotonic(), Hindrance()
         h.ask(Reopen("no answer in time"))
         await h.until(lambda: h.count(LinkOpened) == 2)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 2 + busy.s
         assert not h.count(LinkLost)  # the bus asked for it, and knows
         h.ask(read(5))
         assert (await device.asked.get())[:2] != first[:2]

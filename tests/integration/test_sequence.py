@@ -46,6 +46,7 @@ class Desk:
     held: dict[int, str] = field(default_factory=dict)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     pages: int = 0
+    listens: int = 0
 
     def message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         body = json.loads(message.payload)
@@ -83,12 +84,17 @@ async def desk(port: int) -> AsyncIterator[Desk]:
     loop = asyncio.get_running_loop()
     filters = [(f"{ROOT}/bed-1/event/+", 1), (f"{ROOT}/heartbeat", 1), (ANSWERS, 1)]
     client.on_connect = lambda client, *_: client.subscribe(filters)
-    client.on_subscribe = lambda *_: loop.call_soon_threadsafe(ready.set)
+
+    def subscribed(*_: object) -> None:
+        found.listens += 1
+        loop.call_soon_threadsafe(ready.set)
+
+    client.on_subscribe = subscribed
     client.on_message = found.message
     client.connect("127.0.0.1", port)
     client.loop_start()
     try:
-        await asyncio.wait_for(ready.wait(), 5)
+        await asyncio.wait_for(ready.wait(), 30)
         yield found
     finally:
         client.disconnect()
@@ -167,12 +173,13 @@ async def test_a_stranger_proves_repeats_and_lateness(tmp_path: Path, mosquitto:
             await asyncio.sleep(3.5)
             await side.happens(permitted(4))
             mosquitto.start()
-            await until(lambda: side.told and got.seen.through == 4, 10)
+            await until(lambda: side.told and got.listens == 2)
+            again(side, 0)  # a broker without a memory had nobody to give it to, where the gateway was back first
+            await until(lambda: got.seen.through == 4)
             again(side, 0)
-            await until(lambda: side.told and len(got.verdicts) >= 8, 10)
+            await until(lambda: {s for s, v in got.verdicts if v == "repeat"} >= {3, 4})
     assert [v for s, v in got.verdicts if s <= 2 and v != "repeat"] == ["new", "new"]
     assert (3, "late") in got.verdicts
-    assert {s for s, v in got.verdicts if v == "repeat"} >= {3, 4}
     assert got.gaps == []
 
 
@@ -217,8 +224,8 @@ async def test_a_broker_that_hangs_is_no_gap(tmp_path: Path, mosquitto: Mosquitt
         await until(lambda: got.seen.through == 1)
         mosquitto.signal(signal.SIGSTOP)
         await side.happens(permitted(2), permitted(3))
-        await until(lambda: not side.connected, 4)
+        await until(lambda: not side.connected)
         mosquitto.signal(signal.SIGCONT)
-        await until(lambda: got.seen.through == 3, 10)
+        await until(lambda: got.seen.through == 3)
     assert [s for s, v in got.verdicts if v != "repeat"] == [1, 2, 3]
     assert got.gaps == []

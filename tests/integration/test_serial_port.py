@@ -19,11 +19,12 @@ import pytest
 import serial
 from serial import rfc2217
 
+from hindrance import Hindrance
 from infusion_gateway.errors import LinkError
 from infusion_gateway.runtime.serial_port import open_serial
 from infusion_gateway.runtime.streams import Opener, open_tcp
 
-SOON = 3.0
+SOON = 20.0
 
 
 class Device:
@@ -183,11 +184,11 @@ async def test_unplugged_and_gone(device):
 async def test_nobody_reads(device):
     """Pins that a far end that stopped reading is noticed as such within the kernel's 20 kB, and never waited for."""
     with opened(device) as stream:
-        begun, written = time.monotonic(), []
+        begun, written, busy = time.monotonic(), [], Hindrance()
         with pytest.raises(LinkError, match="nobody reads"):
             fill(stream, b"x" * 100, written)
         assert 4_000 <= sum(written) <= 70_000
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 1.0 + busy.s
 
 
 async def test_a_stop_is_not_stuck_behind_unread_bytes(device):
@@ -320,13 +321,13 @@ async def test_an_open_that_hangs_holds_up_nobody():
     opener = Opener("line")
     with server:
         async with Lag() as lag:
-            begun = time.monotonic()
+            begun, busy = time.monotonic(), Hindrance()
             with pytest.raises(LinkError, match="not open after"):
                 await opener.open(lambda: open_serial("line", f"rfc2217://127.0.0.1:{port}", 9600, "8N1", 1), 0.3)
-            assert time.monotonic() - begun < 1.0
+            assert time.monotonic() - begun < 1.0 + busy.s
             with pytest.raises(LinkError, match="still hangs"):
                 await opener.open(lambda: open_tcp("line", f"tcp://127.0.0.1:{port}", 1), 0.3)
-        assert lag.worst < 0.25
+        assert lag.worst < 0.25 + busy.s
 
 
 async def test_an_open_that_succeeds_too_late_is_closed(device):

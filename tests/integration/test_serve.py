@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 import serial
+
+from hindrance import Hindrance
 
 SIM = Path(sys.executable).parent / "infusion-sim"
 BASIC_STATUS = b"\x0200S\x03"
@@ -61,10 +64,12 @@ def serving(*arguments: str | Path, command: str = "serve") -> Iterator[Served]:
         try:
             yield Served(process)
         finally:
-            began = time.monotonic()
+            began, busy = time.monotonic(), Hindrance()
             process.terminate()
-            assert process.wait(5) == 0
-            assert time.monotonic() - began < 1.0
+            while process.poll() is None:
+                assert time.monotonic() - began < 1.0 + busy.s
+                threading.Event().wait(0.01)
+            assert process.returncode == 0
             assert process.stderr is not None
             assert process.stderr.read() == ""
 
@@ -143,7 +148,7 @@ def test_disconnect_pulls_the_cable_and_brings_it_back(tmp_path: Path) -> None:
         assert not Path(served.endpoint).exists()
         os.close(client)
         served.ask("GET", "/wait?condition=faults=none&timeout_s=3")
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while not Path(served.endpoint).exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -224,7 +229,7 @@ def test_a_serial_adapter_pulled_out_comes_back(tmp_path: Path) -> None:
         master, slave = os.openpty()
         path.unlink()
         path.symlink_to(os.ttyname(slave))
-        deadline = time.monotonic() + 4
+        deadline = time.monotonic() + 20
         told: list[str] = []
         while told != ["up", "down", "up"]:
             assert time.monotonic() < deadline, told
@@ -430,7 +435,7 @@ def test_a_live_link_is_its_owners(tmp_path: Path) -> None:
                 "end that one, or give another path"
             )
         first.ask("POST", "/clear", {})
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while not tty.exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
