@@ -1,11 +1,13 @@
 """What holds for the whole suite."""
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 import contract_judge
 from golden_rows import GOLDEN, rows
@@ -16,6 +18,40 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 contract_judge.install()
+gc.disable()  # until everything is collected: thousands of tests that stay would be looked through again and again
+
+TOGETHER = {f"tests/integration/test_{name}.py" for name in ("receivers", "asyncapi")}
+"""Modules whose tests look at one thing that takes long to make: each runs in one worker."""
+
+
+class Schedule(LoadScopeScheduling):
+    """Gives each worker the next test; xdist's own groups don't hold with every pytest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if module in TOGETHER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
+    """Share the tests out so."""
+    return Schedule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have what takes longest begin first, so that at the end no worker is left alone with it."""
+    items.sort(key=_takes_s, reverse=True)
+
+
+def _takes_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("slow")
+    return float(marker.args[0]) if marker and marker.args else 0.0
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage be collected again, but never among the tests themselves."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

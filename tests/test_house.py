@@ -62,6 +62,15 @@ def test_tests_say_what_they_pin(path: Path) -> None:
         assert not re.search(r"\bsleep" + r"\(", text)
 
 
+def test_what_is_slow_is_where_it_is_looked_for() -> None:
+    """Pins that `make test` meets every slow test: it looks for them in some directories alone."""
+    looked = re.search(r"^SLOW := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert looked
+    slow = [str(path.relative_to(ROOT)) for path in TESTS if re.search(r"mark\." + "slow", path.read_text())]
+    assert len(slow) > 10
+    assert [path for path in slow if not path.startswith(tuple(looked[1].split()))] == []
+
+
 def test_one_home_for_each_library() -> None:
     """Pins that pymodbus and pyserial are imported by one file of the gateway each, and aiomqtt by one a side."""
     for package, homes in (("pymodbus", 1), ("serial", 1), ("aiomqtt", 2)):

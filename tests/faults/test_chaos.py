@@ -9,7 +9,7 @@ import pytest
 from faults import chaos
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 async def test_a_short_chaos(tmp_path: Path) -> None:
     """Pins twenty seconds of kills, hangs, resets and failing devices: nothing lost, nothing invented, ends kept."""
     kinds = (

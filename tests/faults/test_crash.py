@@ -56,6 +56,7 @@ def test_the_script_is_a_session_with_a_deadline_alarms_and_a_stop() -> None:
 
 
 @pytest.mark.requirement("S28")
+@pytest.mark.slow(40)
 def test_any_disk_operation_may_fail(tmp_path: Path) -> None:
     """Pins a session on a disk that fails at one operation, once, for good, full, torn or with a kill: none is lost."""
     found = nth.swept(tmp_path / "nth", stride=10)
@@ -78,6 +79,7 @@ def test_ten_power_cuts(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("S28")
+@pytest.mark.slow(50)
 async def test_twenty_kills_in_a_session(tmp_path: Path) -> None:
     """Pins twenty kills of a gateway on real wires: every event told, every answer on record, the end as it was."""
     found = await killed(tmp_path, 20, seed=2)

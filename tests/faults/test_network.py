@@ -12,7 +12,7 @@ from faults.live import Live
 from faults.proxy import Proxy
 from integration.test_journal import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(20)
 SETTLED_S = 20.0
 
 

@@ -22,7 +22,7 @@ HERE = ROOT / "tests" / "asyncapi"
 DOCUMENT = ROOT / "docs" / "asyncapi.json"
 INSTALL_S = 150
 AWAY = ("ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "ENOTCACHED")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(INSTALL_S + 60), pytest.mark.xdist_group("asyncapi")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(INSTALL_S + 60)]
 
 
 @pytest.fixture(scope="session")

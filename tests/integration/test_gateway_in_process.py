@@ -29,7 +29,7 @@ from infusion_gateway.station import client
 from infusion_gateway.wire.records import Unreadable
 from infusion_gateway.wire.topics import Topics
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow(20), pytest.mark.timeout(120)]
 
 
 def two_beds() -> Scenario:

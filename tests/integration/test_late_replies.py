@@ -155,7 +155,7 @@ EVERYTHING = tuple(
 
 
 @pytest.mark.requirement("S45")
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.parametrize(
     ("wire", "faults", "reads"),
     [("pty", late(0.02), 10_000), ("tcp", late(0.02), 10_000), ("pty", (*late(0.05), *EVERYTHING), 1000)],

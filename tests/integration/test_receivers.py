@@ -21,7 +21,7 @@ from cloudevents.core.v1.event import CloudEvent
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("receivers")]  # one demo for all
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT = json.loads((DOCS / "asyncapi.json").read_text())

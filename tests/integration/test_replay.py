@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+from integration.test_scenarios import REPLAYED, demo, result
+
+pytestmark = [pytest.mark.slow(50), pytest.mark.timeout(200)]
 
 
 def command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -16,15 +18,22 @@ def command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_real_run_comes_again_within_a_second(tmp_path: Path) -> None:
-    """Pins that the journal of a scenario on real wires replays: every condition, stop and phase within a second."""
-    played = command("demo", "--scenario", "desaturation", "--check", "--out", tmp_path)
-    assert played.returncode == 0, played.stdout + played.stderr
+    """Pins a scenario's expectations, and that its journal replays: every condition, stop and phase within a second.
+
+    Where everything stood still, which is on record itself, readings came late and in heaps: then within three.
+    """
+    played = demo("--scenario", REPLAYED, "--check", "--out", str(tmp_path))
+    assert played.returncode == 0, json.dumps(result(played)["expectations"], indent=1)
     told = json.loads(command("replay", tmp_path / "state", "--protocol", "depression-40", "--json").stdout)
-    assert told["reproduced"] is True, told["rows"]
+    stood_still = any(row["what"].startswith("gateway-slow") for row in told["rows"])
+    assert told["reproduced"] or stood_still, told["rows"]
+    both = [(row["recorded"], row["again"]) for row in told["rows"] if row["recorded"] and row["again"]]
+    assert len(both) > 6
+    assert all(abs(one["at_s"] - other["at_s"]) <= (3 if stood_still else 1) for one, other in both), told["rows"]
     stops = [row for row in told["rows"] if row["what"] == "stop asked: spo2-low"]
     assert len(stops) == 1
     assert stops[0]["recorded"] is not None
-    assert abs(stops[0]["recorded"]["at_s"] - stops[0]["again"]["at_s"]) <= 1
+    assert stops[0]["again"] is not None
     assert stops[0]["other"] is not None
     verified = command("log", tmp_path / "state", "--verify")
     assert verified.returncode == 0, verified.stderr

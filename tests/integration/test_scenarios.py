@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -17,14 +18,21 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
 RECORDINGS = Path(__file__).parents[3] / "shared/data/bidmc"
 REAL_INPUT = "recorded-desaturation"
+REPLAYED = "desaturation"
+"""What test_replay.py plays, and holds to its expectations as well."""
 
 
 def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the demo; whatever goes over its broker fits the contract."""
     command = [sys.executable, "-m", "infusion_gateway", "demo", *arguments]
     out = Path(arguments[arguments.index("--out") + 1]) if "--out" in arguments else Path(os.devnull)
-    with Listener(out) as listener:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    with Listener(out) as listener, subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
+        try:
+            said = process.communicate(timeout=180)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # it ends what it has started
+            raise
+        done = subprocess.CompletedProcess(command, process.returncode, *said)
     assert listener.wrong == []
     assert listener.heard > 100 or "--out" not in arguments or done.returncode != 0, "the listener heard the demo"
     return done
@@ -43,15 +51,17 @@ def recordings() -> Path:
     return RECORDINGS
 
 
-@pytest.mark.parametrize("name", sorted(set(scenario_files()) - {REAL_INPUT}))
+@pytest.mark.slow(55)
+@pytest.mark.parametrize("name", sorted(set(scenario_files()) - {REAL_INPUT, REPLAYED}))
 def test_scenario_holds(name: str, tmp_path: Path) -> None:
-    """Pins every expectation of every shipped scenario, on pseudo-terminals, TCP and a real broker."""
+    """Pins every expectation of each shipped scenario, on pseudo-terminals, TCP and a real broker."""
     done = demo("--scenario", name, "--check", "--out", str(tmp_path))
     found = result(done)
     assert found["passed"], json.dumps(found["expectations"], indent=1)
     assert done.returncode == 0
 
 
+@pytest.mark.slow(65)
 def test_a_recorded_patient_desaturates_and_the_pump_is_stopped(tmp_path: Path) -> None:
     """Pins real input from end to end: recorded SpO2 on a pty, alarm, stop observed, subscriber told, on record."""
     done = demo("--scenario", REAL_INPUT, "--check", "--recordings", str(recordings()), "--out", str(tmp_path))
@@ -63,6 +73,7 @@ def test_a_recorded_patient_desaturates_and_the_pump_is_stopped(tmp_path: Path) 
     assert [e for e in kept if isinstance(e, StopConfirmed)]
 
 
+@pytest.mark.slow(90)
 def test_an_outage_of_a_minute_loses_nothing(tmp_path: Path) -> None:
     """Pins the broker away for 60 s: live again within 2 s, every event once, in order, marked late."""
     done = demo("--scenario", str(Path(__file__).with_name("long-outage.toml")), "--check", "--out", str(tmp_path))

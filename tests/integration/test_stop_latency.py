@@ -97,7 +97,7 @@ async def test_a_stop_on_an_idle_line(tmp_path):
     assert statistics.median(watch.to_the_wire) < 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 async def test_a_stop_on_a_busy_line_with_dead_neighbours(tmp_path):
     """Pins the bound where the line is as slow as the real one and seven of its eight units are dead.
 

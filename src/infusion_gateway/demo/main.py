@@ -34,7 +34,7 @@ from infusion_gateway.station.listener import read as read_message
 from infusion_gateway.wire.topics import Topics
 
 DEFAULT = "normal"
-ONLINE_S = 20.0
+ONLINE_S = 60.0
 """How long the gateway may take until it is online and every device has said who it is."""
 PATIENCE_S = 5.0
 NEEDS_SIMULATORS = "the demo needs the simulators: pip install ./simulators (infusion-simulators), then try again"

@@ -16,8 +16,8 @@ from infusion_gateway.errors import LinkError
 from infusion_gateway.runtime.embedded import EmbeddedBroker
 from infusion_gateway.runtime.embedded import start as start_broker
 
-READY_S = 20.0
-"""How long a process may take until it says that it is ready; a cold start on a slow machine."""
+READY_S = 60.0
+"""How long a process may take until it says that it is ready; a cold start on a slow machine with other work."""
 END_S = 5.0
 """How long a process may take to end before it is killed."""
 LINE_BYTES = 1 << 16
