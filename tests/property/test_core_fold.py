@@ -1,7 +1,7 @@
 """Properties of the core over arbitrary inputs: the fold, the deadlines, the commands, and that nothing is raised."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core_bed import bed_setup, depression_40
@@ -250,6 +250,7 @@ def played(run: Run, told: list[tuple[Nanos, Input]]) -> Run:
 
 
 @given(story)
+@example([(0, GateChanged("disk", open=False, why=""))])
 @thorough
 def test_durable_state_is_the_fold_of_what_was_recorded(told: list[tuple[Nanos, Input]]) -> None:
     """Pins that fold(journal) is the durable state after any story, that a step is pure, and that nothing is raised."""

@@ -124,4 +124,4 @@ def _mean(turn: Turn, gate: str, code: str, priority: Priority) -> None:
         if told is not None and told.present:
             turn.claim(technical(code, told.priority, told.text))
     elif not known[0]:
-        turn.claim(technical(code, priority, known[2]))
+        turn.claim(technical(code, priority, known[2] or f"what is wrong with the {gate} is not known: look at it"))
