@@ -47,8 +47,8 @@ class UplotHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling load
             return
         said = (
             f"uPlot, which draws the large trends of the station's page, is missing: {wrong}. Remedy: let npm reach "
-            f"its registry once (it keeps a cache), or build from a source archive, which carries it; {WITHOUT}=1 builds "
-            "without the large trends."
+            f"its registry once (it keeps a cache), or build from a source archive, which carries it; {WITHOUT}=1 "
+            "builds without the large trends."
         )
         if version != "editable":
             raise RuntimeError(said)
