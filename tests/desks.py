@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.station.client import listen
-from infusion_gateway.station.listener import Seen
+from infusion_gateway.ward.seen import Seen
 from infusion_gateway.wire.topics import Topics
 
 

@@ -20,7 +20,7 @@ from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.model.instructions import NAMES, Instruction
 from infusion_gateway.station.binding import Binding
 from infusion_gateway.station.client import ask
-from infusion_gateway.station.listener import availability
+from infusion_gateway.ward.seen import availability
 from infusion_gateway.wire.asking import Answer
 from infusion_gateway.wire.sealing import Keyring, Signer
 from infusion_gateway.wire.topics import Topics

@@ -31,8 +31,8 @@ from infusion_gateway.runtime.commission.main import PAGE, UnderWay, commission,
 from infusion_gateway.runtime.gateway import Gateway
 from infusion_gateway.runtime.journal import Journal, JournalHeld
 from infusion_gateway.station import client
-from infusion_gateway.station.listener import Seen
-from infusion_gateway.station.listener import read as read_message
+from infusion_gateway.ward.seen import Seen
+from infusion_gateway.ward.seen import read as read_message
 from infusion_gateway.wire.commissioning import NAME, Commissioned, Found, read
 from infusion_gateway.wire.topics import Topics
 from simulated import simulated

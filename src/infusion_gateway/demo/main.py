@@ -29,8 +29,8 @@ from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime import logs
 from infusion_gateway.runtime.watch import show
 from infusion_gateway.station import client
-from infusion_gateway.station.listener import Seen
-from infusion_gateway.station.listener import read as read_message
+from infusion_gateway.ward.seen import Seen
+from infusion_gateway.ward.seen import read as read_message
 from infusion_gateway.wire.topics import Topics
 
 DEFAULT = "normal"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infusion_gateway.model.keys import EnrolledKey
-from infusion_gateway.station.listener import Seen, read
+from infusion_gateway.ward.seen import Seen, read
 from infusion_gateway.wire.sealing import Keyring
 from infusion_gateway.wire.stamps import words
 from infusion_gateway.wire.topics import Topics

@@ -19,7 +19,7 @@ from infusion_gateway.config.broker import AGREED_S, ANSWER_S, HALF_OPEN, KEEP_A
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
 from infusion_gateway.station.binding import Binding
-from infusion_gateway.station.listener import availability
+from infusion_gateway.ward.seen import availability
 from infusion_gateway.wire.asking import Answer
 from infusion_gateway.wire.topics import ROOT, Topics
 

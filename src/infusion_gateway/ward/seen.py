@@ -1,4 +1,4 @@
-"""A station's ears, without MQTT: what it has of each bed's events, so that it can say so."""
+"""A station's cursor: what it has of each bed's events, so that it can say so, ask for the rest, and drop repeats."""
 
 import json
 from dataclasses import dataclass, field
