@@ -54,7 +54,7 @@ class Cluster:
         process, self.processes[node] = self.processes[node], None
         if process is not None:
             process.send_signal(signal.SIGKILL)
-            process.wait(5)
+            process.wait(20)
 
     def close(self) -> None:
         """End them all."""

@@ -105,7 +105,7 @@ class Client:
 
     async def write(self, topic: str) -> int:
         """Publish; give the broker's reason code."""
-        return await asyncio.wait_for(self.connection.send(topic, b"{}", retain=False), 5)
+        return await asyncio.wait_for(self.connection.send(topic, b"{}", retain=False), 30)
 
 
 @contextlib.asynccontextmanager

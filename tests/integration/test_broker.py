@@ -164,7 +164,7 @@ async def subscriber(port: int, *filters: str, identifier: str | None = None, v5
                 await asyncio.sleep(0.05)
 
     task = asyncio.create_task(listen())
-    await asyncio.wait_for(ready.wait(), 5)
+    await asyncio.wait_for(ready.wait(), 30)
     try:
         yield seen
     finally:

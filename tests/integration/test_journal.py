@@ -357,7 +357,7 @@ async def test_a_start_that_fails_as_nobody_foresaw_is_told_and_gone_on_from(
 
     monkeypatch.setattr(Store, "open", breaks)
     monkeypatch.setattr(Reader, "standing", breaks)
-    async with asyncio.timeout(5), opened(tmp_path) as (journal, told, found):
+    async with asyncio.timeout(30), opened(tmp_path) as (journal, told, found):
         assert (found.kept, found.why) == (False, "RuntimeError: nobody foresaw this")
         waits = journal.append("bed-1", (permitted(1),), 1, UTC)
         with pytest.raises(JournalError, match="nobody foresaw this"):

@@ -31,7 +31,7 @@ async def test_a_line_that_is_left_is_closed_and_taken_up_again() -> None:
         assert device.asked.empty()
         h.line.leave("")
         await h.until(lambda: h.count(LinkOpened) == 2)
-        asked = await asyncio.wait_for(device.asked.get(), 4)
+        asked = await asyncio.wait_for(device.asked.get(), 20)
         device.say(tcp_words(asked, 1))
         await h.until(lambda: h.bus.told)
         assert h.bus.told[0].words == (1,)

@@ -66,7 +66,7 @@ async def send(port: int, keys: Path, *, host: str = "localhost", ca: str = "ca"
         settings, version_5=True, identifier="t", will=("w", b""), arrived=lambda _: None
     )
     try:
-        return await asyncio.wait_for(connection.send("a", b"b", retain=False), 3)
+        return await asyncio.wait_for(connection.send("a", b"b", retain=False), 20)
     finally:
         await connection.leave()
 

@@ -132,7 +132,7 @@ def heard(demo: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
         yield new, old, lines.read_text().splitlines()
     finally:
         sub.terminate()
-        sub.wait(5)
+        sub.wait(20)
         new.end()
         old.end()
 

@@ -38,7 +38,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Ask]]:
 
         yield str(tty), ask
         process.terminate()
-        assert process.wait(2) == 0
+        assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize("safe_s", [0, 5], ids=["basic", "safe"])

@@ -53,7 +53,17 @@ class Served:
     def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `infusion-sim ctl`."""
         command = [SIM, "ctl", self.control, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Have it end, well and within a second."""
+    began, busy = time.monotonic(), Hindrance()
+    process.terminate()
+    while process.poll() is None:
+        assert time.monotonic() - began < 1.0 + busy.s
+        threading.Event().wait(0.01)
+    assert process.returncode == 0
 
 
 @contextmanager
@@ -64,12 +74,7 @@ def serving(*arguments: str | Path, command: str = "serve") -> Iterator[Served]:
         try:
             yield Served(process)
         finally:
-            began, busy = time.monotonic(), Hindrance()
-            process.terminate()
-            while process.poll() is None:
-                assert time.monotonic() - began < 1.0 + busy.s
-                threading.Event().wait(0.01)
-            assert process.returncode == 0
+            end(process)
             assert process.stderr is not None
             assert process.stderr.read() == ""
 
@@ -83,7 +88,7 @@ def exchange(port: serial.Serial, question: bytes, length: int) -> bytes:
 def connect(served: Served) -> socket.socket:
     """Connect to a TCP endpoint."""
     host, _, port = served.endpoint.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=3)
+    return socket.create_connection((host, int(port)), timeout=20)
 
 
 def hung_up(client: socket.socket) -> bool:
@@ -100,7 +105,7 @@ def test_pty_survives_its_clients(tmp_path: Path) -> None:
     with serving("ne1000", "--pty", tty) as served:
         assert served.endpoint == str(tty)
         for expected in (b"\x0200A?R\x03", BASIC_STATUS, BASIC_STATUS):
-            with serial.Serial(served.endpoint, 19200, timeout=2, exclusive=True) as port:
+            with serial.Serial(served.endpoint, 19200, timeout=20, exclusive=True) as port:
                 assert exchange(port, b"0\r", len(expected)) == expected
     assert not tty.is_symlink()
 
@@ -125,7 +130,7 @@ def test_a_stale_link_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
     """Pins that a link left behind by a crash is no obstacle, and that no file of anybody's is overwritten."""
     tty = tmp_path / "pump"
     tty.symlink_to("/nowhere")
-    with serving("ne1000", "--pty", tty) as served, serial.Serial(served.endpoint, 19200, timeout=2) as port:
+    with serving("ne1000", "--pty", tty) as served, serial.Serial(served.endpoint, 19200, timeout=20) as port:
         assert exchange(port, b"0\r", 7) == b"\x0200A?R\x03"
     tty.write_text("mine")
     done = subprocess.run([SIM, "serve", "ne1000", "--pty", tty], capture_output=True, text=True, check=False)
@@ -152,7 +157,7 @@ def test_disconnect_pulls_the_cable_and_brings_it_back(tmp_path: Path) -> None:
         while not Path(served.endpoint).exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        with serial.Serial(served.endpoint, 19200, timeout=2) as port:
+        with serial.Serial(served.endpoint, 19200, timeout=20) as port:
             assert exchange(port, b"0\r", 7) == b"\x0200A?R\x03"
         told = [entry["what"] for entry in served.ask("GET", "/log")[1]["entries"] if entry["kind"] == "link"]
         assert told == ["up", "down", "up"]
@@ -197,12 +202,11 @@ def test_it_ends_while_it_is_talked_to() -> None:
     """Pins that an open client and an open `wait` hold up no end, and nothing is printed about them."""
     with serving("ne1000", "--tcp", "127.0.0.1:0") as served:
         host, _, port = served.control.rpartition(":")
-        with connect(served) as client, socket.create_connection((host, int(port)), timeout=3) as waiting:
+        with connect(served) as client, socket.create_connection((host, int(port)), timeout=20) as waiting:
             waiting.sendall(b"GET /wait?condition=delivery=bolus&timeout_s=100 HTTP/1.1\r\n\r\n")
             client.sendall(b"0\r")
             assert client.recv(100) == b"\x0200A?R\x03"
-            served.process.terminate()
-            assert served.process.wait(1) == 0
+            end(served.process)
 
 
 def test_a_serial_port_is_served(tmp_path: Path) -> None:
@@ -248,22 +252,22 @@ def test_baud_timing_is_as_slow_as_the_line(tmp_path: Path) -> None:
     answer = b"\x0200SI0.000W0.000ML\x03"
     with (
         serving("ne1000", "--pty", tmp_path / "pump", "--baud-timing") as served,
-        serial.Serial(served.endpoint, 19200, timeout=2) as port,
+        serial.Serial(served.endpoint, 19200, timeout=20) as port,
     ):
         exchange(port, b"0\r", 7)
-        began = time.monotonic()
+        began, busy = time.monotonic(), Hindrance()
         for _ in range(40):
             assert exchange(port, b"0DIS\r", len(answer)) == answer
-        took = time.monotonic() - began
+        took, waited_s = time.monotonic() - began, busy.s
     floor = 40 * (5 + len(answer)) * 10 / 19200
-    assert floor <= took < 2 * floor + 0.5
+    assert floor <= took < 2 * floor + 0.5 + waited_s
 
 
 def test_nobody_reads_a_stream(tmp_path: Path) -> None:
     """Pins that a monitor whose port nobody opens goes on, and that who opens it reads fresh frames at once."""
     with serving("nonin_oem3", "--pty", tmp_path / "monitor", "--set", "spo2=93") as served:
         time.sleep(1.0)
-        with serial.Serial(served.endpoint, 9600, timeout=2) as port:
+        with serial.Serial(served.endpoint, 9600, timeout=20) as port:
             assert len(port.read(375)) == 375
         assert served.state()["spo2"] == 93
 
@@ -275,7 +279,7 @@ def test_control_over_http(tmp_path: Path) -> None:
         assert ask("POST", "/set", {"rate_ml_h": 900, "reservoir_ml": 20})[1]["rate_ml_h"] == 900.0
         assert ask("POST", "/press", {"key": "start"})[1]["delivery"] == "infusing"
         assert ask("POST", "/fault", {"fault": "lie"})[1]["faults"] == "lie"
-        with serial.Serial(served.endpoint, 19200, timeout=2) as port:
+        with serial.Serial(served.endpoint, 19200, timeout=20) as port:
             assert exchange(port, b"0STP\r", 5) == b"\x0200P\x03"
         before = served.state()
         assert before["delivery"] == "infusing"
@@ -383,14 +387,14 @@ def test_ctl(tmp_path: Path) -> None:
 )
 def test_unusable_arguments(arguments: list[str], why: str) -> None:
     """Pins exit code 2 and the sentence for what can't be served as asked."""
-    done = subprocess.run([SIM, "serve", *arguments], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([SIM, "serve", *arguments], capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 2
     assert why in " ".join(done.stderr.split())
 
 
 def said_by(*arguments: str | Path) -> str:
     """Run `infusion-sim serve`, which must end with exit 2; give its error on one line."""
-    done = subprocess.run([SIM, "serve", *arguments], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([SIM, "serve", *arguments], capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Errno" not in done.stderr
     return " ".join(done.stderr.rpartition("Error: ")[2].split())
@@ -439,7 +443,7 @@ def test_a_live_link_is_its_owners(tmp_path: Path) -> None:
         while not tty.exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        with serial.Serial(str(tty), 19200, timeout=2) as port:
+        with serial.Serial(str(tty), 19200, timeout=20) as port:
             assert exchange(port, b"0\r", 7) == b"\x0200A?R\x03"
     assert list(tmp_path.iterdir()) == []
 
@@ -452,7 +456,7 @@ def test_a_dead_owner_keeps_nobody_out(tmp_path: Path) -> None:
         assert killed.stdout.readline() == f"ready {tty}\n"
         killed.kill()
     assert len(list(tmp_path.iterdir())) == 2
-    with serving("ne1000", "--pty", tty) as served, serial.Serial(served.endpoint, 19200, timeout=2) as port:
+    with serving("ne1000", "--pty", tty) as served, serial.Serial(served.endpoint, 19200, timeout=20) as port:
         assert exchange(port, b"0\r", 7) == b"\x0200A?R\x03"
     assert list(tmp_path.iterdir()) == []
 
@@ -478,7 +482,7 @@ def test_ctl_to_nobody() -> None:
     """Pins what `ctl` says where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         where = f"127.0.0.1:{nobody.getsockname()[1]}"
-    done = subprocess.run([SIM, "ctl", where, "state"], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([SIM, "ctl", where, "state"], capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stderr) == (1, f"Error: no simulator answers at {where}; is it running?\n")
 
 
@@ -487,7 +491,7 @@ def test_ctl_to_the_devices_own_port(dialect: str) -> None:
     """Pins what `ctl` says where a device listens and not its control address: one is silent to it, one streams."""
     with serving(dialect, "--tcp", "127.0.0.1:0") as served:
         command = [SIM, "ctl", served.endpoint, "state"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {served.endpoint} is no control address of a simulator")
 
@@ -513,7 +517,7 @@ def test_recordings_play_one_after_the_other(tmp_path: Path) -> None:
     with serving(*arguments, command="play") as served:
         for key, value in (("pulse", "82"), ("spo2", ""), ("spo2", "88"), ("spo2", "70"), ("spo2", "71")):
             assert served.ask("GET", f"/wait?condition={key}={value}&timeout_s=3")[0] == 200, (key, value)
-        assert served.process.wait(5) == 0
+        assert served.process.wait(20) == 0
 
 
 def test_raw_bytes_go_out_as_they_are(tmp_path: Path) -> None:
@@ -530,7 +534,7 @@ def test_raw_bytes_go_out_as_they_are(tmp_path: Path) -> None:
         assert data.endswith(got)
         assert len(got) > len(data) // 2
         assert took < 512 * 10 / 9600 + 0.5
-        assert served.process.wait(5) == 0
+        assert served.process.wait(20) == 0
 
 
 @pytest.mark.parametrize(
@@ -545,6 +549,6 @@ def test_unusable_recordings(tmp_path: Path, name: str, text: str, why: str) -> 
     """Pins exit code 2 and a sentence for a recording that can't be played."""
     (tmp_path / name).write_text(text)
     command = [SIM, "play", tmp_path / name, "--as", "nonin_oem3", "--tcp", "127.0.0.1:0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 2
     assert why in " ".join(done.stderr.split())
