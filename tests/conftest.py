@@ -18,7 +18,6 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 contract_judge.install()
-gc.disable()  # until everything is collected: thousands of tests that stay would be looked through again and again
 
 TOGETHER = {f"tests/integration/test_{name}.py" for name in ("receivers", "asyncapi")}
 """Modules whose tests look at one thing that takes long to make: each runs in one worker."""
@@ -48,10 +47,15 @@ def _takes_s(item: pytest.Item) -> float:
     return float(marker.args[0]) if marker and marker.args else 0.0
 
 
-def pytest_collection_finish() -> None:
-    """Let garbage be collected again, but never among the tests themselves."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[Any]:
+    """Let no garbage collector look through thousands of tests while they are made, nor through them ever after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
