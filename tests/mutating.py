@@ -170,8 +170,10 @@ def pytest_sessionfinish() -> None:
 
 
 def _lines(code: CodeType) -> set[int]:
+    """Give the lines of this code at which something begins or ends."""
     inner = (const for const in code.co_consts if isinstance(const, CodeType))
-    return {line for *_, line in code.co_lines() if line is not None}.union(*map(_lines, inner))
+    own = {line for begins, ends, *_ in code.co_positions() for line in (begins, ends) if line is not None}
+    return own.union(*map(_lines, inner))
 
 
 def judge(_: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:

@@ -11,7 +11,8 @@ from enum import Enum
 from pathlib import Path
 
 from core_bed import Bed, Pump
-from infusion_gateway.core.step import Step
+from infusion_gateway.core.bedside import word_of
+from infusion_gateway.core.step import Step, next_deadline
 from infusion_gateway.core.views import devices, vitals
 from infusion_gateway.model.events import Sampled
 from infusion_gateway.model.inputs import Input, Instructed
@@ -50,11 +51,16 @@ class Told(Bed):
     def __init__(self, setup: BedSetup | None = None, pump: Pump | None = None) -> None:
         self.lines: list[str] = []
         self.samples = 0
+        self.held: dict[str, str] = {}
         super().__init__(setup, pump)
 
     def note(self, kind: str, what: object) -> None:
         """Keep a line: the moment, what it is of, what."""
-        self.lines.append(f"{(self.now - BEGIN) / SECOND:10.3f} {kind} {say(what)}")
+        self.line(kind, say(what))
+
+    def line(self, kind: str, text: str) -> None:
+        """Keep a line of this text."""
+        self.lines.append(f"{(self.now - BEGIN) / SECOND:10.3f} {kind} {text}")
 
     def give(self, taken: Input) -> Step:
         """Step, and keep what was asked, recorded and commanded."""
@@ -72,10 +78,17 @@ class Told(Bed):
     def look(self) -> None:
         """Keep what people see now."""
         self.note("  = ", self.session)
+        self.note("  = ", word_of(self.state, self.now, quarantined=None, leaving=False))
+        self.line("  = ", f"steps again at {say(next_deadline(self.state))}")
         for alarm in self.alarms.values():
             self.note("  = ", alarm)
         for status in (*vitals(self.state, self.now), *devices(self.state, self.now)):
             self.note("  = ", status)
+        for known in fields(self.state.durable):
+            text = say(getattr(self.state.durable, known.name))
+            if self.held.get(known.name) != text:  # would outlive a crash, and is not as it was at the last look
+                self.line("  # ", f"{known.name}: {text}")
+                self.held[known.name] = text
         self.check()
 
 

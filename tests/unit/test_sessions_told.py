@@ -4,6 +4,7 @@ import difflib
 
 import pytest
 
+import stories_of_chance  # noqa: F401 -- its stories are added to those that are told
 import stories_of_devices  # noqa: F401 -- its stories are added to those that are told
 import stories_of_people  # noqa: F401 -- likewise
 from sessions_told import STORIES, TEXTS, text_of
