@@ -26,6 +26,7 @@ TABLES: dict[str, type[Table]] = {
     "[bed.annunciator]": schema.AnnunciatorTable,
     "[bed.annunciator.sound]": schema.SoundTable,
     "[bed.annunciator.light]": schema.LightTable,
+    "[station]": schema.StationTable,
     "A protocol's own keys": protocol_schema.ProtocolFile,
     "[dose]": protocol_schema.DoseTable,
     "[time]": protocol_schema.TimeTable,

@@ -120,7 +120,7 @@ def _url(text: str, report: Report, at: tuple[str | int, ...] = ("broker", "url"
     if url.username is not None or url.path not in ("", "/") or url.query or url.fragment:
         report.add(at, "only a host and a port belong here", f"{form}; names and passwords have keys of their own")
         return None, 0
-    if url.scheme == "mqtt" and not _loopback(url.hostname):
+    if url.scheme == "mqtt" and not is_loopback(url.hostname):
         remedy = "Use mqtts:// with ca_file; mqtt:// is for a broker on this machine's loopback only"
         report.add(at, f"{url.hostname} would be spoken to without encryption", remedy)
     return url, port
@@ -130,14 +130,15 @@ def loopback(at: Key, text: str, report: Report) -> tuple[str, int] | None:
     """Give host and port of an address on this machine's loopback; None, and the problem in the report, elsewhere."""
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if _loopback(host):
+    if is_loopback(host):
         return host, int(port)
     remedy = 'Write "127.0.0.1:PORT"; who reads it from elsewhere does so through something that asks who they are'
     report.add(at, f"{host} is not this machine's loopback", remedy)
     return None
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine's own loopback."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

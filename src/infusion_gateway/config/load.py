@@ -8,13 +8,22 @@ import os
 from pathlib import Path
 from typing import Any
 
-from infusion_gateway.config import keys, protocols
+from infusion_gateway.config import keys, protocols, stations
 from infusion_gateway.config.broker import loopback, resolve
 from infusion_gateway.config.document import Document, Key, Report, absolute, read
 from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.explain import part, unknown
 from infusion_gateway.config.references import BedRead, Known, Read, beds, lines
-from infusion_gateway.config.schema import BedTable, BrokerTable, DeviceTable, File, GatewayTable, KeyTable, LineTable
+from infusion_gateway.config.schema import (
+    BedTable,
+    BrokerTable,
+    DeviceTable,
+    File,
+    GatewayTable,
+    KeyTable,
+    LineTable,
+    StationTable,
+)
 from infusion_gateway.config.settings import GatewaySettings, Settings
 from infusion_gateway.errors import ConfigError
 
@@ -36,6 +45,9 @@ def load(path: Path) -> Settings:
     key_tables = _many(document.values, KeyTable, ("key",), report) if "key" in document.values else []
     enrolled = keys.enrolled(key_tables, gateway_table, report)
     broker = resolve(part(BrokerTable, _table(document, "broker", report), ("broker",), report), report)
+    station = None
+    if "station" in document.values:
+        station = stations.station(part(StationTable, document.values["station"], stations.AT, report), broker, report)
     line_tables = _many(document.values, LineTable, ("line",), report)
     known_lines = lines(line_tables, report)
     drivers = _drivers(gateway, report)
@@ -46,8 +58,9 @@ def load(path: Path) -> Settings:
     assert broker is not None, "a broker that could not be read is a problem"
     used = {p.name: p for bed in found for p in bed.setup.protocols}
     return Settings(
-        path.absolute(), document.digest, gateway, broker, tuple(known_lines.values()), found, used, drivers, enrolled
-    )
+        path.absolute(), document.digest, gateway, broker, tuple(known_lines.values()), found, used, drivers, enrolled,
+        station,
+    )  # fmt: skip
 
 
 def _table(document: Document, name: str, report: Report) -> Any:

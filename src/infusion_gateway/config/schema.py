@@ -303,6 +303,42 @@ class BedTable(Table):
     """The bed's own alarm; without it there is none."""
 
 
+class StationTable(Table):
+    """`[station]`: the clinicians' page, `infusion-gateway station`; a file with no `[gateway]` is a station's own."""
+
+    name: Annotated[Name, Field(examples=["station-1"])]
+    """The station's name, unique at the site; gateways and other stations know it by that."""
+    site: Annotated[Name | None, Field(examples=["clinic-a"])] = None
+    """The clinic's name, where the file has no `[gateway]` that says it."""
+    listen: Annotated[str, AfterValidator(_host_port), Field(max_length=300, examples=["127.0.0.1:8420"])] = (
+        "127.0.0.1:8420"
+    )
+    """`HOST:PORT` of the page; beyond this machine's loopback only with `certificate_file` and `key_file`."""
+    certificate_file: Annotated[PathText | None, Field(examples=["tls/station-1.pem"])] = None
+    """The page's certificate, together with `key_file`; none by default."""
+    key_file: Annotated[PathText | None, Field(examples=["tls/station-1.key"])] = None
+    """The key of that certificate, readable by this user alone; `credential:NAME` is one that systemd hands over."""
+    people_file: Annotated[PathText | None, Field(examples=["people.toml"])] = None
+    """Who may sign in, as `infusion-gateway people` writes it; by default nobody may."""
+    screens_file: Annotated[PathText | None, Field(examples=["screens.toml"])] = None
+    """The screens that are enrolled, written by the station itself; by default none can be."""
+    signing_key_file: Annotated[PathText | None, Field(examples=["keys/station-1.key"])] = None
+    """The private key that signs instructions, readable by this user alone; needed where gateways have a `[[key]]`."""
+    kid: Annotated[Name | None, Field(examples=["station-1"])] = None
+    """What that key is called in the gateways' `[[key]]`; the station's name by default."""
+    gateways: Annotated[
+        dict[Name, Annotated[list[PathText], Field(min_length=1, max_length=4)]],
+        Field(max_length=64, examples=[{"gateway-1": ["keys/gateway-1.key.pub"]}]),
+    ] = {}
+    """Each gateway's public keys: files, or keys as `ed25519:…`. With any, one without is never shown as verified."""
+    idle_min: Annotated[float, Field(ge=1, le=240, examples=[15.0])] = 15.0
+    """Minutes without a touch after which a person is signed out."""
+    signed_in_h: Annotated[float, Field(ge=0.1, le=24, examples=[12.0])] = 12.0
+    """Hours after which a person signs in again in any case."""
+    broker: BrokerTable | None = None
+    """How the station reaches the broker, with its own certificate or password; as `[broker]` by default."""
+
+
 class File(Table):
     """A gateway's configuration file."""
 
@@ -316,6 +352,8 @@ class File(Table):
     """The beds."""
     key: Annotated[list[KeyTable], Field(max_length=128)] = []
     """The keys whose instructions count."""
+    station: StationTable | None = None
+    """The clinicians' page on this machine."""
 
 
 def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:

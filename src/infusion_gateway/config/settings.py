@@ -8,7 +8,7 @@ from infusion_gateway.config.signing import PublicKey
 from infusion_gateway.devices.driver import Driver, Traits
 from infusion_gateway.model.alarm import Priority
 from infusion_gateway.model.keys import EnrolledKey
-from infusion_gateway.model.metric import SECOND, Nanos
+from infusion_gateway.model.metric import MINUTE, SECOND, Nanos
 from infusion_gateway.model.session import BedSetup, GenerationMode, SessionProtocol
 
 
@@ -69,6 +69,31 @@ class BrokerSettings:
         """Give the settings of each address alone, in the order to try them in."""
         first = replace(self, others=())
         return (first, *(replace(first, host=host, port=port) for host, port in self.others))
+
+
+@dataclass(frozen=True, slots=True)
+class StationSettings:
+    """The clinicians' page. host, port: where it is served; beyond the loopback certificate and key are there.
+
+    people, screens: files that may not exist yet; None: nobody signs in, no screen is enrolled. signing_key: a file;
+    None: nothing is signed. kid: what it is called. gateways: public keys, each called as its gateway; (): nothing is
+    verified. idle, signed_in_for: until a person who touches nothing, or anybody, is signed out.
+    """
+
+    name: str
+    site: str
+    broker: BrokerSettings
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+    people: Path | None = None
+    screens: Path | None = None
+    signing_key: Path | None = None
+    kid: str = ""
+    gateways: tuple[EnrolledKey, ...] = ()
+    idle: Nanos = 15 * MINUTE
+    signed_in_for: Nanos = 720 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +172,8 @@ class BedSettings:
 class Settings:
     """A gateway's whole configuration. path: the file, absolute. protocols: each one that a bed names, by name.
 
-    keys: whose instructions count; (): nobody signs, which mode real does not allow.
+    keys: whose instructions count; (): nobody signs, which mode real does not allow. station: the page of this file;
+    None: there is none.
     """
 
     path: Path
@@ -159,6 +185,7 @@ class Settings:
     protocols: dict[str, SessionProtocol]
     drivers: Drivers
     keys: tuple[EnrolledKey, ...] = ()
+    station: StationSettings | None = None
 
     def on_line(self, line: str) -> tuple[tuple[BedSettings, DeviceSettings], ...]:
         """Give the devices of a line, each with its bed."""
