@@ -15,18 +15,24 @@ LOST = frozenset({"silent", "disconnect"})
 MEEK = frozenset({"refuse", "lie"})
 """Faults of obedience; every other fault is one of communication."""
 FAR = 1e9
+LATE_S = 6.0
+"""What the plans have come late by, at most."""
 SETTLE_S, LONG_SETTLE_S = 4.0, 15.0
 """After a short break of a line, and after a long one (the bus backs off to 10 s, then asks who it is)."""
 
 
 @dataclass(slots=True)
 class Hearing:
-    """How a device is heard. lost_since: nothing comes; clear_since: nothing is wrong, with the last break's length."""
+    """How a device is heard. lost_since: nothing comes; clear_since: nothing is wrong, with the last break's length.
+
+    late_until: till then a stream's bytes may be old, of which nothing in them tells.
+    """
 
     lost_since: float | None = None
     clear_since: float | None = 0.0
     broken_since: float = 0.0
     break_s: float = 0.0
+    late_until: float = 0.0
 
     def take(self, now: float, *, broken: bool, lost: bool) -> None:
         """Take note of how it is now."""

@@ -8,7 +8,7 @@ from infusion_gateway.core.state import evolve
 from infusion_gateway.model.metric import FACTS, SECOND
 from infusion_gateway.wire.records import Unreadable
 from simulation.laying import BOOT
-from simulation.looks import LOST, MEEK, Fact, Hearing, Look
+from simulation.looks import LATE_S, LOST, MEEK, Fact, Hearing, Look
 
 if TYPE_CHECKING:
     from simulation.story import Story
@@ -23,6 +23,8 @@ class Onlooker:
     def __init__(self, story: "Story") -> None:
         self._story = story
         self.hearing = {device: Hearing() for device in story.world.cables}
+        sources = zip(("monitor", "oximeter"), story.plan.monitors, strict=False)
+        self._streams = {device for device, dialect in sources if dialect == "nonin_oem3"}
         self._phase = ("idle", 0.0)
         self._thinking_since: float | None = 0.0
         self._facts = [0, 0]
@@ -92,6 +94,8 @@ class Onlooker:
             broken = line.unplugged or device in case.swaps or any(faults.values())
             resets = [t for t in case.resets if now - t < 8] if device == "pump" else []
             lost = line.unplugged or bool(faults[device] & LOST)
+            if "late" in faults[device] and device in self._streams:
+                hearing.late_until = now + LATE_S
             hearing.take(now, broken=broken or bool(resets), lost=lost)
 
     def facts(self) -> None:

@@ -25,7 +25,7 @@ from infusion_gateway.model.events import (
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.observation import Delivery, DeliveryReported
 from simulation.changes import Changes
-from simulation.looks import Case, Fact, Finding, Look
+from simulation.looks import LATE_S, Case, Fact, Finding, Look
 from simulation.terms import PRIORITIES, Terms, Watch
 
 if TYPE_CHECKING:
@@ -406,7 +406,9 @@ class Court:
             still = value is not None and look.now <= measured + 1.1 and abs(value - shown[0]) <= 0.6
             if still or swapped is not None:
                 continue  # most of the time it is the present one
-            true = [v for at, v in known if measured - 2.6 <= at <= measured + 1.1 and v is not None]
+            hearing = look.hearing.get(shown[3])
+            late = LATE_S if hearing is not None and look.now < hearing.late_until else 0.0
+            true = [v for at, v in known if measured - 2.6 - late <= at <= measured + 1.1 and v is not None]
             if true and all(abs(v - shown[0]) > 0.6 for v in true):
                 self.find("values", look.now, f"{key} {shown[0]:g} is shown as fresh, the patient had {true[-1]:g}")
 

@@ -236,6 +236,8 @@ class Story:
         world.at(seconds, lambda: world.plug(device) if world.cables[device].unplugged else None)
 
     def _crash(self, seconds: float, *, same_boot: bool) -> None:
+        if self.world.process is None:
+            return  # it is down already, and what brings it back is under way
         self.onlooker.facts()
         self.ward.crash()
         self.onlooker.check_fold()
