@@ -19,6 +19,8 @@ from infusion_gateway.runtime.hearing import Hearing
 from infusion_gateway.runtime.mqtt import Arrived
 from infusion_gateway.wire.asking import write_instruction
 from infusion_gateway.wire.topics import Topics
+from integration.test_broker import gateway, permitted, subscriber
+from payloads import vitals
 from signing_keys import enrolled, signer
 
 __all__ = ["mosquitto"]
@@ -29,7 +31,7 @@ STATION = signer("station-1")
 SECRET = "correct horse battery"
 
 
-async def until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
+async def until(holds: Callable[[], object], what: str, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -62,7 +64,8 @@ async def say(port: int, number: int) -> bytes:
 async def test_a_border_that_dies_is_started_again_and_knows_the_keys(mosquitto: Mosquitto) -> None:
     """Pins that the gateway hears again within seconds of its border's end, and that nothing unsigned comes with it."""
     async with hearing(mosquitto.port) as (side, heard):
-        await side.begin()
+        side.begin()
+        await until(lambda: side.open, "its connection")
         first = await say(mosquitto.port, 1)
         await until(lambda: heard, "the first")
         assert (heard[0].topic, heard[0].payload, heard[0].retained) == (DO, first, False)
@@ -70,7 +73,7 @@ async def test_a_border_that_dies_is_started_again_and_knows_the_keys(mosquitto:
         before = side._process.pid
         os.kill(before, signal.SIGKILL)
         await until(lambda: side._process is not None and side._process.pid != before, "another")
-        await until(side._open.is_set, "its connection")
+        await until(lambda: side.open, "its connection")
         heard.clear()
         again = await say(mosquitto.port, 2)
         await until(lambda: heard, "the second")
@@ -84,7 +87,8 @@ async def test_it_is_told_when_nobody_hears(tmp_path: Path) -> None:
     try:
         async with hearing(broker.port) as (side, _):
             assert side.deaf == "", "nobody wants to hear yet"
-            await side.begin()
+            side.begin()
+            await until(lambda: side.open, "its connection")
             broker.kill()
             assert side.deaf == ""
             await until(lambda: side.deaf, "deaf", 5)
@@ -93,7 +97,7 @@ async def test_it_is_told_when_nobody_hears(tmp_path: Path) -> None:
             await until(lambda: not side.deaf, "hearing again", 5)
             side.leave()
             broker.kill()
-            await until(lambda: not side._open.is_set(), "left", 5)
+            await until(lambda: not side.open, "left", 5)
             assert side.deaf == "", "what is another's to hear is no fault"
     finally:
         broker.kill()
@@ -102,7 +106,8 @@ async def test_it_is_told_when_nobody_hears(tmp_path: Path) -> None:
 async def test_it_ends_with_the_gateway_and_shows_no_secret(mosquitto: Mosquitto) -> None:
     """Pins that the broker's password is in no argument or environment, and that no border outlives its gateway."""
     async with hearing(mosquitto.port) as (side, _):
-        await side.begin()
+        side.begin()
+        await until(lambda: side.open, "its connection")
         assert side._process is not None
         pid = side._process.pid
         for what in ("cmdline", "environ"):
@@ -110,13 +115,14 @@ async def test_it_ends_with_the_gateway_and_shows_no_secret(mosquitto: Mosquitto
         assert side._process.stdin is not None
         side._process.stdin.close()  # what a gateway that was killed leaves behind
         await until(lambda: side._process is None or side._process.pid != pid, "its end")
-    await until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
+    assert not Path(f"/proc/{pid}").exists()  # noqa: ASYNC240 - likewise
 
 
 async def test_only_so_much_of_a_flood_comes_through_and_the_rest_is_counted(mosquitto: Mosquitto) -> None:
     """Pins that of thousands of unsigned ones a few come through, the rest is counted, and a stop is among the few."""
     async with hearing(mosquitto.port) as (side, heard):
-        await side.begin()
+        side.begin()
+        await until(lambda: side.open, "its connection")
         async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
             for number in range(3000):
                 await client.publish(DO, b"%d" % number, qos=0)
@@ -134,3 +140,38 @@ async def test_what_the_border_must_not_say_is_no_silence(line: dict[str, int]) 
     side = Hearing(BrokerSettings("h", 1, False, False, None, None, None, None, None), TOPICS, lambda _: None, Clock())
     with pytest.raises(ValueError, match="the border says"):
         side._told(line)
+
+
+async def test_values_and_events_do_not_wait_for_a_border_that_does_not_open(
+    tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that what is told goes out at once, that no connection is claimed meanwhile, and what is said instead."""
+    monkeypatch.setattr(Hearing, "_serve", lambda _self: asyncio.Event().wait())
+    async with subscriber(mosquitto.port) as seen, gateway(tmp_path / "j", mosquitto.port) as side:
+        await side.happens(permitted(1))
+
+        def told() -> bool:
+            side.publisher.say(TOPICS.vitals("bed-1"), vitals(), 10)
+            return bool(seen.on(TOPICS.vitals("bed-1")) and seen.sequences() == [1])
+
+        await until(told, "a value and an event")
+        assert side.changes == [], "not even the 5 s were waited for, after which it is deaf"
+        await until(lambda: side.changes, "deaf")
+        assert side.changes[0][2] == "instructions are not heard: not connected yet"
+        assert not side.connected
+        side.publisher.hearing._told({"open": True})
+        await until(lambda: side.connected, "connected", 2)
+
+
+async def test_a_border_whose_words_nobody_read_does_not_keep_the_gateway_from_ending(mosquitto: Mosquitto) -> None:
+    """Pins that ending takes no longer for what waits in the pipe: more than the gateway holds, of a border alive."""
+    async with hearing(mosquitto.port) as (side, _):
+        side.begin()
+        await until(lambda: side.open, "its connection")
+        process = side._process
+        assert process is not None
+        assert process.stdout is not None
+        process.stdout._transport.pause_reading()  # type: ignore[attr-defined]  # as a flood does that nobody reads
+        process.stdout._paused = True  # type: ignore[attr-defined]  # likewise
+        began = time.monotonic()
+    assert time.monotonic() - began < 8

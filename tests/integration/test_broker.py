@@ -231,7 +231,7 @@ async def test_a_broker_killed_and_back_without_a_memory(tmp_path: Path, mosquit
     async with gateway(tmp_path / "j", mosquitto.port) as side, subscriber(mosquitto.port) as seen:
         side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(1))
         await side.happens(permitted(1))
-        await until(lambda: side.told and seen.bodies())
+        await until(lambda: side.connected and side.told and seen.bodies())
         mosquitto.kill()
         await until(lambda: not side.connected)
         side.publisher.set_state(TOPICS.alarms("bed-1"), alarms(2))
@@ -288,7 +288,7 @@ async def test_a_broker_that_forgot_is_told_again_what_a_station_has_not_seen(
     async with gateway(tmp_path / "j", mosquitto.port) as side:
         for number in range(1, 11):
             await side.happens(SAMPLE, permitted(number))
-        await until(lambda: side.told)
+        await until(lambda: side.connected and side.told)
         records = await side.journal.after(0, 100)
         seen_until = records[5]
         seen = [{"gateway": "gateway-1", "bed": "bed-1", "sequence": seen_until.bed_sequence, "id": seen_until.id}]

@@ -66,7 +66,7 @@ async def test_a_station_asks_and_listens_in_3_1_1(tmp_path: Path, mosquitto: Mo
                 seen=lambda: b'{"time": "", "seen": []}',
             )
         )
-        await until(lambda: side.changes[-1][1] is True)
+        await until(lambda: side.connected and side.changes[-1][1] is True)
         payload = write_instruction(Stop(reason=""), by="nurse-7", identity="i-1", case="", station="desk", utc_ns=UTC)
         asking = asyncio.create_task(
             client.ask(

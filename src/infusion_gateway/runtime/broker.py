@@ -221,7 +221,7 @@ class Publisher:
             self._retained.send(connection)
             await self._woken()
         await self.telling.settle(remembered=self._presence.remembered)
-        await self.hearing.begin()
+        self.hearing.begin()
         self._connected = True
         self.certificate = connection.certificate
         self.name.given_way = False
@@ -282,8 +282,12 @@ class Publisher:
             log.error("broker", why=why)
 
     def _say_change(self) -> None:
-        listeners = self._audience.listeners(self._clock.now()) if self._connected else None
+        """Tell what changed. A connection is told once people are heard too; what goes out to them does not wait."""
         deaf = self.hearing.deaf if self._connected else ""
+        before = self._told is not None and self._told[0]
+        if self._connected and not (before or deaf or self.hearing.open):
+            return
+        listeners = self._audience.listeners(self._clock.now()) if self._connected else None
         new = (self._connected and not deaf, listeners, deaf or self._why, self.name.another)
         if new != self._told:
             self._told = new

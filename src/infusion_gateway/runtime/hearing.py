@@ -20,9 +20,9 @@ from infusion_gateway.wire.topics import Topics
 
 log = structlog.get_logger(__name__)
 
-BEGIN_S = 5.0
-"""How long a border may take to start and to connect before people are told that there is a connection."""
 AGAIN_S = 0.5
+BEGINS_WITHIN: Nanos = 5 * SECOND
+"""How long a border may take to start and to connect; until then no connection is told of, nor that there is none."""
 DEAF_AFTER: Nanos = 2 * SECOND
 """As long as the broker's return may take; then people are told that nobody hears what they ask."""
 
@@ -37,8 +37,8 @@ class Hearing:
         self._process: asyncio.subprocess.Process | None = None
         self._keys: list[list[Any]] = []
         self._wanted = False
-        self._open = asyncio.Event()
-        self._closed_at: Nanos = clock.now()
+        self._open = False
+        self._deaf_at: Nanos = 0
         self._why = "not connected yet"
         self._dropped: Counter[str] = Counter()
 
@@ -51,27 +51,29 @@ class Hearing:
         """Give how many messages for a bed were not let through since it was last asked."""
         return self._dropped.pop(bed, 0)
 
-    async def begin(self) -> None:
-        """Want to hear from now on, and wait for it as long as that may take."""
+    def begin(self) -> None:
+        """Want to hear from now on; a border has a while to begin."""
+        if not self._open:
+            self._deaf_at = self._clock.now() + BEGINS_WITHIN
         self._want(True)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(BEGIN_S):
-                await self._open.wait()
 
     def leave(self) -> None:
         """Leave what people ask to another."""
         self._want(False)
 
     def _want(self, wanted: bool) -> None:  # noqa: FBT001 - what is wanted
-        if wanted and not self._wanted:
-            self._closed_at = self._clock.now()
         self._wanted = wanted
         self._say({"wanted": wanted})
 
     @property
+    def open(self) -> bool:
+        """Whether what people ask is heard."""
+        return self._open
+
+    @property
     def deaf(self) -> str:
         """Why nobody hears what people ask, where that has lasted too long; "" else."""
-        if self._open.is_set() or not self._wanted or self._clock.now() - self._closed_at < DEAF_AFTER:
+        if self._open or not self._wanted or self._clock.now() < self._deaf_at:
             return ""
         return f"instructions are not heard: {self._why}"
 
@@ -106,6 +108,8 @@ class Hearing:
             process.stdin.close()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            assert process.stdout is not None
+            await process.stdout.read()  # what it said last and nobody read: asyncio waits for a pipe's end, too
             await process.wait()
 
     def _told(self, line: dict[str, Any]) -> None:
@@ -115,7 +119,7 @@ class Hearing:
             case {"dropped": dropped}:
                 self._dropped.update(dropped)
             case {"open": True}:
-                self._open.set()
+                self._open = True
             case {"open": False, "why": why}:
                 self._closed(str(why))
             case _:
@@ -123,9 +127,9 @@ class Hearing:
 
     def _closed(self, why: str) -> None:
         self._why = why
-        if self._open.is_set():
-            self._open.clear()
-            self._closed_at = self._clock.now()
+        if self._open:
+            self._open = False
+            self._deaf_at = self._clock.now() + DEAF_AFTER
             log.warning("instructions not heard any more", why=why)
 
     def _say(self, line: dict[str, Any]) -> None:
