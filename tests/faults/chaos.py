@@ -28,6 +28,8 @@ from infusion_gateway.model.instructions import Stop
 
 BREATH_S = (1.0, 4.0)
 SETTLE_S = 45.0
+FIRST_S = 60.0
+"""How long everything may take to start, and people to begin the first session, on a machine that has other work."""
 DISK_MB = 256
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 DEVICE_FAULTS = (
@@ -287,7 +289,7 @@ async def chaos(directory: Path, seconds: float, seed: int, only: tuple[Fault, .
         possible = [f for f in only if (f is not disk_full or on.disk) and (f is not clock_set or on.shift)]
         people = [asyncio.create_task(on.live.nurse()), asyncio.create_task(on.live.watch_pump())]
         try:
-            await on.live.phase("infusing", 30)
+            await on.live.phase("infusing", FIRST_S)
             until, bag = time.monotonic() + seconds, list[Fault]()
             while time.monotonic() < until:
                 if not bag:
