@@ -26,7 +26,8 @@ from infusion_gateway.runtime import telling
 from infusion_gateway.runtime.embedded import start
 from infusion_gateway.runtime.journal import OUTBOX
 from infusion_gateway.runtime.streams import open_tcp
-from infusion_gateway.station.attend import SILENT_S, Attending
+from infusion_gateway.station.attend import Attending
+from infusion_gateway.ward.genuine import SILENT_S
 from infusion_gateway.wire.outbox import WINDOW
 from integration.test_broker import SAMPLE, TOPICS, Side, gateway, permitted, settings, until
 from payloads import vitals

@@ -12,7 +12,8 @@ from bench.outside import Registers
 from bench.signed_gateway import GATEWAY, TOPICS, signed_gateway
 from desks import desk
 from hindrance import Hindrance
-from infusion_gateway.station.attend import SILENT_S, Attending
+from infusion_gateway.station.attend import Attending
+from infusion_gateway.ward.genuine import SILENT_S
 from integration.test_broker import until
 
 pytestmark = [pytest.mark.slow(25), pytest.mark.timeout(120)]

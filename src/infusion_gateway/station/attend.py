@@ -7,20 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infusion_gateway.model.keys import EnrolledKey
+from infusion_gateway.ward.genuine import SILENT_S, Genuine
 from infusion_gateway.ward.seen import Seen, read
 from infusion_gateway.wire.sealing import Keyring
 from infusion_gateway.wire.stamps import words
 from infusion_gateway.wire.topics import Topics
 
-SILENT_S = 12.0
-"""Without a heartbeat for so long, two are missing (one every 5 s, and the line's own delay)."""
 AGAIN_S = 10.0
 """How often it is told that there is no connection."""
 BELL = "\a"
-SIGNED = frozenset({"heartbeat", "descriptor", "session", "alarms", "device"})
-"""What a gateway with a key signs, by the topic's part that names it."""
-MOST_FORGED = 100
 ASKED = frozenset({"instruction-accepted", "instruction-refused"})
 MARKS = {"high": "!!!", "medium": "!! ", "low": "!  "}
 
@@ -44,9 +39,10 @@ class Attending:
     _told_s: float = 0.0
     _known: set[str] = field(default_factory=set)
     _revisions: dict[str, int] = field(default_factory=dict)
-    _behind: set[str] = field(default_factory=set)
-    _forged: set[str] = field(default_factory=set)
-    _beat: tuple[int, str] = (0, "")
+    _genuine: Genuine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._genuine = Genuine(self.keys)
 
     def take(self, topic: str, payload: bytes, now_s: float) -> list[str]:
         """Take one message; give what is to be shown of it, a bell at the end of what must be heard."""
@@ -54,10 +50,9 @@ class Attending:
         if message is None or not topic.startswith(f"{self.topics.root}/"):
             return []
         parts = topic.removeprefix(f"{self.topics.root}/").split("/")
-        if self.keys is not None and parts[-1 if len(parts) == 1 else 1] in SIGNED:
-            if not isinstance(self.keys.verify(topic, payload), EnrolledKey):
-                return self._doubted(topic)
-            self._forged.discard(topic)
+        if not self._genuine.holds(topic, parts[-1 if len(parts) == 1 else 1], payload):
+            return self._doubted(topic)
+        self._genuine.believe(topic)
         match parts:
             case ["heartbeat"]:
                 return self._beaten(message, now_s)
@@ -99,27 +94,18 @@ class Attending:
 
     def _beaten(self, message: Mapping[str, Any], now_s: float) -> list[str]:
         """Take a heartbeat; one that is no newer than the last is somebody's repetition and shows no life."""
-        number, said = _number(message, "sequence"), _text(message, "time")
-        if self.keys is not None and number <= self._beat[0] and said <= self._beat[1]:
+        if not self._genuine.beats(_number(message, "sequence"), _text(message, "time")):
             return self._doubted(self.topics.heartbeat)
-        self._beat = (number, said)
         self.heard_s = now_s
         back, self.silent = self.silent, False
         told = [f"{_clock(message)} {self.topics.gateway}: heard again"] if back else []
-        revisions = message.get("alarm_revisions")
-        behind = {
-            str(bed)
-            for bed, revision in (revisions.items() if isinstance(revisions, dict) else ())
-            if bed in self._known and self._revisions.get(bed) != revision
-        }
-        stale, self._behind = behind & self._behind, behind  # at two heartbeats: one may have overtaken the alarms
+        stale = self._genuine.compare(message.get("alarm_revisions"), self._revisions)
         return [*told, *(f"ALARMS OF {words(bed, 40)} ARE NOT THE NEWEST here: go to the bed{BELL}" for bed in stale)]
 
     def _doubted(self, topic: str) -> list[str]:
         """Tell, once until one is genuine, of what is not the gateway's word."""
-        if topic in self._forged or len(self._forged) >= MOST_FORGED:
+        if not self._genuine.doubt(topic):
             return []
-        self._forged.add(topic)
         return [f"NOT VERIFIED: {words(topic, 200)} is not what {self.topics.gateway} says now. Go to the bed{BELL}"]
 
     def _silence(self, now_s: float) -> list[str]:

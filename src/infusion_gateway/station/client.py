@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any
@@ -32,6 +33,8 @@ BACKLOG = 64
 """Answers that may wait; a station gets one for each thing that it asks."""
 HEARD = 20_000
 """Messages that may wait for a listening station, which only looks at them."""
+WAITING = 256
+"""Questions and instructions that may wait to be sent: far more than people and beds can ask at once."""
 AGAIN_S = 0.3
 HEARTBEAT_WITHIN_S = 12.0
 """Two heartbeats and a little: then the gateway is taken for silent."""
@@ -270,6 +273,44 @@ def _tag(message: Message) -> bytes | None:
     return getattr(message.properties, "CorrelationData", None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    topic: str
+    payload: bytes
+    identity: str
+    qos: int
+
+
+class Mouth:
+    """What a station asks by the connection that it listens on. Nothing waits for a connection that is not there."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Queue[_Asking] = asyncio.Queue(WAITING)
+        self._open = False
+
+    def ask(self, topic: str, payload: bytes, identity: str, *, qos: int = 1) -> bool:
+        """Send it as soon as may be, its answer to come on the station's own topic; false: nothing was sent.
+
+        qos: 0 for what is asked again anyway, so that nothing waits for a broker's word on it.
+        """
+        if not self._open or self._waiting.full():
+            return False
+        self._waiting.put_nowait(_Asking(topic, payload, identity, qos))
+        return True
+
+    async def speak(self, client: Client, answers: str) -> None:
+        """Send what is asked for as long as the connection lasts; what then still waits is forgotten."""
+        self._open = True
+        try:
+            while True:
+                one = await self._waiting.get()
+                told = _asked(answers, one.identity)
+                await client.publish(one.topic, one.payload, qos=one.qos, properties=told, timeout=AGREED_S)
+        finally:
+            self._open = False
+            self._waiting = asyncio.Queue(WAITING)
+
+
 async def listen(
     broker: BrokerSettings,
     topics: Topics,
@@ -279,19 +320,28 @@ async def listen(
     take: Callable[[str, bytes], None],
     seen: Callable[[], bytes],
     linked: Callable[[str], None] = lambda _why: None,
+    kept: Callable[[str, bytes], None] | None = None,
+    mouth: Mouth | None = None,
 ) -> None:
     """Be a station for ever: hear everything of the site, say that one is there, and how far one really has it.
 
     Connects again within a second when the broker is away; ends by being cancelled. `take` must not block. `linked` is
-    told "" whenever the station listens, and after each try that failed or ended why it does not.
+    told "" whenever the station listens, and after each try that failed or ended why it does not. kept: takes, where
+    given, what the broker had kept; mouth: what is asked by the same connection.
     """
+    mouth = mouth or Mouth()
     while True:
         try:
             async with _station(broker, topics, station, utc_ns) as client:
                 await _subscribe(client, station, f"{ROOT}/{topics.site}/#")
                 linked("")
                 try:
-                    await _either(_hear(client, take), _say(client, topics, station, utc_ns, seen), _ping(client))
+                    await _either(
+                        _hear(client, take, kept or take),
+                        _say(client, topics, station, utc_ns, seen),
+                        _ping(client),
+                        mouth.speak(client, topics.answers(station)),
+                    )
                 except asyncio.CancelledError:  # a clean end sends no last will: say good-bye, but don't wait long
                     gone = availability("offline", utc_ns(), 0)
                     with suppress(MqttError):  # one that can't be said must not have us connect again
@@ -339,9 +389,9 @@ async def _ping(client: Client) -> None:
         await asyncio.sleep(PING_S)
 
 
-async def _hear(client: Client, take: Callable[[str, bytes], None]) -> None:
+async def _hear(client: Client, take: Callable[[str, bytes], None], kept: Callable[[str, bytes], None]) -> None:
     async for message in client.messages:
-        take(str(message.topic), bytes(message.payload))
+        (kept if message.retain else take)(str(message.topic), bytes(message.payload))
 
 
 async def _say(

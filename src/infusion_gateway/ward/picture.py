@@ -1,0 +1,352 @@
+"""A ward's picture: the newest genuine word of every bed of a site, when it came, and how far it can be relied on.
+
+Ages are counted by the receiver's own clock (`now_s`, monotonic seconds), moments of the gateways by their own: what a
+gateway says the time is, carried on from its last heartbeat. Everything is bounded; what is no message changes nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from infusion_gateway.model.names import RESERVED, is_name
+from infusion_gateway.model.session import Phase
+from infusion_gateway.ward.genuine import SILENT_S, Genuine
+from infusion_gateway.ward.log import Log
+from infusion_gateway.ward.seen import BEDS, Seen
+from infusion_gateway.ward.shown import Happening, Link
+from infusion_gateway.ward.trend import Trend
+from infusion_gateway.wire.happenings import EventMessage
+from infusion_gateway.wire.messages import Alarms, Availability, Descriptor, Device, Heartbeat, Session, Vitals
+from infusion_gateway.wire.sealing import Keyring
+from infusion_gateway.wire.topics import ROOT, Topics
+
+LONGEST = 64 * 1024
+"""Bytes of a message that is read; brokers take no longer ones from a gateway."""
+GATEWAYS = 64
+DEVICES = 16
+IN_SESSION = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
+SILENT_IN_SESSION_S = 5.0
+"""Values come once a second; so long without any while a case is armed, infusing or paused is silence."""
+AHEAD_S = 60.0
+"""What is further ahead of its gateway's own time than this is not in any course."""
+STATE: dict[str, type[BaseModel]] = {"descriptor": Descriptor, "session": Session, "alarms": Alarms}
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class BedChanged:
+    """What is shown of a bed is another. at_once: more than its values."""
+
+    gateway: str
+    bed: str
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BedGone:
+    """A bed was taken out of its gateway's configuration."""
+
+    gateway: str
+    bed: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayChanged:
+    """What is shown of a gateway is another."""
+
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventCame:
+    """An event of a bed that was not there before."""
+
+    happening: Happening
+
+
+Change: TypeAlias = BedChanged | BedGone | GatewayChanged | EventCame
+
+
+@dataclass(slots=True)
+class WardBed:
+    """What is known of a bed. vitals_s: when its newest values came, live; None: only kept ones, or none."""
+
+    gateway: str
+    bed: str
+    descriptor: Descriptor | None = None
+    session: Session | None = None
+    alarms: Alarms | None = None
+    vitals: Vitals | None = None
+    vitals_s: float | None = None
+    devices: dict[str, Device] = field(default_factory=dict)
+    log: Log = field(default_factory=Log)
+    trend: Trend = field(default_factory=Trend)
+    missing: int = 0
+    """Events that are known to lack here."""
+    raw: dict[str, bytes] = field(default_factory=dict)
+    """Session and alarms as they came, for instructions that are bound to them."""
+    cleared: bool = False
+    """Its descriptor was taken back: it is gone once its gateway's heartbeat doesn't name it either."""
+    shown: tuple[object, ...] = ()
+
+    @property
+    def in_session(self) -> bool:
+        """Whether a case is armed, infusing or paused, as far as is known."""
+        return self.session is not None and self.session.phase in IN_SESSION
+
+
+@dataclass(slots=True)
+class WardGateway:
+    """What is known of a gateway. beat_s: when its last heartbeat came; since_s: from when one could have come."""
+
+    topics: Topics
+    genuine: Genuine
+    known: bool
+    """Its key is here, or nobody's is."""
+    since_s: float
+    beds: dict[str, WardBed] = field(default_factory=dict)
+    availability: Availability | None = None
+    offline: bool = False
+    heartbeat: Heartbeat | None = None
+    beat: bytes = b""
+    beat_s: float | None = None
+    shown: tuple[object, ...] = ()
+
+    def utc_s(self, now_s: float) -> float | None:
+        """Give the gateway's own time, seconds since the epoch; None where it was never heard."""
+        if self.heartbeat is None or self.beat_s is None:
+            return None
+        return epoch(self.heartbeat.time) + now_s - self.beat_s
+
+    def link(self, now_s: float, bed: WardBed | None = None) -> tuple[Link, str]:
+        """Say how far a gateway, or one of its beds, can be relied on, and why not."""
+        name = self.topics.gateway
+        if not self.known:
+            return "unverified", f"no key of {name} is known here: go to the bed"
+        if doubted := self._doubted(bed):
+            return "unverified", f"{doubted} is not what {name} says: go to the bed"
+        if bed is not None and bed.bed in self.genuine.behind:
+            return "unverified", f"the alarms of {bed.bed} are not the newest here: go to the bed"
+        if self.offline:
+            why = self.availability.why if self.availability is not None else ""
+            return "offline", f"{name} is offline: {why}"[:200]
+        if self.beat_s is None:
+            waited = now_s - self.since_s
+            if waited >= SILENT_S:
+                return "silent", f"no word from {name} since this station listens"
+            return "unknown", f"no live word from {name} yet"
+        if (age := now_s - self.beat_s) >= SILENT_S:
+            return "silent", f"no word from {name} for {age:.0f} s: go to the bed"
+        if bed is not None and bed.in_session:
+            came = bed.vitals_s if bed.vitals_s is not None else self.since_s
+            if (age := now_s - came) >= SILENT_IN_SESSION_S:
+                return "silent", f"no values from {bed.bed} for {age:.0f} s: go to the bed"
+        return "live", ""
+
+    def _doubted(self, bed: WardBed | None) -> str:
+        """Give the first of the topics in doubt that concern this; all of a gateway's own concern its beds too."""
+        root, own = f"{self.topics.root}/", "" if bed is None else f"{bed.bed}/"
+        for topic in self.genuine.doubted:
+            rest = topic.removeprefix(root)
+            if "/" not in rest or (own and rest.startswith(own)):
+                return rest
+        return ""
+
+
+class Picture:
+    """Folds what came into what is known. keys: of each gateway; {}: nobody's are known, and everybody is believed."""
+
+    def __init__(self, site: str, keys: Mapping[str, Keyring] | None = None) -> None:
+        self._site = site
+        self._keys = keys or {}
+        self._prefix = f"{ROOT}/{site}/"
+        self.gateways: dict[str, WardGateway] = {}
+        self.seen = Seen()
+
+    def bed(self, gateway: str, bed: str) -> WardBed | None:
+        """Give a bed that is there."""
+        found = self.gateways.get(gateway)
+        return None if found is None else found.beds.get(bed)
+
+    def beds(self) -> Iterator[tuple[WardGateway, WardBed]]:
+        """Give every bed with its gateway, by name."""
+        for _, gateway in sorted(self.gateways.items()):
+            for _, bed in sorted(gateway.beds.items()):
+                yield gateway, bed
+
+    def linked(self, now_s: float) -> None:
+        """Take note that the station listens from now on: a gateway that was never heard is waited for from here."""
+        for gateway in self.gateways.values():
+            gateway.since_s = now_s
+
+    def take(self, topic: str, payload: bytes, now_s: float, *, kept: bool = False) -> list[Change]:
+        """Take a message; give what changed by it. kept: the broker had it, so that its age is not known."""
+        if not topic.startswith(self._prefix) or len(payload) > LONGEST:
+            return []
+        name, *parts = topic.removeprefix(self._prefix).split("/")
+        gateway = self._gateway(name, parts, now_s)
+        if gateway is None:
+            return []
+        match parts:
+            case ["heartbeat"] if not kept:
+                return self._beat(gateway, topic, payload, now_s)
+            case ["availability"]:
+                return self._available(gateway, payload)
+            case [bed, "descriptor" | "session" | "alarms" as what]:
+                return self._state(gateway, bed, what, topic, payload)
+            case [bed, "device", device]:
+                return self._device(gateway, bed, device, topic, payload)
+            case [bed, "vitals"] if bed in gateway.beds:
+                return self._vitals(gateway, gateway.beds[bed], payload, now_s, kept=kept)
+            case [bed, "event", _] if bed in gateway.beds:
+                return self._event(gateway, bed, payload)
+            case _:
+                return []
+
+    def look(self, now_s: float) -> list[Change]:
+        """Give what changed by time alone: links that fell silent. Ask a few times a second."""
+        changes: list[Change] = []
+        for name, gateway in self.gateways.items():
+            if (shown := gateway.link(now_s)[:1]) != gateway.shown:
+                gateway.shown = shown
+                changes.append(GatewayChanged(name))
+            for bed in gateway.beds.values():
+                if (shown := gateway.link(now_s, bed)[:1]) != bed.shown:
+                    bed.shown = shown
+                    changes.append(BedChanged(name, bed.bed, at_once=True))
+        return changes
+
+    def _gateway(self, name: str, parts: list[str], now_s: float) -> WardGateway | None:
+        found = self.gateways.get(name)
+        if found is not None:
+            return found
+        if not is_name(name) or name in RESERVED or len(self.gateways) >= GATEWAYS:
+            return None
+        if parts[-1:] not in (["heartbeat"], ["availability"], ["descriptor"], ["session"], ["alarms"]):
+            return None
+        keys = self._keys.get(name)
+        known = keys is not None or not self._keys
+        return self.gateways.setdefault(name, WardGateway(Topics(self._site, name), Genuine(keys), known, now_s))
+
+    def _beat(self, gateway: WardGateway, topic: str, payload: bytes, now_s: float) -> list[Change]:
+        name = gateway.topics.gateway
+        read = self._read(gateway, topic, "heartbeat", payload, Heartbeat)
+        if read is None or not gateway.genuine.beats(read.sequence, read.time):
+            gateway.genuine.doubt(topic)
+            return self._all(gateway)
+        again = gateway.genuine.believe(topic) or gateway.beat_s is None or gateway.offline
+        gateway.heartbeat, gateway.beat, gateway.beat_s, gateway.offline = read, payload, now_s, False
+        before = gateway.genuine.behind
+        held = {bed.bed: bed.alarms.revision for bed in gateway.beds.values() if bed.alarms is not None}
+        again = gateway.genuine.compare(read.alarm_revisions, held) != before or again
+        gone: list[Change] = []
+        for bed in [bed for bed in gateway.beds.values() if bed.cleared and bed.bed not in read.alarm_revisions]:
+            del gateway.beds[bed.bed]
+            gone.append(BedGone(name, bed.bed))
+        return [*gone, *self._all(gateway)] if again else [*gone, GatewayChanged(name)]
+
+    def _available(self, gateway: WardGateway, payload: bytes) -> list[Change]:
+        """Take what a gateway, or its will, says of itself. It proves no life: a live heartbeat does."""
+        try:
+            said = Availability.model_validate_json(payload)
+        except ValidationError:
+            return []
+        gateway.availability, gateway.offline = said, said.status == "offline"
+        return self._all(gateway)
+
+    def _state(self, gateway: WardGateway, name: str, what: str, topic: str, payload: bytes) -> list[Change]:
+        bed = gateway.beds.get(name)
+        if not payload:
+            if (
+                bed is not None and what == "descriptor"
+            ):  # who sends nothing signs nothing: the heartbeat has the last word
+                bed.cleared = True
+            return []
+        read = self._read(gateway, topic, what, payload, STATE[what])
+        if read is not None and bed is None:
+            bed = self._new_bed(gateway, name)
+        if bed is None:
+            return []
+        match read:
+            case Descriptor():
+                bed.descriptor, bed.cleared = read, False
+            case Session():
+                bed.session, bed.raw[what] = read, payload
+            case Alarms():
+                bed.alarms, bed.raw[what] = read, payload
+            case _:
+                gateway.genuine.doubt(topic)
+        return [BedChanged(gateway.topics.gateway, name, at_once=True)]
+
+    def _device(self, gateway: WardGateway, name: str, device: str, topic: str, payload: bytes) -> list[Change]:
+        bed = gateway.beds.get(name)
+        if bed is None or not is_name(device):
+            return []
+        if not payload:
+            return [BedChanged(gateway.topics.gateway, name, at_once=True)] if bed.devices.pop(device, None) else []
+        read = self._read(gateway, topic, "device", payload, Device)
+        if read is None:
+            gateway.genuine.doubt(topic)
+        elif device in bed.devices or len(bed.devices) < DEVICES:
+            bed.devices[device] = read
+        return [BedChanged(gateway.topics.gateway, name, at_once=True)]
+
+    def _vitals(self, gateway: WardGateway, bed: WardBed, payload: bytes, now_s: float, *, kept: bool) -> list[Change]:
+        try:
+            read = Vitals.model_validate_json(payload)
+        except ValidationError:
+            return []
+        if kept and bed.vitals_s is not None:
+            return []
+        bed.vitals = read
+        bed.vitals_s = None if kept else now_s
+        if not kept and (utc_s := gateway.utc_s(now_s)) is not None and epoch(read.time) < utc_s + AHEAD_S:
+            measured = ((word, one.value, one.validity, one.age_s) for word, one in read.values.items())
+            bed.trend.put(epoch(read.time), measured, None if bed.session is None else bed.session.dose_mg)
+        return [BedChanged(bed.gateway, bed.bed, at_once=False)]
+
+    def _event(self, gateway: WardGateway, bed: str, payload: bytes) -> list[Change]:
+        try:
+            read = EventMessage.model_validate_json(payload)
+        except ValidationError:
+            return []
+        name = gateway.topics.gateway
+        journal = gateway.heartbeat.journal if gateway.heartbeat is not None else ""
+        if journal and read.id.rpartition("-")[0] != journal:
+            return []
+        self.seen.take(name, bed, read.sequence, read.id[:64])
+        made = gateway.beds[bed].log.add(name, bed, read)
+        return [] if made is None else [EventCame(made)]
+
+    def _read(self, gateway: WardGateway, topic: str, what: str, payload: bytes, model: type[Model]) -> Model | None:
+        """Read what the gateway really said; None where it is not its word, or none that can be read here."""
+        if not gateway.genuine.holds(topic, what, payload):
+            return None
+        try:
+            read = model.model_validate_json(payload)
+        except ValidationError:
+            return None
+        if what != "heartbeat":  # which may be a repetition of one
+            gateway.genuine.believe(topic)
+        return read
+
+    def _new_bed(self, gateway: WardGateway, name: str) -> WardBed | None:
+        if not is_name(name) or name in RESERVED or sum(len(one.beds) for one in self.gateways.values()) >= BEDS:
+            return None
+        gateway.beds[name] = WardBed(gateway.topics.gateway, name)
+        return gateway.beds[name]
+
+    def _all(self, gateway: WardGateway) -> list[Change]:
+        name = gateway.topics.gateway
+        return [GatewayChanged(name), *(BedChanged(name, bed, at_once=True) for bed in gateway.beds)]
+
+
+def epoch(text: str) -> float:
+    """Give a time of the wire in seconds since the epoch; 0 where it is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
