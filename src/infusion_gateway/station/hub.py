@@ -11,15 +11,16 @@ is emptied when it is full, and begins again with a picture: so nothing that sta
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
 
 from infusion_gateway.config import signing
 from infusion_gateway.config.settings import StationSettings
 from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.station.client import Mouth, listen
+from infusion_gateway.station.history import History
 from infusion_gateway.station.instructing import Instructing
-from infusion_gateway.ward.picture import BedChanged, BedGone, Change, EventCame, GatewayChanged, Picture
+from infusion_gateway.ward.picture import BedChanged, BedGone, Change, EventCame, GatewayChanged, Lacks, Picture
 from infusion_gateway.ward.showing import shown_bed, shown_gateway, shown_trend
 from infusion_gateway.ward.shown import (
     Happening,
@@ -28,13 +29,14 @@ from infusion_gateway.ward.shown import (
     ShownBeat,
     ShownBroker,
     ShownGone,
+    ShownLog,
     ShownPicture,
     ShownTrend,
 )
 from infusion_gateway.ward.sound import ALIVE_S
 from infusion_gateway.wire.sealing import Keyring, Signer
 from infusion_gateway.wire.stamps import rfc3339, words
-from infusion_gateway.wire.topics import ROOT, Topics
+from infusion_gateway.wire.topics import Topics
 
 Told: TypeAlias = tuple[str, bytes]
 """A kind and its JSON."""
@@ -66,12 +68,15 @@ class Hub:
         self.not_connected = "not connected yet"
         self.picture = Picture(settings.site, keyrings(settings.gateways))
         self._topics = Topics(settings.site, settings.name)
+        self._answers = self._topics.answers(settings.name)
         self._now_s, self._utc_ns = now_s, utc_ns
         self._mouth = Mouth()
         signer = None
         if settings.signing_key is not None:
             signer = Signer(settings.kid, signing.read_private(settings.signing_key))
         self._instructing = Instructing(self.picture, self._mouth, settings.name, signer, utc_ns)
+        self._history = History(self.picture, self._mouth, settings.name, now_s)
+        self._learning = False
         self._queues: list[asyncio.Queue[Told]] = []
         self._nurses: dict[str, float] = {}
         self._nurses_alive = False
@@ -143,6 +148,10 @@ class Hub:
         """
         return await self._instructing.instruct(gateway, bed, name, by, arguments, case=case)
 
+    async def log(self, gateway: str, bed: str, *, before: int | None = None, kinds: Sequence[str] = ()) -> ShownLog:
+        """Ask a gateway for a hundred of a bed's events before a sequence, the newest by default. Never raises."""
+        return await self._history.log(gateway, bed, before, kinds)
+
     # Running
 
     async def run(self) -> None:
@@ -175,11 +184,10 @@ class Hub:
 
     def take(self, topic: str, payload: bytes, *, kept: bool) -> None:
         """Take a message from the broker."""
-        if topic.startswith(f"{ROOT}/{self.settings.site}/stations/"):
-            if topic == self._topics.answers(self.settings.name) and not kept:
-                self._instructing.answered(topic, payload)
-            return
-        self._changed(self.picture.take(topic, payload, self._now_s(), kept=kept))
+        if topic != self._answers:
+            self._changed(self.picture.take(topic, payload, self._now_s(), kept=kept))
+        elif not kept and not self._instructing.answered(topic, payload):
+            self._changed(self._history.answered(topic, payload))
 
     def linked(self, why: str) -> None:
         """Take note that the station listens, "", or why it doesn't; that is told at once."""
@@ -197,6 +205,10 @@ class Hub:
             self._nurses_alive = nurses
             self._due.update((gateway.topics.gateway, bed.bed) for gateway, bed in self.picture.beds())
         self._changed(self.picture.look(now_s))
+        self._history.ask()
+        if self._learning and not self._history.lacking.learning:
+            self._learning = False
+            self._tell("picture", self.snapshot())
         self._tell_beds([key for key in self._due if now_s - self._told_s.get(key, 0.0) >= VALUES_EVERY_S])
 
     def _changed(self, changes: Iterable[Change]) -> None:
@@ -215,6 +227,8 @@ class Hub:
                     self._tell("gateway", shown_gateway(self.picture.gateways[name], self._now_s()))
                 case EventCame(happening):
                     self._tell("happening", happening)
+                case Lacks(wanted):
+                    self._learning |= self._history.lacking.want(wanted) and wanted.anew
                 case _:
                     assert_never(change)
 

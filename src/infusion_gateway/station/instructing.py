@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from infusion_gateway.model.instructions import PlaceOrder
-from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.station.binding import Binding
 from infusion_gateway.station.client import LONGEST_ANSWER, STOP_AGAIN_S, STOP_AT_LEAST_EVERY_S, STOP_GROWS, Mouth
-from infusion_gateway.ward.picture import Picture, WardBed, WardGateway
+from infusion_gateway.station.history import genuine
+from infusion_gateway.ward.beds import WardBed, WardGateway
+from infusion_gateway.ward.picture import Picture
 from infusion_gateway.ward.shown import Outcome
 from infusion_gateway.wire.asking import Answer, Parsed, Refusal, parse_instruction, write_instruction
 from infusion_gateway.wire.sealing import Signer
@@ -82,7 +83,7 @@ class Instructing:
         if pending is None and not answer.id:  # of what can't be believed the gateway knows no id
             same = [p for p in self._pending.values() if (p.bed, p.name) == (answer.bed, answer.instruction)]
             pending = same[0] if len(same) == 1 else None
-        if pending is None or not _genuine(pending.gateway, topic, payload):
+        if pending is None or not genuine(pending.gateway, topic, payload):
             return False
         if not pending.answer.done():
             pending.answer.set_result(answer)
@@ -165,11 +166,6 @@ class Instructing:
             return _said("unanswered", "NOT SENT: stop at the pump. This station is not connected", identity)
         told = "NOT SENT: stop at the pump. " if stops else ""
         return _said("unanswered", f"{told}No answer: whether {name} took effect is not known", identity)
-
-
-def _genuine(gateway: WardGateway, topic: str, payload: bytes) -> bool:
-    keys = gateway.genuine.keys
-    return gateway.known and (keys is None or isinstance(keys.verify(topic, payload), EnrolledKey))
 
 
 def _said(outcome: str, reason: str, identity: str) -> Outcome:

@@ -12,19 +12,22 @@ from infusion_gateway.wire.stamps import words
 
 MOST = 500
 """Events of a bed that are kept; older ones are the gateway's to tell."""
+BEGINS, BASELINE = ("case-ordered", "case-received"), "baseline-taken"
 _PRIORITIES = frozenset(get_args(PriorityName))
 _WORDS = {metric.value: facts.word for metric, facts in FACTS.items()}
 
 
 @dataclass(slots=True)
 class Log:
-    """What happened at a bed. baseline: by the metric's word, of the newest case."""
+    """What happened at a bed. baseline: by the metric's word, of the newest case. case_since: when that was ordered."""
 
     baseline: dict[str, float] = field(default_factory=dict)
     _rows: list[tuple[str, int, str]] = field(default_factory=list)
     """(when recorded, sequence, id), in order."""
     _by_id: dict[str, Happening] = field(default_factory=dict)
-    _baseline_at: tuple[str, int] = ("", 0)
+    case_since: str = ""
+    _told_at: tuple[str, int] = ("", 0)
+    """Of the newest event that says one of the two."""
 
     def add(self, gateway: str, bed: str, event: EventMessage) -> Happening | None:
         """Take an event; None where it was here before, or is older than all of a full log."""
@@ -37,9 +40,11 @@ class Log:
         self._by_id[identity] = made
         if len(self._rows) > MOST:
             del self._by_id[self._rows.pop(0)[2]]
-        if event.type in ("case-ordered", "case-received", "baseline-taken") and row[:2] > self._baseline_at:
-            self._baseline_at = row[:2]
-            self.baseline = _baseline(event) if event.type == "baseline-taken" else {}
+        if event.type in (*BEGINS, BASELINE) and row[:2] > self._told_at:
+            self._told_at = row[:2]
+            if event.type in BEGINS:
+                self.case_since = event.recorded
+            self.baseline = _baseline(event) if event.type == BASELINE else {}
         return made
 
     def since(self, at: str) -> list[Happening]:

@@ -5,20 +5,20 @@ gateway says the time is, carried on from its last heartbeat. Everything is boun
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from infusion_gateway.model.names import RESERVED, is_name
-from infusion_gateway.model.session import Phase
-from infusion_gateway.ward.genuine import SILENT_S, Genuine
-from infusion_gateway.ward.log import Log
+from infusion_gateway.ward import lacking
+from infusion_gateway.ward.beds import WardBed, WardGateway, epoch
+from infusion_gateway.ward.catching_up import Wanted
+from infusion_gateway.ward.genuine import Genuine
 from infusion_gateway.ward.seen import BEDS, Seen
-from infusion_gateway.ward.shown import Happening, Link
-from infusion_gateway.ward.trend import Trend
+from infusion_gateway.ward.shown import Happening
 from infusion_gateway.wire.happenings import EventMessage
+from infusion_gateway.wire.history import HistoryPage
 from infusion_gateway.wire.messages import Alarms, Availability, Descriptor, Device, Heartbeat, Session, Vitals
 from infusion_gateway.wire.sealing import Keyring
 from infusion_gateway.wire.topics import ROOT, Topics
@@ -27,9 +27,6 @@ LONGEST = 64 * 1024
 """Bytes of a message that is read; brokers take no longer ones from a gateway."""
 GATEWAYS = 64
 DEVICES = 16
-IN_SESSION = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
-SILENT_IN_SESSION_S = 5.0
-"""Values come once a second; so long without any while a case is armed, infusing or paused is silence."""
 AHEAD_S = 60.0
 """What is further ahead of its gateway's own time than this is not in any course."""
 STATE: dict[str, type[BaseModel]] = {"descriptor": Descriptor, "session": Session, "alarms": Alarms}
@@ -67,93 +64,14 @@ class EventCame:
     happening: Happening
 
 
-Change: TypeAlias = BedChanged | BedGone | GatewayChanged | EventCame
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """A stretch of a bed's past is to be asked for."""
+
+    wanted: Wanted
 
 
-@dataclass(slots=True)
-class WardBed:
-    """What is known of a bed. vitals_s: when its newest values came, live; None: only kept ones, or none."""
-
-    gateway: str
-    bed: str
-    descriptor: Descriptor | None = None
-    session: Session | None = None
-    alarms: Alarms | None = None
-    vitals: Vitals | None = None
-    vitals_s: float | None = None
-    devices: dict[str, Device] = field(default_factory=dict)
-    log: Log = field(default_factory=Log)
-    trend: Trend = field(default_factory=Trend)
-    missing: int = 0
-    """Events that are known to lack here."""
-    raw: dict[str, bytes] = field(default_factory=dict)
-    """Session and alarms as they came, for instructions that are bound to them."""
-    cleared: bool = False
-    """Its descriptor was taken back: it is gone once its gateway's heartbeat doesn't name it either."""
-    shown: tuple[object, ...] = ()
-
-    @property
-    def in_session(self) -> bool:
-        """Whether a case is armed, infusing or paused, as far as is known."""
-        return self.session is not None and self.session.phase in IN_SESSION
-
-
-@dataclass(slots=True)
-class WardGateway:
-    """What is known of a gateway. beat_s: when its last heartbeat came; since_s: from when one could have come."""
-
-    topics: Topics
-    genuine: Genuine
-    known: bool
-    """Its key is here, or nobody's is."""
-    since_s: float
-    beds: dict[str, WardBed] = field(default_factory=dict)
-    availability: Availability | None = None
-    offline: bool = False
-    heartbeat: Heartbeat | None = None
-    beat: bytes = b""
-    beat_s: float | None = None
-    shown: tuple[object, ...] = ()
-
-    def utc_s(self, now_s: float) -> float | None:
-        """Give the gateway's own time, seconds since the epoch; None where it was never heard."""
-        if self.heartbeat is None or self.beat_s is None:
-            return None
-        return epoch(self.heartbeat.time) + now_s - self.beat_s
-
-    def link(self, now_s: float, bed: WardBed | None = None) -> tuple[Link, str]:
-        """Say how far a gateway, or one of its beds, can be relied on, and why not."""
-        name = self.topics.gateway
-        if not self.known:
-            return "unverified", f"no key of {name} is known here: go to the bed"
-        if doubted := self._doubted(bed):
-            return "unverified", f"{doubted} is not what {name} says: go to the bed"
-        if bed is not None and bed.bed in self.genuine.behind:
-            return "unverified", f"the alarms of {bed.bed} are not the newest here: go to the bed"
-        if self.offline:
-            why = self.availability.why if self.availability is not None else ""
-            return "offline", f"{name} is offline: {why}"[:200]
-        if self.beat_s is None:
-            waited = now_s - self.since_s
-            if waited >= SILENT_S:
-                return "silent", f"no word from {name} since this station listens"
-            return "unknown", f"no live word from {name} yet"
-        if (age := now_s - self.beat_s) >= SILENT_S:
-            return "silent", f"no word from {name} for {age:.0f} s: go to the bed"
-        if bed is not None and bed.in_session:
-            came = bed.vitals_s if bed.vitals_s is not None else self.since_s
-            if (age := now_s - came) >= SILENT_IN_SESSION_S:
-                return "silent", f"no values from {bed.bed} for {age:.0f} s: go to the bed"
-        return "live", ""
-
-    def _doubted(self, bed: WardBed | None) -> str:
-        """Give the first of the topics in doubt that concern this; all of a gateway's own concern its beds too."""
-        root, own = f"{self.topics.root}/", "" if bed is None else f"{bed.bed}/"
-        for topic in self.genuine.doubted:
-            rest = topic.removeprefix(root)
-            if "/" not in rest or (own and rest.startswith(own)):
-                return rest
-        return ""
+Change: TypeAlias = BedChanged | BedGone | GatewayChanged | EventCame | Lacks
 
 
 class Picture:
@@ -242,11 +160,33 @@ class Picture:
         before = gateway.genuine.behind
         held = {bed.bed: bed.alarms.revision for bed in gateway.beds.values() if bed.alarms is not None}
         again = gateway.genuine.compare(read.alarm_revisions, held) != before or again
-        gone: list[Change] = []
+        gone: list[Change] = [Lacks(wanted) for bed in gateway.beds.values() for wanted in self._lacking(gateway, bed)]
         for bed in [bed for bed in gateway.beds.values() if bed.cleared and bed.bed not in read.alarm_revisions]:
             del gateway.beds[bed.bed]
             gone.append(BedGone(name, bed.bed))
         return [*gone, *self._all(gateway)] if again else [*gone, GatewayChanged(name)]
+
+    def _lacking(self, gateway: WardGateway, bed: WardBed) -> Iterator[Wanted]:
+        """Ask for a bed's past at first sight, and from then on for every event that should be here."""
+        if gateway.heartbeat is None:
+            return
+        if not bed.asked:
+            bed.asked = True
+            yield lacking.at_first(bed, epoch(gateway.heartbeat.time))
+        wanted = lacking.by_heartbeat(bed, gateway.heartbeat, self.seen)
+        if wanted is not None:
+            yield wanted
+
+    def fill(self, wanted: Wanted, page: HistoryPage, *, done: bool) -> list[Change]:
+        """Take a page of a bed's past. What was not known at first sight is no news, and told of by the picture."""
+        bed = self.bed(wanted.gateway, wanted.bed)
+        if bed is None:
+            return []
+        found = lacking.fill(bed, wanted, page, self.seen, done=done)
+        changes: list[Change] = [] if wanted.anew else [EventCame(one) for one in found]
+        if done and wanted.kind == "events" and wanted.anew:
+            changes += [Lacks(one) for one in lacking.course(bed, epoch(page.time))]
+        return [*changes, BedChanged(bed.gateway, bed.bed, at_once=True)]
 
     def _available(self, gateway: WardGateway, payload: bytes) -> list[Change]:
         """Take what a gateway, or its will, says of itself. It proves no life: a live heartbeat does."""
@@ -303,22 +243,23 @@ class Picture:
             return []
         bed.vitals = read
         bed.vitals_s = None if kept else now_s
-        if not kept and (utc_s := gateway.utc_s(now_s)) is not None and epoch(read.time) < utc_s + AHEAD_S:
-            measured = ((word, one.value, one.validity, one.age_s) for word, one in read.values.items())
-            bed.trend.put(epoch(read.time), measured, None if bed.session is None else bed.session.dose_mg)
-        return [BedChanged(bed.gateway, bed.bed, at_once=False)]
+        at, utc_s = epoch(read.time), gateway.utc_s(now_s)
+        if kept or utc_s is None or at > utc_s + AHEAD_S:
+            return [BedChanged(bed.gateway, bed.bed, at_once=False)]
+        hole = [Lacks(one) for one in lacking.hole(bed, at)]
+        measured = ((word, one.value, one.validity, one.age_s) for word, one in read.values.items())
+        bed.trend.put(at, measured, None if bed.session is None else bed.session.dose_mg)
+        return [*hole, BedChanged(bed.gateway, bed.bed, at_once=False)]
 
     def _event(self, gateway: WardGateway, bed: str, payload: bytes) -> list[Change]:
         try:
             read = EventMessage.model_validate_json(payload)
         except ValidationError:
             return []
-        name = gateway.topics.gateway
         journal = gateway.heartbeat.journal if gateway.heartbeat is not None else ""
         if journal and read.id.rpartition("-")[0] != journal:
             return []
-        self.seen.take(name, bed, read.sequence, read.id[:64])
-        made = gateway.beds[bed].log.add(name, bed, read)
+        made = lacking.take_event(gateway.beds[bed], read, self.seen)
         return [] if made is None else [EventCame(made)]
 
     def _read(self, gateway: WardGateway, topic: str, what: str, payload: bytes, model: type[Model]) -> Model | None:
@@ -342,11 +283,3 @@ class Picture:
     def _all(self, gateway: WardGateway) -> list[Change]:
         name = gateway.topics.gateway
         return [GatewayChanged(name), *(BedChanged(name, bed, at_once=True) for bed in gateway.beds)]
-
-
-def epoch(text: str) -> float:
-    """Give a time of the wire in seconds since the epoch; 0 where it is none."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0

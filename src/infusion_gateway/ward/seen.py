@@ -9,6 +9,8 @@ from infusion_gateway.wire.stations import SeenBed, StationAvailability, Station
 
 BEDS = 256
 """Beds that one station follows."""
+BEYOND = 10_000
+"""Events past a gap that are kept of one bed: more than a gateway tells again before the gap is filled."""
 
 
 @dataclass(slots=True)
@@ -25,14 +27,23 @@ class Seen:
         if last.rpartition("-")[0] != identity.rpartition("-")[0]:
             through = sequence - 1
             self._beyond.pop(key, None)
-        waiting = self._beyond.setdefault(key, {})
-        if sequence <= through or sequence in waiting or (key not in self._through and len(self._through) >= BEDS):
+        if sequence <= through or (key not in self._through and len(self._through) >= BEDS):
             return False
+        waiting = self._beyond.setdefault(key, {})
+        if sequence in waiting:
+            return False
+        if len(waiting) >= BEYOND:
+            return True  # not noted: it lacks here until it is told again
         waiting[sequence] = identity
         while through + 1 in waiting:
             through += 1
             self._through[key] = (through, waiting.pop(through))
         return True
+
+    def through(self, gateway: str, bed: str, journal: str) -> int | None:
+        """Give the newest event up to which none lacks; None where none was here of this journal's count."""
+        found = self._through.get((gateway, bed))
+        return None if found is None or found[1].rpartition("-")[0] != journal else found[0]
 
     def payload(self, utc_ns: int) -> bytes:
         """Write it for the station's `seen` topic."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from infusion_gateway.model.metric import FACTS, SECOND
-from infusion_gateway.ward.picture import WardBed, WardGateway, epoch
+from infusion_gateway.ward.beds import WardBed, WardGateway, epoch
 from infusion_gateway.ward.shown import (
     Link,
     ShownAlarm,

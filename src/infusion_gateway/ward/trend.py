@@ -32,11 +32,15 @@ Measured = tuple[str, float | None, str, float]
 
 
 class Trend:
-    """A bed's course. newest: the newest moment that anything is known of; None: none."""
+    """A bed's course. newest: the newest moment that anything is known of; None: none. complete: its past is in.
+
+    begins: what was before is another patient's, and not shown.
+    """
 
     def __init__(self) -> None:
         self.newest: float | None = None
         self.complete = False
+        self.begins = 0.0
         self._held = array("q", [-1]) * SLOTS
         self._series = {name: array("d", [nan]) * SLOTS for name in (*CONTINUOUS, DOSE)}
         self._pressures: list[_Pressure] = []
@@ -95,10 +99,10 @@ class Trend:
         return [
             ShownPressure(t=round(at, 1), sys=high, dia=low, mean=mean)
             for at, high, low, mean in self._pressures
-            if times.start <= at < times.stop
+            if max(times.start, self.begins) <= at < times.stop
         ]
 
     def _at(self, values: "array[float]", time: int) -> float:
         slot = time // SLOT_S
         index = slot % SLOTS
-        return values[index] if self._held[index] == slot else nan
+        return values[index] if self._held[index] == slot and time + SLOT_S > self.begins else nan
