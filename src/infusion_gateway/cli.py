@@ -21,6 +21,7 @@ COMMANDS = {
     "watch": "infusion_gateway.cli_run",
     "idle": "infusion_gateway.cli_run",
     "log": "infusion_gateway.cli_review",
+    "report": "infusion_gateway.cli_report",
     "replay": "infusion_gateway.cli_review",
     "protocol": "infusion_gateway.cli_protocol",
     "keys": "infusion_gateway.cli_keys",

@@ -39,7 +39,7 @@ INEXACT = (
 AS_IT_WAS = "as it was: what it rests on is not on record, so it is not judged again"
 
 
-def _where(journal: Path | None, file: Path | None) -> tuple[Reader, Settings | None]:
+def the_journal(journal: Path | None, file: Path | None) -> tuple[Reader, Settings | None]:
     """Give the journal that is meant, and the configuration where one is given."""
     if journal is None and file is None:
         raise click.UsageError("say which journal: its directory, or -c FILE of the gateway that keeps it")
@@ -51,9 +51,8 @@ def _where(journal: Path | None, file: Path | None) -> tuple[Reader, Settings | 
     return Reader(directory), settings
 
 
-def _published(reader: Reader) -> Iterator[Record]:
-    """Give every published row, in short reads: a long one would keep the gateway's WAL from being reset."""
-    after = 0
+def published(reader: Reader, after: int = 0) -> Iterator[Record]:
+    """Give every published row after this one, in short reads: a long one would keep the gateway's WAL from a reset."""
     while True:
         found = reader.published(after, CHUNK)
         yield from found
@@ -129,7 +128,7 @@ def log(
     also while the gateway runs. --verify exits 1 where the chain does not hold, where a head that a station heard is
     not in it (the newest rows were cut off), or where the gateway did not sign which rows retention took.
     """
-    reader, settings = _where(journal, file)
+    reader, settings = the_journal(journal, file)
     if (heard is not None or key is not None) and not verify:
         raise click.UsageError("--head and --key go with --verify")
     if verify:
@@ -137,18 +136,18 @@ def log(
         return
     wanted = _wanted(reader, bed, case)
     earliest = _earliest(reader, since)
-    for record in _published(reader):
+    for record in published(reader):
         if record.utc_ns >= earliest and wanted(record):
             click.echo(json.dumps(words.plain(record), ensure_ascii=False) if as_json else words.line(record))
 
 
 def _wanted(reader: Reader, bed: str | None, case: str | None) -> Any:
     """Give what says whether a row is wanted; a bed or a case that the journal doesn't have is refused."""
-    if bed is not None and bed not in (beds := {record.bed for record in _published(reader)}):
+    if bed is not None and bed not in (beds := {record.bed for record in published(reader)}):
         raise _known("bed", bed, beds)
     if case is None:
         return lambda record: bed is None or record.bed == bed
-    found = spans(_published(reader))
+    found = spans(published(reader))
     meant = [span for span in found if span.case == case and bed in (None, span.bed)]
     if not meant:
         raise _known("case", case, (span.case for span in found if bed in (None, span.bed)))
@@ -161,7 +160,7 @@ def _wanted(reader: Reader, bed: str | None, case: str | None) -> Any:
 
 def _earliest(reader: Reader, since: str | Nanos | None) -> Nanos:
     if isinstance(since, str):
-        newest = max((record.utc_ns for record in _published(reader)), default=0)
+        newest = max((record.utc_ns for record in published(reader)), default=0)
         return newest - quantities.duration(since)
     return since or 0
 
@@ -204,7 +203,7 @@ def replay(
     besides it the one of --protocol: what would have been told, counted down and stopped under other limits. Reads
     only, also while the gateway runs. -c FILE says more of the bed than its record does: which source is preferred.
     """
-    reader, settings = _where(journal, file)
+    reader, settings = the_journal(journal, file)
     where = directory or (settings.gateway.protocol_directory if settings else protocols.shipped())
     meant = _meant(reader, settings, bed, case, where)
     named = {AGAIN: meant.protocol}
@@ -219,10 +218,10 @@ def replay(
 
 
 def _meant(reader: Reader, settings: Settings | None, bed: str | None, case: str | None, where: Path) -> Meant:
-    found = spans(_published(reader))
+    found = spans(published(reader))
     here = [span for span in found if bed in (None, span.bed)]
     if bed is not None and not here:
-        beds = {record.bed for record in _published(reader)}
+        beds = {record.bed for record in published(reader)}
         if bed not in beds:
             raise _known("bed", bed, beds)
         raise click.ClickException(f"bed {bed} has had no case")

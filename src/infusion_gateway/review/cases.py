@@ -34,7 +34,8 @@ class Span:
     """A case's rows on one bed: those with after < sequence <= last (None: it goes on). utc_ns: of its first row.
 
     ordered: the row by which it came here, ordered or moved. after: the end of the case before, so that what stood
-    when this one came is there too. started: it began to infuse, here.
+    when this one came is there too. started: it began to infuse, here. origin: the bed it came from, "" where it was
+    ordered.
     """
 
     bed: str
@@ -44,6 +45,7 @@ class Span:
     utc_ns: int
     last: int | None = None
     started: bool = False
+    origin: str = ""
 
 
 def spans(published: Iterable[Record]) -> tuple[Span, ...]:
@@ -59,7 +61,8 @@ def spans(published: Iterable[Record]) -> tuple[Span, ...]:
                 found[index] = replace(found[index], last=record.sequence - 1)
             open_at[bed] = len(found)
             case = event.case if isinstance(event, CaseOrdered) else event.carried.case.id
-            found.append(Span(bed, case, ended.get(bed, 0), record.sequence, record.utc_ns))
+            origin = event.origin if isinstance(event, CaseReceived) else ""
+            found.append(Span(bed, case, ended.get(bed, 0), record.sequence, record.utc_ns, origin=origin))
         elif index is not None and isinstance(event, InfusionStarted):
             found[index] = replace(found[index], started=True)
         elif index is not None and isinstance(event, PhaseChanged) and event.phase in OVER:

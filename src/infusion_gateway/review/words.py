@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from infusion_gateway.model.events import Event
 from infusion_gateway.model.metric import SECOND, Nanos
 from infusion_gateway.wire.records import Record, Unreadable, encode, type_name
 from infusion_gateway.wire.stamps import rfc3339, words
@@ -14,13 +15,17 @@ _NAMED = ("instruction", "code", "priority", "phase", "delivery", "supervision",
 def line(record: Record) -> str:
     """Write a record on one line, every character printable."""
     head = f"{rfc3339(record.utc_ns)}  {words(record.bed, 40)}  {words(type_name(record.event), 40)}"
-    event = record.event
+    return f"{head}  {said(record.event)}"
+
+
+def said(event: Event | Unreadable, but: str = "") -> str:
+    """Write what an event says besides its type. but: a field that is said elsewhere."""
     if isinstance(event, Unreadable):
-        return f"{head}  can't be read by this version: {words(event.why, LONGEST)}"
-    found = (_shown(getattr(event, name, None)) for name in _NAMED)
+        return f"can't be read by this version: {words(event.why, LONGEST)}"
+    found = (_shown(getattr(event, name, None)) for name in _NAMED if name != but)
     named = ", ".join(word for word in found if word)
     reason = words(event.reason, LONGEST)
-    return f"{head}  {named}: {reason}" if named and reason else f"{head}  {named or reason}"
+    return f"{named}: {reason}" if named and reason else named or reason
 
 
 def _shown(value: object) -> str:

@@ -280,6 +280,19 @@ class Reader:
         found = self._read("bed_sequence IS NOT NULL", (), after, limit)
         return [record for _, record in zip(range(limit), found, strict=False)]
 
+    def newest(self, bed: str, kind: str, through: int) -> Record | None:
+        """Give a bed's newest row of this type up to this sequence; None where there is none."""
+        query = (
+            f"SELECT {COLUMNS} FROM record"  # noqa: S608 - our own words
+            " WHERE bed = ? AND type = ? AND sequence <= ? ORDER BY sequence DESC LIMIT 1"
+        )
+        with closing(self._connect()) as connection:
+            try:
+                row: Row | None = connection.execute(query, (bed, kind, through)).fetchone()
+            except sqlite3.Error as error:
+                raise JournalError(f"{self._path}: {error}") from error
+        return None if row is None else _record(row, self.uuid, _event(row))
+
     def first_beyond(self, seen: Mapping[str, int], after: int, through: int) -> int | None:
         """Give the first row between these two sequences with an event of a bed beyond the one seen; None for none.
 
