@@ -1,0 +1,156 @@
+/** An alarm as it is shown: symbol, text, value, limit, how long, who has it, and the countdown of a stop. Never by colour alone. */
+
+import { age, clock, left, number, since, until } from "./clock.js";
+import { el, mark, match, put, show } from "./dom.js";
+import { countdownOf, topAlarm, topUnanswered } from "./state.js";
+import { say, term } from "./words.js";
+
+const FLASHES = new Set(["high", "medium"]);
+
+/** @param {any} alarm @param {any} bed @returns {number | null} seconds that it has lasted. */
+export function lasted(alarm, bed) {
+  if (Number.isFinite(alarm.age_s)) return alarm.age_s + since(bed.heard);
+  const seconds = until(alarm.since);
+  return seconds === null ? null : Math.max(-seconds, 0);
+}
+
+function valueText(alarm) {
+  const unit = term("unit", alarm.unit ?? "");
+  if (!Number.isFinite(alarm.value)) return "";
+  return say("alarm.value", { value: number(alarm.value, decimals(alarm.value)), unit });
+}
+
+function limitText(alarm) {
+  if (!Number.isFinite(alarm.limit)) return "";
+  return say("alarm.limit", { limit: number(alarm.limit, decimals(alarm.limit)), unit: term("unit", alarm.unit ?? "") });
+}
+
+function decimals(value) {
+  return Number.isInteger(value) ? 0 : 1;
+}
+
+function whoText(alarm) {
+  if (alarm.acknowledged_by) return say("alarm.by", { person: alarm.acknowledged_by });
+  if (alarm.signal === "latched" || alarm.present === false) return say("alarm.latched");
+  return say("alarm.nobody");
+}
+
+/**
+ * Give the seconds in words of a countdown.
+ * @param {number} seconds
+ * @returns {string}
+ */
+export function countdownText(seconds) {
+  return seconds > 0 ? say("alarm.countdown", { left: left(seconds) }) : say("alarm.countdownNow");
+}
+
+/**
+ * Mark a node as an alarm's, so that style and flashing follow.
+ * @param {Element} node @param {string} priority @param {boolean} quiet acknowledged: steady
+ */
+export function markPriority(node, priority, quiet) {
+  mark(node, "data-priority", priority);
+  mark(node, "data-quiet", quiet ? "" : null);
+  mark(node, "data-flash", FLASHES.has(priority) && !quiet ? priority : null);
+}
+
+/**
+ * Make a tile's banner: the most urgent alarm, and how many more.
+ * @returns {{node: Element, update: (bed: any) => void}}
+ */
+export function banner() {
+  const parts = Object.fromEntries(["symbol", "text", "value", "limit", "age", "who", "more", "countdown"].map((name) => [name, el("span", { class: `alarm-${name}` })]));
+  const facts = el("span", { class: "alarm-facts" }, parts.value, parts.limit, parts.age, parts.who);
+  const head = el("span", { class: "alarm-head" }, parts.symbol, parts.text, parts.more);
+  const node = el("div", { class: "alarm-banner" }, head, facts, parts.countdown);
+  return {
+    node,
+    update(bed) {
+      const alarm = topAlarm(bed);
+      show(node, alarm !== null);
+      if (!alarm) return markPriority(node, "none", true);
+      const quiet = alarm.signal === "acknowledged";
+      markPriority(node, alarm.priority, quiet);
+      const other = quiet ? topUnanswered(bed) : null;
+      markPriority(parts.more, other ? other.priority : "none", other === null);
+      put(parts.symbol, say(`symbol.${alarm.priority}`));
+      mark(parts.symbol, "aria-label", say(`priority.${alarm.priority}`));
+      mark(parts.symbol, "role", "img");
+      put(parts.text, alarm.text || alarm.code);
+      put(parts.value, valueText(alarm));
+      put(parts.limit, limitText(alarm));
+      put(parts.age, say("alarm.since", { age: age(lasted(alarm, bed)) }));
+      put(parts.who, whoText(alarm));
+      mark(parts.who, "data-nobody", alarm.acknowledged_by ? null : "");
+      const more = bed.alarms.length - 1 + (bed.more ?? 0);
+      put(parts.more, more > 0 ? say("alarm.more", { count: more }) : "");
+      const ends = countdownOf(bed);
+      show(parts.countdown, ends !== null);
+      put(parts.countdown, ends === null ? "" : countdownText(ends));
+      return undefined;
+    },
+  };
+}
+
+/**
+ * Make the list of all alarms of a bed, each with what can be done.
+ * @param {(alarm: any, what: "acknowledge" | "hold-off") => void} act
+ * @returns {{node: Element, update: (bed: any) => void}}
+ */
+export function alarmList(act) {
+  const kept = new Map();
+  const rows = el("ul", { class: "alarm-list" });
+  const none = el("p", { class: "quiet", text: say("alarm.none") });
+  const more = el("p", { class: "alarm-over" });
+  const node = el("section", { class: "panel alarms", "aria-label": say("alarm.title") }, el("h2", { text: say("alarm.title") }), none, rows, more);
+  return {
+    node,
+    update(bed) {
+      const alarms = bed.alarms ?? [];
+      show(none, alarms.length === 0);
+      show(more, (bed.more ?? 0) > 0);
+      put(more, say("alarm.moreLong", { count: bed.more ?? 0 }));
+      match(rows, alarms, (alarm) => `${alarm.code} ${alarm.instance}`, () => row(act), kept);
+      for (const [, part] of kept) part.tick(bed);
+    },
+  };
+}
+
+function row(act) {
+  let alarm = null;
+  const symbol = el("span", { class: "alarm-symbol", role: "img" });
+  const text = el("span", { class: "alarm-text" });
+  const facts = el("span", { class: "alarm-facts" });
+  const who = el("span", { class: "alarm-who" });
+  const countdown = el("span", { class: "alarm-countdown" });
+  const acknowledge = el("button", { class: "big", type: "button", "data-do": "acknowledge", onclick: () => act(alarm, "acknowledge") }, say("alarm.acknowledge"));
+  const hold = el("button", { class: "big", type: "button", "data-do": "hold-off", onclick: () => act(alarm, "hold-off") }, say("alarm.holdOff"));
+  const said = el("div", { class: "alarm-said" }, el("span", { class: "alarm-head" }, symbol, text), facts, who, countdown);
+  const node = el("li", { class: "alarm-row" }, said, el("div", { class: "alarm-acts" }, hold, acknowledge));
+  return {
+    node,
+    update(next) {
+      alarm = next;
+      markPriority(node, alarm.priority, alarm.signal === "acknowledged");
+      put(symbol, say(`symbol.${alarm.priority}`));
+      mark(symbol, "aria-label", say(`priority.${alarm.priority}`));
+      put(text, alarm.text || alarm.code);
+      mark(acknowledge, "aria-label", `${say("alarm.acknowledge")}: ${alarm.text || alarm.code}`);
+      show(acknowledge, alarm.signal !== "acknowledged");
+    },
+    tick(bed) {
+      const others = alarm.others > 0 ? say("alarm.others", { count: alarm.others }) : "";
+      const began = say("alarm.sinceLong", { clock: clock(alarm.since, true), age: age(lasted(alarm, bed)) });
+      const told = alarm.escalation > 0 ? say("alarm.escalated", { count: alarm.escalation }) : "";
+      const kind = term("alarm", alarm.kind ?? "technical");
+      put(facts, [valueText(alarm), limitText(alarm), began, kind, others, told].filter(Boolean).join(" · "));
+      put(who, whoText(alarm));
+      mark(who, "data-nobody", alarm.acknowledged_by ? null : "");
+      const ends = until(alarm.countdown_ends);
+      const held = until(alarm.held_until);
+      show(countdown, ends !== null || (held ?? 0) > 0);
+      put(countdown, ends !== null ? countdownText(ends) : say("alarm.held", { left: left(held ?? 0) }));
+      show(hold, ends !== null);
+    },
+  };
+}

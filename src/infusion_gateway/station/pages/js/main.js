@@ -1,0 +1,123 @@
+/** Puts the page together: the stream in, the head, the notices, and the wall or one bed. */
+
+import { bedPage } from "./bed.js";
+import { tell } from "./clock.js";
+import { mark, put } from "./dom.js";
+import { Feed } from "./feed.js";
+import { header } from "./header.js";
+import { lostPriority, notices } from "./notices.js";
+import { dress, learn, openScreen, openSignIn, openSoundTest, profileOf, signOut } from "./screen.js";
+import { closeSheet, updateSheet } from "./sheet.js";
+import { Sound, wantedSound } from "./sound.js";
+import { Trends } from "./trend.js";
+import { Ward } from "./ward.js";
+import { wall } from "./wall.js";
+import { say } from "./words.js";
+
+const TICK_MS = 250;
+const ward = new Ward();
+const trends = new Trends(ward);
+const sound = new Sound();
+const live = document.getElementById("announce");
+const main = document.getElementById("main");
+
+/** Say it to a screen reader, at once. */
+function announce(text) {
+  put(live, "");
+  put(live, text);
+}
+
+const changed = () => {
+  feed.restart();
+  update();
+};
+const hear = async () => {
+  await sound.begin();
+  update();
+  if (sound.state() !== "blocked") openSoundTest({ sound, changed: update, announce });
+};
+const head = header({
+  ward,
+  signIn: () => openSignIn({ ward, changed, announce }),
+  signOut: () => signOut({ ward, changed }),
+  screen: () => openScreen({ ward, changed: update, announce, hear }),
+});
+const bars = notices({ ward, sound, hear, profile: () => profileOf(ward.me) });
+document.getElementById("head").append(head.node, bars.node);
+
+put(document.querySelector(".skip"), say("page.skip"));
+
+let page = null;
+
+/** Go where the address says. */
+function route() {
+  const found = /^#\/bed\/([^/]+)\/([^/]+)$/.exec(location.hash);
+  page?.gone?.();
+  closeSheet();
+  let key = null;
+  try {
+    key = found ? `${decodeURIComponent(found[1])}/${decodeURIComponent(found[2])}` : null;
+  } catch {
+    // an address that can't be read leads to the wall
+  }
+  page = key ? bedPage({ ward, trends, announce, key }) : wall({ ward, trends, announce });
+  mark(document.documentElement, "data-page", key ? "bed" : "wall");
+  main.replaceChildren(page.node);
+  document.title = key ? `${say("bed.title", { bed: key })}: ${say("page.title")}` : say("page.title");
+  page.fit();
+  update();
+}
+
+/** Show how everything stands now. */
+function update() {
+  head.update();
+  bars.update();
+  page?.update();
+  updateSheet(ward.beds);
+  steady();
+}
+
+/** All that flashes flashes together: two beds out of step would look like one that flashes faster. */
+function steady() {
+  for (const animation of document.getAnimations()) {
+    if (animation.animationName?.startsWith("flash") && animation.startTime !== 0) animation.startTime = 0;
+  }
+}
+
+ward.listen((name, body) => {
+  if (name === "beat") tell(body.time);
+  else if (name === "picture") trends.refresh();
+  else if (name === "bed") {
+    trends.carry(ward.beds.get(body.key));
+    page?.one(body.key);
+    return;
+  } else if (name === "gone") page?.fit();
+  if (name !== "happening") update();
+});
+
+const feed = new Feed("/events", {
+  event(name, body) {
+    ward.refused = "";
+    if (name === "picture") tell(body.time);
+    ward.take(name, body);
+  },
+  refused(status) {
+    ward.refused = say("error.status", { status });
+    update();
+  },
+});
+ward.feed = feed;
+
+addEventListener("hashchange", route);
+new ResizeObserver(() => page?.fit()).observe(main);
+for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => void sound.begin(), { passive: true });
+
+dress(ward.me);
+route();
+void sound.begin();
+feed.start();
+void learn(ward).then(update);
+setInterval(() => {
+  update();
+  sound.follow(wantedSound(ward, { profile: profileOf(ward.me), lost: lostPriority(ward) }));
+}, TICK_MS);

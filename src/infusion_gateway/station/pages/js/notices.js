@@ -1,0 +1,64 @@
+/** What no one may overlook: a connection that is lost, at which hop, and a screen that can't be heard. */
+
+import { age, since } from "./clock.js";
+import { el, mark, match, put } from "./dom.js";
+import { UNDER_WAY } from "./state.js";
+import { say, term } from "./words.js";
+
+/**
+ * Make the bars under the head.
+ * @param {{ward: any, sound: any, hear: () => void, profile: () => string}} given
+ * @returns {{node: Element, update: () => void}}
+ */
+export function notices({ ward, sound, hear, profile }) {
+  const kept = new Map();
+  const node = el("div", { class: "notices", role: "alert" });
+  return {
+    node,
+    update() {
+      match(node, all(ward, profile() === "wall" ? "ready" : sound.state()), (notice) => notice.key, (notice) => made(notice, hear), kept);
+      mark(document.documentElement, "data-lost", ward.lostPage() !== null ? "page" : ward.lostBroker() !== null ? "broker" : null);
+    },
+  };
+}
+
+function all(ward, heard) {
+  const found = [];
+  const page = ward.lostPage();
+  const broker = ward.lostBroker();
+  if (ward.refused && page === null && !ward.pictured) found.push({ key: "refused", kind: "high", text: say("lost.refused", { why: ward.refused }) });
+  if (page !== null) found.push({ key: "page", kind: "high", text: say("lost.page", { age: age(page) }) });
+  else if (broker !== null) found.push({ key: "broker", kind: "high", text: say("lost.broker", { age: age(broker), why: ward.broker.why }) });
+  else if (!ward.pictured && !ward.refused) found.push({ key: "connecting", kind: "plain", text: say("lost.connecting") });
+  else found.push(...gateways(ward));
+  if (heard !== "ready") found.push({ key: `sound-${heard}`, kind: "sound", text: say(`sound.${heard}`), press: heard !== "failed" });
+  return found;
+}
+
+function gateways(ward) {
+  const silent = [...ward.gateways.values()].filter((gateway) => gateway.link !== "live");
+  if (silent.length > 2) return [{ key: "gateways", kind: "high", text: say("lost.gateways", { count: silent.length, names: silent.map((gateway) => gateway.name).join(", ") }) }];
+  return silent.map((gateway) => {
+    const seconds = Number.isFinite(gateway.age_s) ? gateway.age_s + since(gateway.heard) : null;
+    const text = say("lost.gateway", { name: gateway.name, link: term("link", gateway.link), age: age(seconds), why: gateway.why ?? "" });
+    return { key: `gateway ${gateway.name}`, kind: "high", text };
+  });
+}
+
+function made(notice, hear) {
+  const pressed = Boolean(notice.press);
+  const node = el(pressed ? "button" : "div", { class: "notice", "data-kind": notice.kind, "data-notice": notice.key, type: pressed ? "button" : null });
+  if (pressed) node.addEventListener("click", hear);
+  return { node, update: (next) => put(node, next.text) };
+}
+
+/**
+ * Give the priority that the page itself alarms with when it sees nothing new; null where it does.
+ * @param {any} ward
+ * @returns {"high" | "medium" | null}
+ */
+export function lostPriority(ward) {
+  if (ward.lostPage() === null && ward.lostBroker() === null) return null;
+  const owed = ward.ordered().some((bed) => UNDER_WAY.has(bed.session?.phase));
+  return owed ? "high" : "medium";
+}

@@ -1,0 +1,35 @@
+/** The ring of the time that is left, with its minutes and the clock time it ends at. */
+
+import { clock, left } from "./clock.js";
+import { el, mark, put, svg } from "./dom.js";
+import { leftOf } from "./state.js";
+import { say } from "./words.js";
+
+const RADIUS = 44;
+const ROUND = 2 * Math.PI * RADIUS;
+
+/**
+ * Make a ring.
+ * @returns {{node: Element, update: (bed: any) => void}}
+ */
+export function ring() {
+  const arc = svg("circle", { class: "ring-arc", cx: 50, cy: 50, r: RADIUS, "stroke-dasharray": ROUND, "stroke-dashoffset": ROUND });
+  const drawn = svg("svg", { viewBox: "0 0 100 100", "aria-hidden": "true", focusable: "false" }, svg("circle", { class: "ring-whole", cx: 50, cy: 50, r: RADIUS }), arc);
+  const minutes = el("span", { class: "ring-left", "data-what": "left" });
+  const what = el("span", { class: "ring-what" });
+  const ends = el("span", { class: "ring-ends" });
+  const node = el("div", { class: "ring" }, drawn, el("div", { class: "ring-text" }, minutes, what, ends));
+  return {
+    node,
+    update(bed) {
+      const { seconds, share } = leftOf(bed);
+      const flows = bed.session?.phase === "infusing";
+      const over = seconds !== null && seconds < 0 && flows;
+      put(minutes, seconds === null ? say("ring.none") : left(Math.abs(seconds)));
+      put(what, seconds === null ? "" : say(over ? "ring.over" : "ring.left"));
+      put(ends, seconds === null ? "" : say("ring.ends", { clock: clock(bed.tile?.ends_at ?? bed.session?.ends_at) }));
+      mark(arc, "stroke-dashoffset", String(ROUND * (1 - (share ?? 0))));
+      mark(node, "data-over", over ? "" : null);
+    },
+  };
+}

@@ -1,0 +1,142 @@
+/** Signing in and out, and what this screen is: colours, room, sound. */
+
+import { call, useToken } from "./api.js";
+import { el, mark, put } from "./dom.js";
+import { closeSheet, sheet } from "./sheet.js";
+import { say, term } from "./words.js";
+
+const CHOICES = { theme: ["dark", "light"], palette: ["usual", "okabe-ito"], profile: ["nurses", "chair", "wall", "phone"] };
+const NARROW = 600;
+let counted = 0;
+
+/** @param {string} name @returns {string} what was chosen at this screen, or what fits it. */
+export function chosen(name) {
+  const found = localStorage.getItem(name) ?? "";
+  if (CHOICES[name].includes(found)) return found;
+  return name === "profile" && globalThis.innerWidth < NARROW ? "phone" : CHOICES[name][0];
+}
+
+/**
+ * Dress the page as this screen wants it.
+ * @param {any} me
+ */
+export function dress(me) {
+  for (const name of Object.keys(CHOICES)) mark(document.documentElement, `data-${name}`, name === "profile" ? profileOf(me) : chosen(name));
+}
+
+/** @param {any} me @returns {string} the room: an enrolled screen's own, else as chosen here. */
+export function profileOf(me) {
+  const own = me.screen?.profile;
+  return CHOICES.profile.includes(own) ? own : chosen("profile");
+}
+
+/**
+ * Learn who is signed in and what screen this is.
+ * @param {any} ward
+ */
+export async function learn(ward) {
+  const answer = await call("GET", "/api/me");
+  if (answer.ok && answer.body) {
+    ward.me = answer.body;
+    useToken(String(answer.body.csrf ?? ""));
+  }
+  dress(ward.me);
+}
+
+function field(label, input) {
+  const id = `screen-${(counted += 1)}`;
+  mark(input, "id", id);
+  return el("div", { class: "field" }, el("label", { for: id, text: label }), input);
+}
+
+/**
+ * Open the sign-in sheet.
+ * @param {{ward: any, changed: () => void, announce: (text: string) => void}} given
+ */
+export function openSignIn({ ward, changed, announce }) {
+  const person = el("input", { name: "person", autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 64 });
+  const password = el("input", { name: "password", type: "password", autocomplete: "current-password", maxlength: 256 });
+  const said = el("p", { class: "form-said", role: "status" });
+  const form = el("form", { class: "fields" }, field(say("signIn.person"), person), field(say("signIn.password"), password), el("button", { class: "big go", type: "submit" }, say("signIn.go")), said);
+  sheet({ title: say("signIn.title"), about: say("signIn.nothingHidden"), content: [form], announce });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const answer = await call("POST", "/api/sign-in", { person: person.value.trim(), password: password.value });
+    password.value = "";
+    if (!answer.ok) {
+      mark(said, "data-outcome", "refused");
+      put(said, say("signIn.failed", { reason: answer.error }));
+      return;
+    }
+    await learn(ward);
+    closeSheet();
+    changed();
+  });
+}
+
+/**
+ * Sign out; everything stays in sight.
+ * @param {{ward: any, changed: () => void}} given
+ */
+export async function signOut({ ward, changed }) {
+  await call("POST", "/api/sign-out", {});
+  closeSheet();
+  await learn(ward);
+  changed();
+}
+
+/**
+ * Open the sheet of this screen's own settings.
+ * @param {{ward: any, sound: any, changed: () => void, announce: (text: string) => void, hear: () => void}} given
+ */
+export function openScreen({ ward, changed, announce, hear }) {
+  const selects = Object.entries(CHOICES)
+    .filter(([name]) => name !== "profile" || !ward.me.screen)
+    .map(([name, values]) => {
+      const input = el("select", { name }, ...values.map((value) => el("option", { value, selected: value === chosen(name), text: term(`screen.${name}`, value) })));
+      input.addEventListener("change", () => {
+        localStorage.setItem(name, input.value);
+        dress(ward.me);
+        changed();
+      });
+      return field(say(`screen.${name}`), input);
+    });
+  const enrolled = ward.me.screen ? el("p", { class: "about", text: say("screen.enrolled", { name: ward.me.screen.name }) }) : null;
+  const test = el("button", { class: "big", type: "button", onclick: hear }, say("screen.testSound"));
+  const version = el("p", { class: "about", text: say("screen.version", { station: ward.me.station ?? ward.station, version: ward.me.version ?? "" }) });
+  const only = el("p", { class: "about", text: say("page.notPrimary") });
+  const content = [el("div", { class: "fields" }, ...selects), enrolled, test, ward.me.person?.role === "supervisor" ? enrolForm(ward) : null, version, only];
+  sheet({ title: say("screen.title"), content: content.filter(Boolean), announce });
+}
+
+function enrolForm(ward) {
+  const name = el("input", { name: "name", autocomplete: "off", maxlength: 64 });
+  const bed = el("input", { name: "bed", autocomplete: "off", maxlength: 130 });
+  const room = el("select", { name: "profile" }, ...CHOICES.profile.map((value) => el("option", { value, text: term("screen.profile", value) })));
+  const said = el("p", { class: "form-said", role: "status" });
+  const form = el("form", { class: "fields" }, field(say("screen.enrolName"), name), field(say("screen.profile"), room), field(say("screen.enrolBed"), bed), el("button", { class: "big", type: "submit" }, say("screen.enrol")), said);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const answer = await call("POST", "/api/enrol", { name: name.value.trim(), profile: room.value, bed: bed.value.trim() || null });
+    put(said, answer.ok ? say("screen.enrolled.now") : say("form.failed", { reason: answer.error }));
+    if (answer.ok) await learn(ward);
+  });
+  return form;
+}
+
+/**
+ * Open the sheet of the audible self-test: the sounds, and whether somebody heard them.
+ * @param {{sound: any, changed: () => void, announce: (text: string) => void}} given
+ */
+export function openSoundTest({ sound, changed, announce }) {
+  const answer = (yes) => () => {
+    sound.answer(yes);
+    closeSheet();
+    changed();
+  };
+  const yes = el("button", { class: "big go", type: "button", "data-first": true, onclick: answer(true) }, say("sound.yes"));
+  const no = el("button", { class: "big", type: "button", onclick: answer(false) }, say("sound.no"));
+  const again = el("button", { class: "big", type: "button", onclick: () => sound.test() }, say("sound.again"));
+  sheet({ title: say("screen.testSound"), about: say("sound.test"), content: [el("p", { text: say("sound.heard") }), yes, no, again], announce });
+  sound.test();
+}

@@ -1,0 +1,59 @@
+/** Sheets: what is entered, beside the beds and never over the alarms; a bed's sheet has its STOP in it. */
+
+import { el } from "./dom.js";
+import { stopButton } from "./stop.js";
+import { say } from "./words.js";
+
+let open = null;
+
+/**
+ * Open a sheet; one at a time. It is no modal dialog: the beds and their STOP stay in reach.
+ * @param {{title: string, about?: string, bed?: any, content: Node[], announce: (text: string) => void}} given
+ * @returns {{close: () => void, node: HTMLElement, update: (bed: any) => void}}
+ */
+export function sheet(given) {
+  closeSheet();
+  const before = document.activeElement;
+  const stop = given.bed ? stopButton(given.announce) : null;
+  stop?.update(given.bed);
+  const title = el("h2", { id: "sheet-title", text: given.title });
+  const where = given.bed ? el("span", { class: "sheet-bed", text: given.bed.bed }) : null;
+  const close = el("button", { class: "plain", type: "button", onclick: () => closeSheet() }, say("form.close"));
+  const about = given.about ? el("p", { class: "about", text: given.about }) : null;
+  const head = el("div", { class: "sheet-head" }, where, title, close);
+  const node = el("section", { class: "sheet", role: "dialog", "aria-labelledby": "sheet-title" }, head, about, ...given.content, stop ? stop.node : null);
+  node.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") closeSheet();
+  });
+  document.getElementById("sheets").append(node);
+  const first = node.querySelector("input, select, textarea, [data-first]") ?? close;
+  first.focus();
+  open = {
+    node,
+    key: given.bed?.key ?? null,
+    close: () => closeSheet(),
+    update: (bed) => stop?.update(bed),
+    end() {
+      stop?.gone();
+      node.remove();
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    },
+  };
+  return open;
+}
+
+/** Close the sheet that is open. */
+export function closeSheet() {
+  const was = open;
+  open = null;
+  was?.end();
+}
+
+/**
+ * Tell the open sheet how its bed stands now.
+ * @param {Map<string, any>} beds
+ */
+export function updateSheet(beds) {
+  const bed = open?.key ? beds.get(open.key) : null;
+  if (bed) open.update(bed);
+}

@@ -1,0 +1,129 @@
+/** Alarm sounds: bursts by priority (standards reference 3.1), made here; and proof that they can be heard. */
+
+import { RANK } from "./ward.js";
+
+/** Pulses of a burst as beginnings in seconds, the pitch, and how often it comes again (null: once). */
+export const BURSTS = {
+  high: { pulses: [0, 0.2, 0.4, 0.75, 0.95, 1.55, 1.75, 1.95, 2.3, 2.5], length: 0.13, pitch: 523.25, every: 5 },
+  medium: { pulses: [0, 0.35, 0.7], length: 0.18, pitch: 392, every: 15 },
+  low: { pulses: [0, 0.35], length: 0.18, pitch: 329.63, every: null },
+};
+const REMIND_S = 30;
+const KINDS = ["none", "once", "reminder", "bursts"];
+/** A burst isn't broken into by another of no higher priority. */
+const BETWEEN_S = 3;
+/** Four harmonics, so that a small loudspeaker carries it and the ear finds where it is. */
+const HARMONICS = [0, 1, 0.6, 0.45, 0.3, 0.2];
+const LOUD = 0.5;
+
+/** The loudspeaker of this page. */
+export class Sound {
+  constructor() {
+    this.context = null;
+    this.heard = localStorage.getItem("heard") !== "no";
+    this.last = -Infinity;
+    this.playing = "none";
+    this.known = new Set();
+  }
+
+  /** @returns {"ready" | "blocked" | "failed" | "deaf"} whether this page can be heard. */
+  state() {
+    if (typeof AudioContext === "undefined") return "failed";
+    if (!this.context || this.context.state !== "running") return "blocked";
+    return this.heard ? "ready" : "deaf";
+  }
+
+  /** Try to begin; a browser may want a touch first. */
+  async begin() {
+    if (typeof AudioContext === "undefined") return;
+    this.context ??= new AudioContext({ latencyHint: "interactive" });
+    if (this.context.state !== "running") {
+      // A browser that blocks sound leaves this pending until a touch: it is not waited for.
+      await Promise.race([this.context.resume(), new Promise((go) => setTimeout(go, 300))]).catch(() => undefined);
+    }
+  }
+
+  /**
+   * Say whether a person heard the test.
+   * @param {boolean} yes
+   */
+  answer(yes) {
+    this.heard = yes;
+    localStorage.setItem("heard", yes ? "yes" : "no");
+  }
+
+  /** Play low, medium, high, one after the other. @returns {number} seconds that it takes. */
+  test() {
+    this.burst("low", 0);
+    this.burst("medium", 1.2);
+    this.burst("high", 2.8);
+    this.last = performance.now() / 1000 + 3;
+    return 5.6;
+  }
+
+  /**
+   * Sound what is wanted now; called again and again. What is new or has risen is heard at once.
+   * @param {{priority: string, kind: "bursts" | "reminder" | "once" | "none", every: number | null, keys: string[]}} wanted
+   */
+  follow(wanted) {
+    const now = performance.now() / 1000;
+    const fresh = wanted.keys.some((key) => !this.known.has(key));
+    const risen = RANK[wanted.priority] > RANK[this.playing];
+    this.known = new Set(wanted.keys);
+    this.playing = wanted.kind === "none" ? "none" : wanted.priority;
+    if (this.playing === "none") return;
+    const again = wanted.kind === "reminder" ? (wanted.every ?? REMIND_S) : wanted.kind === "bursts" ? (wanted.every ?? BURSTS[wanted.priority].every) : null;
+    const due = again !== null && now - this.last >= again;
+    if (!risen && !due && !(fresh && now - this.last > BETWEEN_S)) return;
+    this.burst(wanted.priority, 0, wanted.kind === "reminder" ? 1 : Infinity);
+    this.last = now;
+  }
+
+  /**
+   * Play one burst, or its first pulses.
+   * @param {"high" | "medium" | "low"} priority @param {number} after seconds @param {number} [most]
+   */
+  burst(priority, after, most = Infinity) {
+    if (this.context?.state !== "running") return;
+    const { pulses, length, pitch } = BURSTS[priority];
+    const wave = this.context.createPeriodicWave(new Float32Array(HARMONICS.length), new Float32Array(HARMONICS));
+    for (const begin of pulses.slice(0, most)) {
+      const at = this.context.currentTime + 0.02 + after + begin;
+      const tone = this.context.createOscillator();
+      const gain = this.context.createGain();
+      tone.setPeriodicWave(wave);
+      tone.frequency.value = pitch;
+      gain.gain.setValueAtTime(0, at);
+      gain.gain.linearRampToValueAtTime(LOUD, at + length * 0.15);
+      gain.gain.setValueAtTime(LOUD, at + length * 0.8);
+      gain.gain.linearRampToValueAtTime(0, at + length);
+      tone.connect(gain).connect(this.context.destination);
+      tone.start(at);
+      tone.stop(at + length + 0.02);
+    }
+  }
+}
+
+/**
+ * Give what is to be heard now, over all beds and what the page itself is alarmed about. The station says what a screen of
+ * this profile sounds; that it is not heard itself, the page knows alone.
+ * @param {any} ward @param {{profile: string, lost: "high" | "medium" | null}} how
+ * @returns {{priority: string, kind: "bursts" | "reminder" | "once" | "none", every: number | null, keys: string[]}}
+ */
+export function wantedSound(ward, how) {
+  let best = { priority: "none", kind: "none", every: null };
+  const keys = [];
+  const take = (priority, kind, every, key) => {
+    keys.push(key);
+    const louder = RANK[priority] * 10 + KINDS.indexOf(kind) > RANK[best.priority] * 10 + KINDS.indexOf(best.kind);
+    if (louder) best = { priority, kind, every };
+  };
+  if (how.lost && how.profile !== "wall") take(how.lost, "bursts", BURSTS[how.lost].every, "lost");
+  for (const bed of ward.beds.values()) {
+    const said = bed.annunciation;
+    const own = said?.profiles?.[how.profile] ?? said;
+    if (!said || !(RANK[said.priority] > 0) || !KINDS.includes(own.sound) || own.sound === "none") continue;
+    take(said.priority, own.sound, own.repeat_s ?? null, `${bed.key} ${said.priority} ${said.renewed ?? bed.alarms?.[0]?.instance ?? ""}`);
+  }
+  return { ...best, keys };
+}

@@ -1,0 +1,108 @@
+/** How a bed stands, in the words and numbers that tile and bed page show alike. */
+
+import { number, until } from "./clock.js";
+import { RANK } from "./ward.js";
+import { say, term } from "./words.js";
+
+/** Phases in which somebody's supervision is owed. */
+export const UNDER_WAY = new Set(["armed", "infusing", "paused"]);
+
+/**
+ * Give a bed's state as a word, and the name its colours go by.
+ * @param {any} bed
+ * @returns {{word: string, kind: string}}
+ */
+export function stateOf(bed) {
+  const session = bed.session;
+  if (!session) return { word: say("state.unknown"), kind: "unknown" };
+  if (session.stopping === "not-confirmed") return { word: say("state.notConfirmed"), kind: "not-confirmed" };
+  if (session.stopping === "asked") return { word: say("state.stopping"), kind: "stopping" };
+  if (session.away_until && (until(session.away_until) ?? 0) > 0) return { word: say("state.away"), kind: "paused" };
+  const kind = String(session.phase);
+  return { word: term("state", kind), kind };
+}
+
+/**
+ * Give the doses as they are written.
+ * @param {any} bed
+ * @returns {{delivered: string, ordered: string, hard: string, perKg: string, volume: string, rate: string, share: number | null, hardShare: number | null}}
+ */
+export function doseOf(bed) {
+  const tile = bed.tile ?? {};
+  const share = tile.ordered_mg > 0 && Number.isFinite(tile.delivered_mg) ? tile.delivered_mg / tile.ordered_mg : null;
+  return {
+    delivered: number(tile.delivered_mg, 1),
+    ordered: number(tile.ordered_mg, 1),
+    hard: number(tile.hard_mg, 1),
+    perKg: number(tile.mg_per_kg, 2),
+    volume: number(tile.delivered_ml, 1),
+    rate: number(tile.rate_ml_h, 1),
+    share,
+    hardShare: tile.ordered_mg > 0 && tile.hard_mg > 0 ? tile.hard_mg / tile.ordered_mg : null,
+  };
+}
+
+/**
+ * Give what is left of the session: seconds, and as a share of the whole.
+ * @param {any} bed
+ * @returns {{seconds: number | null, share: number | null}}
+ */
+export function leftOf(bed) {
+  const ends = bed.tile?.ends_at ?? bed.session?.ends_at;
+  let seconds = until(ends);
+  if (seconds === null && Number.isFinite(bed.tile?.left_s)) seconds = bed.tile.left_s;
+  const whole = bed.session?.order?.duration_s;
+  const share = seconds === null || !(whole > 0) ? null : Math.min(Math.max(seconds / whole, 0), 1);
+  return { seconds, share };
+}
+
+/**
+ * Give the most urgent alarm of a bed: by priority, of the same one what nobody has before what somebody has.
+ * @param {any} bed
+ * @returns {any | null}
+ */
+export function topAlarm(bed) {
+  const weight = (alarm) => RANK[alarm.priority] * 2 + (alarm.signal === "acknowledged" ? 0 : 1);
+  return [...(bed.alarms ?? [])].sort((a, b) => weight(b) - weight(a))[0] ?? null;
+}
+
+/**
+ * Give the most urgent alarm that nobody has.
+ * @param {any} bed
+ * @returns {any | null}
+ */
+export function topUnanswered(bed) {
+  return topAlarm({ alarms: (bed.alarms ?? []).filter((alarm) => alarm.signal !== "acknowledged") });
+}
+
+/**
+ * Give the priority that a bed is told with: the station's word, else the alarms' own.
+ * @param {any} bed
+ * @returns {"high" | "medium" | "low" | "none"}
+ */
+export function priorityOf(bed) {
+  const said = bed.annunciation?.priority;
+  return Object.hasOwn(RANK, said ?? "") ? said : (topAlarm(bed)?.priority ?? "none");
+}
+
+/** @param {any} bed @returns {boolean} whether all that would flash is acknowledged by somebody. */
+export function quietOf(bed) {
+  return Boolean(bed.annunciation?.acknowledged);
+}
+
+/**
+ * Give the end of the countdown to a stop that can still be held off; the earliest.
+ * @param {any} bed
+ * @returns {number | null} seconds left
+ */
+export function countdownOf(bed) {
+  const ends = [bed.annunciation?.countdown_ends, ...(bed.alarms ?? []).map((alarm) => alarm.countdown_ends)];
+  const found = ends.map(until).filter((seconds) => seconds !== null);
+  return found.length ? Math.min(...found) : null;
+}
+
+/** @param {any} bed @returns {number | null} seconds that the audio stays paused. */
+export function audioPausedOf(bed) {
+  const seconds = until(bed.annunciation?.audio_paused_until ?? bed.session?.audio_paused_until);
+  return seconds !== null && seconds > 0 ? seconds : null;
+}

@@ -1,0 +1,92 @@
+/** Vital signs as numbers: value, unit, limits and age; old ones grey and struck through, invalid ones never a number. */
+
+import { age, number } from "./clock.js";
+import { el, mark, put, show } from "./dom.js";
+import { say, term } from "./words.js";
+
+/** What a tile shows, in the order of the wall; each with its decimals. */
+export const SHOWN = ["spo2", "hr", "nibp", "rr", "etco2"];
+const AGE_FROM_S = 3;
+
+/**
+ * Make one vital sign's numeric.
+ * @param {string} metric `nibp` stands for systolic, diastolic and mean together
+ * @param {boolean} [whole] with everything: the bed's own page
+ * @returns {{node: Element, update: (bed: any, ward: any) => void}}
+ */
+export function numeric(metric, whole = false) {
+  const figure = el("span");
+  const mean = el("span", { class: "vital-mean" });
+  const value = el("span", { class: "vital-value" }, figure, mean);
+  const high = el("span", { class: "vital-limit", "data-side": "high" });
+  const low = el("span", { class: "vital-limit", "data-side": "low" });
+  const old = el("span", { class: "vital-age" });
+  const note = el("span", { class: "vital-note" });
+  const unit = el("span", { class: "vital-unit" });
+  const name = el("span", { class: "vital-name", text: term("vital", metric) });
+  const limits = el("span", { class: "vital-limits" }, high, low);
+  const node = el("div", { class: "vital", "data-metric": metric }, el("span", { class: "vital-head" }, name, unit), el("span", { class: "vital-body" }, value, limits), old, note);
+  return {
+    node,
+    update(bed, ward) {
+      const one = metric === "nibp" ? pressure(bed, ward) : single(bed, ward, metric);
+      show(node, one !== null || whole || metric !== "etco2");
+      put(figure, one === null ? say("vital.none") : one.text);
+      put(mean, one?.mean ?? "");
+      put(unit, one === null ? "" : term("unit", one.unit));
+      put(high, limitText(one?.high));
+      put(low, limitText(one?.low));
+      put(old, one === null ? "" : ageText(one, metric));
+      put(note, one === null ? "" : noteText(one, whole));
+      mark(node, "data-stale", one?.stale ? "" : null);
+      mark(node, "data-invalid", one && !one.valid ? "" : null);
+      mark(node, "data-questionable", one?.validity === "questionable" ? "" : null);
+    },
+  };
+}
+
+function single(bed, ward, metric) {
+  const vital = ward.vital(bed, metric) ?? (metric === "hr" ? ward.vital(bed, "pulse") : null);
+  if (!vital) return null;
+  const decimals = metric === "temp" ? 1 : 0;
+  return { ...vital, text: vital.valid ? number(vital.value, decimals) : say("vital.invalid") };
+}
+
+function pressure(bed, ward) {
+  const sys = ward.vital(bed, "nibp-sys");
+  const dia = ward.vital(bed, "nibp-dia");
+  if (!sys && !dia) return null;
+  const mean = ward.vital(bed, "nibp-mean");
+  const part = (vital) => (vital?.valid ? number(vital.value) : say("vital.invalid"));
+  const first = sys ?? dia;
+  const ages = [sys, dia].filter(Boolean).map((vital) => vital.age);
+  return {
+    ...first,
+    age: ages.includes(null) ? null : Math.max(...ages),
+    stale: Boolean(sys?.stale || dia?.stale),
+    valid: Boolean(sys?.valid || dia?.valid),
+    text: `${part(sys)}/${part(dia)}`,
+    mean: mean?.valid ? ` ${say("vital.mean", { mean: number(mean.value) })}` : "",
+    high: sys?.high ?? null,
+    low: sys?.low ?? null,
+  };
+}
+
+function limitText(limit) {
+  return Number.isFinite(limit) ? number(limit) : "";
+}
+
+function ageText(one, metric) {
+  const seldom = metric === "nibp" || metric === "temp" || one.by_hand;
+  const said = say(one.age_at_least ? "vital.ageAtLeast" : "vital.age", { age: age(one.age) });
+  if (one.stale) return say("vital.stale", { age: said });
+  return seldom || one.age > AGE_FROM_S ? said : "";
+}
+
+function noteText(one, whole) {
+  const said = [];
+  if (one.by_hand) said.push(say("vital.byHand"));
+  if (one.validity === "questionable") said.push(say("vital.questionable"));
+  if (whole && one.note) said.push(one.note);
+  return said.join(" · ");
+}

@@ -1,0 +1,141 @@
+/** What the page knows: the beds, the gateways and what happened, each as the station said it last. */
+
+import { moment, since } from "./clock.js";
+import { LOST_AFTER_S } from "./feed.js";
+
+const LOG = 500;
+/** Vital signs measured now and then: their age is shown, and old means something else. */
+const NOW_AND_THEN = new Set(["nibp-sys", "nibp-dia", "nibp-mean", "temp"]);
+const OLD_S = { often: 6, seldom: 15 * 60 };
+/** @type {Record<string, number>} */
+export const RANK = { high: 3, medium: 2, low: 1, none: 0 };
+
+/** The picture, and whoever is to be told that it changed. */
+export class Ward {
+  constructor() {
+    this.beds = new Map();
+    this.gateways = new Map();
+    this.log = [];
+    this.broker = { connected: true, why: "", since: null };
+    this.station = "";
+    this.pictured = false;
+    this.feed = null;
+    this.listeners = new Set();
+    this.me = { signed_in: false, person: null, screen: null };
+  }
+
+  /**
+   * @param {(what: string, body: any) => void} told
+   * @returns {() => void} ends it
+   */
+  listen(told) {
+    this.listeners.add(told);
+    return () => this.listeners.delete(told);
+  }
+
+  /**
+   * Take in one event of the stream.
+   * @param {string} name @param {any} body
+   */
+  take(name, body) {
+    if (name === "picture") this.#picture(body);
+    else if (name === "bed") this.#bed(body);
+    else if (name === "gone") this.beds.delete(`${body.gateway}/${body.bed}`);
+    else if (name === "gateway") this.#gateway(body);
+    else if (name === "happening") this.#happening(body);
+    else if (name === "beat") this.#beat(body);
+    else return;
+    for (const told of this.listeners) told(name, body);
+  }
+
+  /** @returns {any[]} every bed, by gateway and name. */
+  ordered() {
+    const compare = new Intl.Collator(undefined, { numeric: true }).compare;
+    return [...this.beds.values()].sort((a, b) => compare(a.key, b.key));
+  }
+
+  /** @returns {number | null} seconds since the station was heard, where it counts as lost. */
+  lostPage() {
+    const silent = this.feed?.silent() ?? 0;
+    return silent > LOST_AFTER_S ? silent : null;
+  }
+
+  /** @returns {number | null} seconds since the station lost its broker. */
+  lostBroker() {
+    return this.broker.connected ? null : since(this.broker.since ?? moment());
+  }
+
+  /**
+   * Say whether nothing that is shown of a bed may be taken for new; "" where it may.
+   * @param {any} bed
+   * @returns {string} a reason: page, broker, or the link's own word
+   */
+  lost(bed) {
+    if (this.lostPage() !== null) return "page";
+    if (this.lostBroker() !== null) return "broker";
+    return bed.link === "live" ? "" : bed.link;
+  }
+
+  /** @param {any} bed @returns {number | null} seconds: how old the newest of its data is. */
+  dataAge(bed) {
+    return Number.isFinite(bed.data_age_s) ? bed.data_age_s + since(bed.heard) : null;
+  }
+
+  /**
+   * Give a vital sign with its age now, and whether it is to be shown as old.
+   * @param {any} bed @param {string} metric
+   * @returns {any} null where the bed has none
+   */
+  vital(bed, metric) {
+    const vital = bed.vitals?.[metric];
+    if (!vital) return null;
+    const age = Number.isFinite(vital.age_s) ? vital.age_s + since(bed.heard) : null;
+    const limit = NOW_AND_THEN.has(metric) || vital.by_hand ? OLD_S.seldom : OLD_S.often;
+    const stale = Boolean(vital.stale) || this.lost(bed) !== "" || age === null || age > limit;
+    const valid = vital.validity !== "invalid" && Number.isFinite(vital.value);
+    return { ...vital, age, stale, valid };
+  }
+
+  /** @returns {{high: number, medium: number, low: number}} alarms of all beds. */
+  counts() {
+    const counts = { high: 0, medium: 0, low: 0 };
+    for (const bed of this.beds.values()) {
+      for (const alarm of bed.alarms ?? []) if (Object.hasOwn(counts, alarm.priority)) counts[alarm.priority] += 1;
+      counts.low += bed.more ?? 0;
+    }
+    return counts;
+  }
+
+  #picture(body) {
+    this.station = String(body.station ?? "");
+    this.beds.clear();
+    this.gateways.clear();
+    this.log = [];
+    for (const gateway of body.gateways ?? []) this.#gateway(gateway);
+    for (const bed of body.beds ?? []) this.#bed(bed);
+    for (const happening of body.log ?? []) this.#happening(happening);
+    this.pictured = true;
+  }
+
+  #bed(body) {
+    this.beds.set(body.key, { ...body, heard: moment() });
+  }
+
+  #gateway(body) {
+    this.gateways.set(body.name, { ...body, heard: moment() });
+  }
+
+  #happening(body) {
+    const same = (other) => other.sequence === body.sequence && other.bed === body.bed && other.gateway === body.gateway && other.at === body.at;
+    if (this.log.some(same)) return;
+    this.log.push(body);
+    if (this.log.length > LOG) this.log.splice(0, this.log.length - LOG);
+  }
+
+  #beat(body) {
+    const connected = body.broker?.connected !== false;
+    const begun = this.broker.connected && !connected ? moment() : this.broker.since;
+    this.broker = { connected, why: String(body.broker?.why ?? ""), since: connected ? null : begun };
+    this.duty = body.duty ?? [];
+  }
+}

@@ -1,0 +1,255 @@
+"""What the page shows, in a real browser: alarms, old values, lost connections, sixty beds and a phone."""
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from browser import ward_of_beds as made
+from browser.fake_station import FakeStation
+from browser.shoot import PHONE
+
+pytestmark = pytest.mark.slow(6)
+
+WATCH_COLOURS = """async ([chosen, forMs]) => {
+  const node = document.querySelector(chosen);
+  const seen = [];
+  const begun = performance.now();
+  while (performance.now() - begun < forMs) {
+    await new Promise(requestAnimationFrame);
+    const colour = getComputedStyle(node).backgroundColor;
+    if (seen.at(-1)?.[1] !== colour) seen.push([performance.now() - begun, colour]);
+  }
+  return seen;
+}"""
+SCROLLS = """() => [document.scrollingElement, ...document.querySelectorAll('.wall-page, .wall')]
+  .map(e => [e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight])"""
+STOPS = """() => [...document.querySelectorAll('.stop')].map(e => e.getBoundingClientRect())
+  .map(b => [b.width, b.height, b.right, b.bottom])"""
+OVERFULL = """() => [...document.querySelectorAll('.tile')]
+  .filter(t => t.scrollHeight > t.clientHeight + 1).map(t => t.dataset.key)"""
+SIDEWAYS = """() => Math.max(document.scrollingElement.scrollWidth, document.querySelector('#main > *').scrollWidth)
+  - innerWidth"""
+
+
+def show(page: Any, station: FakeStation, *beds: made.Json, address: str = "") -> None:
+    """Open the page with these beds, and wait until it shows them."""
+    station.gateways = station.gateways or [made.gateway()]
+    station.beds |= {bed["key"]: bed for bed in beds}
+    page.goto(f"/{address}")
+    page.locator(".tile").first.wait_for()
+
+
+def tile(page: Any, key: str) -> Any:
+    """Give a bed's tile."""
+    return page.locator(f'[data-key="{key}"]')
+
+
+def flashes(page: Any, chosen: str, seconds: float) -> float:
+    """Measure how often a second a node's ground changes and changes back."""
+    seen = page.evaluate(WATCH_COLOURS, [chosen, seconds * 1000])
+    if len(seen) < 3:
+        return 0.0
+    whole = (len(seen) - 2) / 2
+    return whole / ((seen[-1][0] - seen[1][0]) / 1000)
+
+
+def test_each_priority_by_symbol_text_and_flash(page: Any, station: FakeStation) -> None:
+    """Pins that the priorities differ by symbol and words, flash at 2 Hz, 0.6 Hz and not at all, and are counted."""
+    alarms = {"high": made.spo2_low(), "medium": made.pressure_high(), "low": made.cuff_overdue()}
+    show(page, station, *(made.bed(name, alarms=[alarm]) for name, alarm in alarms.items()))
+    for name, symbol in (("high", "!!!"), ("medium", "!!"), ("low", "!")):
+        banner = tile(page, f"west/{name}").locator(".alarm-banner")
+        assert banner.locator(".alarm-symbol").inner_text() == symbol
+        assert banner.locator(".alarm-text").inner_text() == alarms[name]["text"]
+        assert page.locator(f'.count[data-priority="{name}"] .count-number').inner_text() == "1"
+    said = tile(page, "west/high").locator(".alarm-banner").inner_text()
+    assert "88 %" in said
+    assert "limit 90 %" in said
+    assert "nobody has it" in said
+    assert re.search(r"STOP IN 0:1\d", said)
+    assert [chip.inner_text().split("\n")[0] for chip in page.locator(".chip").all()] == ["!!!", "!!", "!"]
+    assert 1.4 <= flashes(page, '[data-key="west/high"] .alarm-banner', 3) <= 2.8
+    assert 0.4 <= flashes(page, '[data-key="west/medium"] .alarm-banner', 6) <= 0.8
+    assert flashes(page, '[data-key="west/low"] .alarm-banner', 1.2) == 0
+
+
+def test_what_somebody_has_is_steady(page: Any, station: FakeStation) -> None:
+    """Pins that an acknowledged alarm says who has it and is steady, as is all where motion isn't wanted."""
+    taken = made.spo2_low(signal="acknowledged", acknowledged_by="nurse-7", countdown_ends=None)
+    show(page, station, made.bed("one", alarms=[taken]), made.bed("two", alarms=[made.pressure_high()]))
+    assert "nurse-7 has it" in tile(page, "west/one").locator(".alarm-banner").inner_text()
+    assert flashes(page, '[data-key="west/one"] .alarm-banner', 1.2) == 0
+    page.emulate_media(reduced_motion="reduce")
+    assert flashes(page, '[data-key="west/two"] .alarm-banner', 2) == 0
+
+
+def test_old_and_invalid_values_look_it(page: Any, station: FakeStation) -> None:
+    """Pins that a stale value is grey, struck through, with its age, an invalid one ---, and that ages go on alone."""
+    values = made.vitals() | {
+        "hr": made.value("hr", 81, age_s=34.0, stale=True),
+        "rr": made.value("rr", 12, validity="invalid"),
+    }
+    show(page, station, made.bed("one", vitals=values))
+    one = tile(page, "west/one")
+    heart = one.locator('[data-metric="hr"]').first
+    assert "line-through" in heart.locator(".vital-value").evaluate("e => getComputedStyle(e).textDecorationLine")
+    assert re.search(r"— 3\d s", heart.inner_text())
+    assert one.locator('.vital[data-metric="rr"] .vital-value').inner_text() == "---"
+    fresh = one.locator('.vital[data-metric="spo2"]')
+    assert fresh.get_attribute("data-stale") is None
+    page.wait_for_function("""() => document.querySelector('.vital[data-metric="spo2"]').hasAttribute('data-stale')""")
+    assert re.search(r"— \d+ s", fresh.inner_text())
+    colours = [part.locator(".vital-value").evaluate("e => getComputedStyle(e).color") for part in (fresh, heart)]
+    assert colours[0] == colours[1]
+
+
+def test_a_silent_station_is_told_within_seconds(page: Any, station: FakeStation) -> None:
+    """Pins that a stream that is open and silent is lost after 5 s: said, every value old; and that it comes back."""
+    show(page, station, made.bed("one"))
+    station.beating = False
+    page.locator('[data-notice="page"]').wait_for(timeout=8000)
+    assert "NO CONNECTION TO THE STATION" in page.locator(".notices").inner_text()
+    assert "look at the bedside" in tile(page, "west/one").locator(".link-notice").inner_text()
+    assert tile(page, "west/one").locator('.vital[data-metric="spo2"]').get_attribute("data-stale") == ""
+    station.beating = True
+    page.locator('[data-notice="page"]').wait_for(state="detached", timeout=8000)
+
+
+def test_the_broker_and_a_gateway_lost(page: Any, station: FakeStation) -> None:
+    """Pins that a lost broker is told at the next beat for all beds, and a silent gateway for its own alone."""
+    station.gateways = [made.gateway(), made.gateway("east", link="silent", age_s=9.0, why="no heartbeat")]
+    show(page, station, made.bed("one"), made.bed("two", gateway="east", link="silent", data_age_s=9.0))
+    page.locator('[data-notice="gateway east"]').wait_for()
+    assert "GATEWAY SILENT" in tile(page, "east/two").locator(".link-notice").inner_text()
+    assert tile(page, "west/one").get_attribute("data-link") == "live"
+    station.broker = {"connected": False, "why": "connection refused"}
+    page.locator('[data-notice="broker"]').wait_for(timeout=4000)
+    assert "connection refused" in page.locator(".notices").inner_text()
+    page.wait_for_function("() => document.querySelectorAll('.tile[data-link=lost]').length === 2")
+
+
+def test_it_resumes_without_loss(page: Any, station: FakeStation) -> None:
+    """Pins that a page that was cut off asks for what followed its last event, and shows the alarm that came."""
+    show(page, station, made.bed("one"))
+    station.open = False
+    station.drop()
+    station.emit("happening", made.happening(31, "raised while away", bed="one"))
+    station.show(made.bed("one", alarms=[made.spo2_low()]))
+    station.open = True
+    tile(page, "west/one").locator('.alarm-banner[data-priority="high"]').wait_for()
+    assert station.asked_from[-1].startswith(station.boot)
+    page.goto("/#/bed/west/one")
+    page.locator(".log-title", has_text="raised while away").wait_for()
+    station.boot = "another"
+    station.beds = {"west/new": made.bed("new")}
+    station.drop()
+    page.goto("/#/")
+    tile(page, "west/new").wait_for()
+    assert tile(page, "west/one").count() == 0
+
+
+def test_hostile_words_are_only_words(page: Any, station: FakeStation) -> None:
+    """Pins that markup in every text from outside is shown as text, on the wall and on the bed's own page."""
+    evil = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
+    bed = _poisoned(made.bed("one", alarms=[made.spo2_low()], bedside_alarm="lost"), evil)
+    bed |= {"gateway": "west", "bed": evil, "key": f"west/{evil}", "link": "live", "generation_mode": evil}
+    bed["session"]["phase"] = bed["tile"]["state"] = evil
+    bed["session"]["case_limits"] = [{"code": evil, "limit": 1.0, "by": evil, "reason": evil}]
+    station.log = [made.happening(1, evil, bed=evil, text=evil, by=evil)]
+    station.gateways = [made.gateway(evil, link="silent", why=evil)]
+    show(page, station, bed)
+    assert evil in page.locator(".alarm-text").first.inner_text()
+    page.evaluate("location.hash = document.querySelector('.tile-bed').getAttribute('href')")
+    page.locator(".log-title").first.wait_for()
+    assert evil in page.locator(".log-title").first.inner_text()
+    assert page.locator("#main img, #main script, #head img, .sheet img").count() == 0
+    assert page.evaluate("window.broken") is None
+
+
+def _poisoned(part: Any, evil: str, key: str = "") -> Any:
+    """Give the same with every free text replaced; times, units and words that the page acts on stay."""
+    kept = {
+        "unit",
+        "priority",
+        "signal",
+        "validity",
+        "link",
+        "since",
+        "time",
+        "ends_at",
+        "t0",
+        "countdown_ends",
+        "sound",
+        "stopping",
+    }
+    if isinstance(part, dict):
+        return {name: _poisoned(value, evil, name) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_poisoned(value, evil, key) for value in part]
+    return evil if isinstance(part, str) and key not in kept else part
+
+
+def test_sixty_beds_fit_a_wall(page: Any, station: FakeStation) -> None:
+    """Pins sixty beds on 1920 by 1080 with no scroll bar, each with its STOP in sight and large enough."""
+    show(page, station, *made.ward(60))
+    page.wait_for_function("() => document.querySelectorAll('.wall > .tile').length === 60")
+    assert page.evaluate(SCROLLS) == [[0, 0]] * 3
+    boxes = page.evaluate(STOPS)
+    assert len(boxes) == 60
+    assert all(w >= 44 and h >= 24 and right <= 1920 and bottom <= 1080 for w, h, right, bottom in boxes)
+    assert page.evaluate(OVERFULL) == []
+
+
+def test_a_phone_never_scrolls_sideways(page: Any, station: FakeStation) -> None:
+    """Pins that the wall, a bed and the PIN pad fit a phone's width."""
+    page.set_viewport_size(PHONE)
+    show(page, station, *made.ward(8))
+    assert page.evaluate(SIDEWAYS) <= 0
+    page.goto("/#/bed/west/chair-2")
+    page.locator(".bed-page .alarm-row").first.wait_for()
+    assert page.evaluate(SIDEWAYS) <= 0
+    page.locator('[data-do="acknowledge"]').first.click()
+    page.locator(".pin-pad").wait_for()
+    assert page.evaluate(SIDEWAYS) <= 0
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_axe_finds_nothing(page: Any, station: FakeStation, theme: str) -> None:
+    """Pins no violation of WCAG 2.2 AA, by axe, on the wall, on a bed in alarm, at the PIN pad and in a form."""
+    station.log = [made.happening(n, f"event {n}", bed="chair-2") for n in range(1, 4)]
+    show(page, station, *made.ward(8))
+    page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
+    page.emulate_media(reduced_motion="reduce")
+    page.reload()
+    page.locator(".tile").first.wait_for()
+    _judge(page, "wall")
+    page.goto("/#/bed/west/chair-2")
+    page.locator(".alarm-row").first.wait_for()
+    page.locator('[data-do="acknowledge"]').first.click()
+    _judge(page, "bed and PIN")
+    page.locator('[data-do="order"]').click()
+    page.locator('[name="weight_kg"]').wait_for()
+    _judge(page, "order")
+
+
+def _judge(page: Any, what: str) -> None:
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
+    said = [(one["id"], [node["html"][:160] for node in one["nodes"]][:3]) for one in found.response["violations"]]
+    assert said == [], f"{what}: {said}"
+
+
+def test_the_large_trends_and_without_them(page: Any, station: FakeStation) -> None:
+    """Pins five charts and the event lane with uPlot; without it small trends, and that it is said."""
+    show(page, station, made.bed("one"), address="#/bed/west/one")
+    page.wait_for_function("() => document.querySelectorAll('.chart canvas').length === 5")
+    page.wait_for_function("() => Number(document.querySelector('.lane').dataset.count) >= 3")
+    assert page.locator(".trend-missing").first.is_hidden()
+    station.without = {"vendor/uPlot.esm.js"}
+    page.reload()
+    page.get_by_text("The large trends are not installed here").wait_for()
+    page.wait_for_function("() => document.querySelector('.chart-small .spark-line').getAttribute('d')?.length > 100")
+    path = page.locator(".chart-small .spark-line").first.get_attribute("d")
+    assert path.count("M") == 2, "a gap stays a gap"

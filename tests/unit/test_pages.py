@@ -1,0 +1,90 @@
+"""The page's files: syntax, size, no way in for markup, every text in one module, the tests' own beds true."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from browser import ward_of_beds as made
+from infusion_gateway.model.instructions import NAMES
+from infusion_gateway.ward import shown
+
+PAGES = Path(__file__).parents[2] / "src/infusion_gateway/station/pages"
+SCRIPTS = sorted((PAGES / "js").glob("*.js"))
+PARSE = """
+import { readFileSync } from "node:fs"; import { SourceTextModule } from "node:vm";
+for (const file of process.argv.slice(1)) new SourceTextModule(readFileSync(file, "utf8"), { identifier: file });
+"""
+WAYS_IN = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|srcdoc|javascript:"
+)
+SPOKEN = re.compile(r'"([a-zA-Z]+\.[a-zA-Z0-9/_{}%\[\].-]+)"')
+BY_GROUP = {"do", "about", "field", "score", "unit", "vital", "state", "device", "link", "priority", "symbol", "group"}
+BY_GROUP |= {"supervision", "screen", "sound", "form", "what", "header", "alarm", "page"}
+"""Groups whose texts are looked up by a word that comes from outside or from a table."""
+
+
+def test_every_script_can_be_read() -> None:
+    """Pins that every script is a module that an engine can read; node is asked where there is one."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: the browser's tests read them too")
+    command = [
+        node,
+        "--experimental-vm-modules",
+        "--no-warnings",
+        "--input-type=module",
+        "-e",
+        PARSE,
+        "--",
+        *map(str, SCRIPTS),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_small_and_let_no_markup_in(path: Path) -> None:
+    """Pins at most 400 lines, no way in for markup, a word to each export, nothing loaded from elsewhere."""
+    text = path.read_text()
+    lines = text.splitlines()
+    assert len(lines) <= 400
+    assert not WAYS_IN.search(text)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+    for at, line in enumerate(lines):
+        if line.startswith("export"):
+            assert lines[at - 1].strip().endswith("*/"), f"{path.name}:{at + 1}: an export says what it is"
+
+
+def test_nothing_is_inline() -> None:
+    """Pins that the page has no script, style or handler of its own: the content-security policy forbids them."""
+    text = (PAGES / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text)
+    for found in re.findall(r'(?:src|href)="/static/([^"]+)"', text):
+        assert found.startswith("vendor/") or (PAGES / found).is_file(), found
+
+
+def test_every_text_is_in_one_module() -> None:
+    """Pins that every text asked for is there, none unused, and each instruction has its name and what it is."""
+    words = set(re.findall(r'^  "([^"]+)":', (PAGES / "js/words.js").read_text(), re.MULTILINE))
+    rest = "".join(path.read_text() for path in SCRIPTS if path.name != "words.js")
+    asked = set(re.findall(r'say\("([^"]+)"', rest))
+    assert asked - words == set()
+    unused = {word for word in words - set(SPOKEN.findall(rest)) if word.partition(".")[0] not in BY_GROUP}
+    assert unused == set()
+    assert {f"{group}.{name}" for name in NAMES for group in ("do", "about")} <= words
+
+
+def test_the_browser_tests_beds_fit_the_contract() -> None:
+    """Pins that the beds the page is tried with are what the station shows: no key more, none less."""
+    for bed in made.ward(60):
+        read = shown.ShownBed.model_validate(bed)
+        assert set(bed) == set(read.model_dump(by_alias=True))
+        assert set(bed["annunciation"]) == set(shown.ShownAnnunciation.model_fields)
+        for value in bed["vitals"].values():
+            assert set(value) == set(shown.ShownValue.model_fields)
+    assert set(made.trend()) == set(shown.ShownTrend.model_validate(made.trend()).model_dump(by_alias=True))
+    assert set(made.happening(1, "x")) == set(shown.Happening.model_fields)
+    assert set(made.gateway()) == set(shown.ShownGateway.model_fields)
