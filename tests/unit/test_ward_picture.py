@@ -1,0 +1,279 @@
+"""A ward's picture: how far each bed can be relied on at a moment, what counts as its word, and what is bounded."""
+
+from typing import Any
+
+import pytest
+
+from infusion_gateway.ward.picture import BedGone, GatewayChanged, Picture
+from infusion_gateway.ward.seen import BEDS
+from infusion_gateway.wire.sealing import Keyring
+from signing_keys import enrolled, signer
+from wards import SITE, Speaker, alarm, at_once
+
+OWN = signer("gateway-1")
+KEYS = {"gateway-1": Keyring([enrolled(OWN)])}
+
+
+def unsigned() -> Speaker:
+    """Give a gateway without a key, to a station that knows nobody's."""
+    return Speaker(Picture(SITE))
+
+
+def sealing() -> Speaker:
+    """Give a gateway that signs, to a station that knows its key."""
+    return Speaker(Picture(SITE, KEYS), signer=OWN)
+
+
+def link(speaker: Speaker, now_s: float, bed: str = "chair-1") -> str:
+    """Give a bed's link at a moment."""
+    return speaker.picture.gateways[speaker.name].link(now_s, speaker.bed(bed))[0]
+
+
+def test_a_hung_gateway_is_silent_after_five_seconds_of_a_session() -> None:
+    """Pins 5 s without values, exactly at the limit, while a case is armed, infusing or paused."""
+    for phase in ("armed", "infusing", "paused"):
+        gateway = unsigned()
+        gateway.session("chair-1", 100.0, phase)
+        gateway.beat(100.0)
+        gateway.vitals("chair-1", 101.0, spo2=97)
+        assert link(gateway, 105.99) == "live"
+        assert link(gateway, 106.0) == "silent"
+        gateway.vitals("chair-1", 106.5, spo2=97)
+        assert link(gateway, 106.5) == "live"
+
+
+def test_a_hung_gateway_is_silent_after_twelve_seconds_otherwise() -> None:
+    """Pins 12 s without a heartbeat, exactly at the limit, where no case is running; values don't stand for it."""
+    for phase in ("idle", "ordered", "completed", "stopped", "recovery", "closed", "aborted"):
+        gateway = unsigned()
+        gateway.session("chair-1", 100.0, phase)
+        gateway.beat(100.0)
+        gateway.vitals("chair-1", 111.0, spo2=97)
+        assert link(gateway, 111.99) == "live"
+        assert link(gateway, 112.0) == "silent"
+        gateway.beat(113.0)
+        assert link(gateway, 113.0) == "live"
+
+
+def test_values_alone_are_no_heartbeat() -> None:
+    """Pins that a session's values, which nobody signs, keep no bed live without heartbeats."""
+    gateway = unsigned()
+    gateway.session("chair-1", 0.0)
+    gateway.beat(0.0)
+    for second in range(12):
+        gateway.vitals("chair-1", second + 0.5, spo2=97)
+    assert link(gateway, 12.0) == "silent"
+
+
+def test_what_the_broker_kept_proves_no_life() -> None:
+    """Pins unknown where only retained state has come, its values stale; silent when no heartbeat came in 12 s."""
+    gateway = unsigned()
+    gateway.session("chair-1", 50.0, kept=True)
+    gateway.vitals("chair-1", 50.0, spo2=97, kept=True)
+    assert link(gateway, 50.0) == link(gateway, 61.99) == "unknown"
+    shown = gateway.shown("chair-1", 50.0)
+    assert shown.vitals["spo2"].stale
+    assert shown.vitals["spo2"].age_at_least
+    assert (shown.data_age_s, shown.annunciation.priority) == (None, "none")
+    assert link(gateway, 62.0) == "silent"
+    gateway.picture.linked(62.5)
+    assert link(gateway, 62.5) == "unknown", "a gateway is waited for from when the station listens"
+    gateway.beat(63.0)
+    gateway.vitals("chair-1", 63.0, spo2=96)
+    assert link(gateway, 63.0) == "live"
+    assert not gateway.shown("chair-1", 63.0).vitals["spo2"].stale
+
+
+def test_a_kept_heartbeat_is_none() -> None:
+    """Pins that a heartbeat that a broker had kept, which no gateway asks of it, shows no life."""
+    gateway = unsigned()
+    gateway.session("chair-1", 0.0)
+    gateway.say("heartbeat", 0.0, b'{"time": "x"}', kept=True)
+    assert link(gateway, 1.0) == "unknown"
+
+
+def test_a_last_will_is_told_and_a_heartbeat_after_it_counts() -> None:
+    """Pins offline from a last will until the next live heartbeat, with the will's reason."""
+    gateway = unsigned()
+    gateway.session("chair-1", 0.0)
+    gateway.beat(0.0)
+    will = {"status": "offline", "why": "lost", "keep_alive_s": 5}
+    assert at_once(gateway.say("availability", 1.0, will)) == {"chair-1"}
+    assert link(gateway, 1.0) == "offline"
+    assert gateway.shown("chair-1", 1.0).why == "gateway-1 is offline: lost"
+    gateway.say("availability", 2.0, {**will, "status": "online"})
+    assert link(gateway, 14.0) == "silent", "a word of availability is no life"
+    gateway.beat(15.0)
+    gateway.vitals("chair-1", 15.0)
+    assert link(gateway, 15.0) == "live"
+
+
+def test_silence_is_told_by_looking() -> None:
+    """Pins that a link that time alone has changed is a change, once, of the gateway and of its bed."""
+    gateway = unsigned()
+    gateway.session("chair-1", 0.0)
+    gateway.beat(0.0)
+    gateway.vitals("chair-1", 0.0)
+    gateway.picture.look(0.1)
+    assert gateway.picture.look(4.9) == []
+    assert at_once(gateway.picture.look(5.0)) == {"chair-1"}
+    assert gateway.picture.look(5.1) == []
+    assert GatewayChanged("gateway-1") in gateway.picture.look(12.0)
+
+
+def test_a_forged_message_replaces_nothing_and_is_told() -> None:
+    """Pins that a state without the gateway's signature changes no state, makes the bed unverified, and until when."""
+    gateway = sealing()
+    gateway.session("chair-1", 0.0)
+    gateway.alarms("chair-1", 0.0, alarm("spo2-low"))
+    gateway.beat(0.0)
+    gateway.vitals("chair-1", 0.0)
+    assert link(gateway, 0.1) == "live"
+    quiet: dict[str, Any] = {"revision": 9, "generation_mode": "test", "alarms": [], "more": 0}
+    assert at_once(gateway.say("chair-1/alarms", 1.0, quiet, forged=True)) == {"chair-1"}
+    shown = gateway.shown("chair-1", 1.0)
+    assert (shown.link, len(shown.alarms)) == ("unverified", 1)
+    assert "chair-1/alarms is not what gateway-1 says" in shown.why
+    gateway.alarms("chair-1", 2.0)
+    assert link(gateway, 2.0) == "live"
+
+
+def test_a_repeated_heartbeat_shows_no_life() -> None:
+    """Pins that a signed heartbeat that came before is in doubt, keeps nothing live, and the next one undoes it."""
+    gateway = sealing()
+    gateway.session("chair-1", 0.0, "idle")
+    gateway.beat(0.0)
+    gateway.sequence -= 1
+    gateway.beat(0.0)
+    assert link(gateway, 1.0) == "unverified"
+    gateway.beat(5.0)
+    assert link(gateway, 5.0) == "live"
+
+
+def test_an_old_alarm_state_repeated_is_found_out() -> None:
+    """Pins that alarms whose revision two heartbeats contradict are not relied on, and what undoes it."""
+    gateway = sealing()
+    gateway.session("chair-1", 0.0, "idle")
+    gateway.alarms("chair-1", 0.0)
+    gateway.revisions["chair-1"] += 1  # of one that did not come
+    gateway.beat(0.0)
+    assert link(gateway, 0.1) == "live", "one heartbeat may have overtaken the alarms"
+    assert at_once(gateway.beat(5.0)) == {"chair-1"}
+    assert link(gateway, 5.0) == "unverified"
+    assert "not the newest" in gateway.shown("chair-1", 5.0).why
+    gateway.alarms("chair-1", 6.0, alarm("spo2-low"))
+    gateway.beat(10.0)
+    assert link(gateway, 10.0) == "live"
+
+
+def test_where_keys_are_known_a_gateway_without_one_is_never_verified() -> None:
+    """Pins that a gateway nobody gave a key of is unverified, whatever it says."""
+    stranger = Speaker(Picture(SITE, KEYS), name="gateway-2", signer=signer("gateway-2"))
+    stranger.session("chair-1", 0.0)
+    stranger.beat(0.0)
+    stranger.vitals("chair-1", 0.0)
+    assert link(stranger, 0.1) == "unverified"
+
+
+def test_what_can_t_be_read_is_doubted() -> None:
+    """Pins that a genuine state that this version can't read makes the bed unverified; the last one is kept."""
+    gateway = sealing()
+    gateway.session("chair-1", 0.0)
+    gateway.beat(0.0)
+    gateway.vitals("chair-1", 0.0)
+    gateway.say("chair-1/session", 1.0, {"phase": "levitating"})
+    assert link(gateway, 1.0) == "unverified"
+    assert gateway.bed("chair-1").session is not None
+
+
+def test_a_bed_is_gone_when_its_gateway_says_so_twice() -> None:
+    """Pins that a descriptor taken back alone, which nobody signs, takes no bed away; the next heartbeat does."""
+    gateway = sealing()
+    gateway.descriptor("chair-1", 0.0)
+    gateway.session("chair-1", 0.0, "idle")
+    gateway.beat(0.0)
+    gateway.say("chair-1/descriptor", 1.0, b"")
+    gateway.beat(5.0)
+    assert gateway.picture.bed("gateway-1", "chair-1") is not None, "its gateway still names it"
+    del gateway.revisions["chair-1"]
+    assert BedGone("gateway-1", "chair-1") in gateway.beat(10.0)
+    assert gateway.picture.bed("gateway-1", "chair-1") is None
+
+
+def test_a_device_comes_and_goes() -> None:
+    """Pins a bed's devices by name, and one taken out."""
+    gateway = unsigned()
+    gateway.session("chair-1", 0.0)
+    device = {
+        "device": "pump", "link": "up", "age_s": 0.1, "delivery": "infusing", "identity": {}, "alarms": [],
+        "dead_man_s": 20.0, "fault": "",
+    }  # fmt: skip
+    assert at_once(gateway.say("chair-1/device/pump", 0.0, device)) == {"chair-1"}
+    assert [one.device for one in gateway.shown("chair-1", 0.0).devices] == ["pump"]
+    gateway.say("chair-1/device/pump", 1.0, b"")
+    assert gateway.shown("chair-1", 1.0).devices == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("heartbeat", b"\xff"),
+        ("heartbeat", b"{}"),
+        ("chair-1/session", b"[]"),
+        ("chair-1/session", b'{"time": 1}'),
+        ("chair-1/vitals", b'{"time": "x", "values": 7}'),
+        ("chair-1/vitals", b"{" * 2000),
+        ("chair-1/event/x", b'{"sequence": "1"}'),
+        ("chair-1/device/pump", b'{"device": 3}'),
+        ("chair-1/device/../x", b"{}"),
+        ("chair-1/alarms", b"[" * 70_000),
+        ("availability", b"null"),
+        ("", b"{}"),
+        ("+/#", b"{}"),
+        ("a/b/c/d/e/f", b"{}"),
+    ],
+)
+def test_garbage_never_raises_and_replaces_nothing(topic: str, payload: bytes) -> None:
+    """Pins that what is no message leaves every value as it was."""
+    gateway = unsigned()
+    gateway.session("chair-1", 0.0)
+    gateway.vitals("chair-1", 0.0, spo2=97)
+    gateway.say(topic, 1.0, payload)
+    gateway.picture.take(f"igw/v1/other/{topic}", payload, 1.0)
+    shown = gateway.shown("chair-1", 1.0)
+    assert shown.vitals["spo2"].value == 97
+    assert shown.session is not None
+
+
+def test_everything_has_a_bound() -> None:
+    """Pins that names made up without end take no more than so many beds and gateways; names are names."""
+    picture = Picture(SITE)
+    for number in range(400):
+        Speaker(picture, name=f"gateway-{number % 80}").session(f"chair-{number}", 0.0)
+    assert len(picture.gateways) == 64
+    assert sum(1 for _ in picture.beds()) == BEDS
+    small = Picture(SITE)
+    for bad in ("stations", "heartbeat", "UPPER", "a b", "", "x" * 33):
+        small.take(f"igw/v1/{SITE}/{bad}/chair-1/session", b"{}", 0.0)
+        small.take(f"igw/v1/{SITE}/gateway-1/{bad}/session", b"{}", 0.0)
+    assert list(small.beds()) == []
+
+
+def test_sixty_beds_stay_sixty() -> None:
+    """Pins that five hours of sixty beds hold a bounded number of slots, measurements and events of each."""
+    gateway = unsigned()
+    for number in range(60):
+        gateway.session(f"chair-{number}", 0.0)
+    for minute in range(0, 300, 5):
+        now_s = minute * 60.0
+        gateway.beat(now_s)
+        for number in range(60):
+            gateway.vitals(f"chair-{number}", now_s, spo2=97, nibp_sys=120 + minute % 7)
+    for step in range(1300):
+        gateway.event("chair-0", step + 1, now_s=step * 10.0)
+        gateway.vitals("chair-0", step * 10.0, nibp_sys=120)
+    bed = gateway.bed("chair-0")
+    assert [one.sequence for one in bed.log.newest(10_000)] == list(range(801, 1301))
+    for _, each in gateway.picture.beds():
+        assert len(each.trend.times(10**9, 10**6)) == 1440
+    assert len(bed.trend.pressures(range(2**40))) == 240
