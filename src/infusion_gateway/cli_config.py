@@ -12,8 +12,6 @@ from typing import Any
 
 import click
 from pydantic import BaseModel
-from rich.console import Console
-from rich.table import Table
 
 from infusion_gateway.config import protocols, signing
 from infusion_gateway.config import schema as file_schema
@@ -127,6 +125,9 @@ def devices(as_json: bool, extra_profiles: Path | None) -> None:  # noqa: FBT001
     if as_json:
         click.echo(json.dumps([_plain(t) for t in found], indent=2, ensure_ascii=False))
         return
+    from rich.console import Console  # what only people look at takes no memory of a gateway
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("name", "device", "kind", "wire", "use", "stop", "dead man", "source"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "name")

@@ -1,6 +1,8 @@
 """What supervises and what shows it: run, demo, watch, idle. Thin; the work is in runtime and demo."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -21,7 +23,22 @@ from infusion_gateway.config.load import load
 def run(file: Path, wire_log: Path | None) -> None:
     """Supervise every bed in FILE until SIGTERM."""
     settings = load(file)
-    sys.exit(import_module("infusion_gateway.runtime.main").run(settings, wire_log=wire_log))
+    with _without("rich"):  # structlog would load it for prettier tracebacks: 4 MB of a process that nobody looks at
+        main = import_module("infusion_gateway.runtime.main")
+    sys.exit(main.run(settings, wire_log=wire_log))
+
+
+@contextmanager
+def _without(library: str) -> Iterator[None]:
+    """Let what is imported meanwhile find a library, that nobody has loaded yet, not installed."""
+    if library in sys.modules:
+        yield
+        return
+    sys.modules[library] = None  # type: ignore[assignment]  # how Python says that it can't be imported
+    try:
+        yield
+    finally:
+        del sys.modules[library]
 
 
 @click.command()

@@ -435,8 +435,13 @@ def _made_of_publish(content_type: str, expires_s: int | None) -> Properties:
     return properties
 
 
-_of_publish = lru_cache(maxsize=64)(_made_of_publish)
-"""The same for thousands of publishes; paho only reads them."""
+@lru_cache(maxsize=64)
+def _of_publish(content_type: str, expires_s: int | None) -> Properties:
+    """Give the same for thousands of publishes, packed once: paho only reads them, and packs them anew for each."""
+    properties = _made_of_publish(content_type, expires_s)
+    packed = properties.pack()  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    vars(properties)["pack"] = lambda: packed
+    return properties
 
 
 def _properties(packet: int) -> Properties:

@@ -12,14 +12,13 @@ import base64
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TypeAlias
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING, TypeAlias
 
 from infusion_gateway.model.keys import EnrolledKey, Signed
 from infusion_gateway.model.names import NAME
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ABOUT = b"infusion-gateway message v1\0"
 _SEAL = re.compile(rb',"kid":"(' + NAME.encode() + rb')"(,"sig":"([A-Za-z0-9+/]{86}==)"\})')
@@ -41,7 +40,7 @@ class Signer:
     """A private key and what it is called."""
 
     kid: str
-    private: Ed25519PrivateKey
+    private: "Ed25519PrivateKey"
 
     def seal(self, topic: str, payload: bytes) -> bytes:
         """Sign a JSON object that has members, for this topic."""
@@ -63,16 +62,10 @@ class Keyring:
 
     def __init__(self, keys: Iterable[EnrolledKey]) -> None:
         self.keys = tuple(keys)
+        self._by_kid = _by_kid(self.keys) if self.keys else {}
 
     def __bool__(self) -> bool:
         return bool(self.keys)
-
-    @cached_property
-    def _by_kid(self) -> dict[str, list[tuple[EnrolledKey, Ed25519PublicKey]]]:
-        found: dict[str, list[tuple[EnrolledKey, Ed25519PublicKey]]] = {}
-        for key in self.keys:
-            found.setdefault(key.kid, []).append((key, Ed25519PublicKey.from_public_bytes(key.raw)))
-        return found
 
     def verify(self, topic: str, payload: bytes) -> EnrolledKey | Unsealed:
         """Say which key signed these bytes for this topic, or why none did. Nothing is parsed for it."""
@@ -83,6 +76,8 @@ class Keyring:
         known = self._by_kid.get(kid)
         if known is None:
             return Unsealed(f"no key called {kid} is enrolled here", kid)
+        from cryptography.exceptions import InvalidSignature
+
         signature, statement = base64.b64decode(found[3]), _statement(topic, payload[: found.start(2)])
         for key, public in known:
             try:
@@ -91,6 +86,16 @@ class Keyring:
                 continue
             return key
         return Unsealed(f"the signature is not one of these bytes on this topic by {kid}", kid)
+
+
+def _by_kid(keys: Iterable[EnrolledKey]) -> "dict[str, list[tuple[EnrolledKey, Ed25519PublicKey]]]":
+    """Make keys ready: what 7 MB are loaded for where somebody signs alone, and then not as the first stop comes."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    found: dict[str, list[tuple[EnrolledKey, Ed25519PublicKey]]] = {}
+    for key in keys:
+        found.setdefault(key.kid, []).append((key, Ed25519PublicKey.from_public_bytes(key.raw)))
+    return found
 
 
 def is_sealed(payload: bytes) -> bool:

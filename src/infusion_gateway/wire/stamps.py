@@ -37,5 +37,7 @@ def finite(number: float | None) -> float | None:
 
 def words(text: str, most: int = 200) -> str:
     """Give text for people, bounded, on one line, every character printable."""
-    line = "".join(c if c.isprintable() else " " for c in text[: most + 1])
+    line = text[: most + 1]
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else " " for c in line)
     return line if len(line) <= most else line[: most - 1] + "…"
