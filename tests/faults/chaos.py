@@ -32,6 +32,8 @@ FIRST_S = 60.0
 """How long everything may take to start, and people to begin the first session, on a machine that has other work."""
 DISK_MB = 256
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+SHARED = Path("/dev/shm")
+"""Where libfaketime puts what the threads of a process share."""
 DEVICE_FAULTS = (
     "silent",
     "drop",
@@ -72,7 +74,10 @@ Fault = Callable[[Bed], Awaitable[None]]
 
 async def gateway_killed(bed: Bed) -> None:
     """SIGKILL, and started again after a while."""
+    killed = bed.live.stage.gateway.pid
     await bed.live.stage.kill("gateway")
+    for left in _left_by(killed):
+        left.unlink(missing_ok=True)
     await asyncio.sleep(bed.chance.uniform(0, 3))
     await bed.live.stage.start("gateway")
 
@@ -278,9 +283,18 @@ async def bed(directory: Path, seed: int) -> AsyncIterator[Bed]:
 
 
 def _faked(shift: Path) -> list[str]:
-    """Give what a command is begun with so that its wall clock alone is shifted by what stands in the file."""
+    """Give what a command is begun with so that its wall clock alone is shifted by what stands in the file.
+
+    What libfaketime left under this process's number is taken away first: a process that was killed leaves it, and the
+    next one that is given its number would end at once ("shm_open failed: File exists").
+    """
     clock = ["FAKETIME_NO_CACHE=1", "DONT_FAKE_MONOTONIC=1", f"FAKETIME_TIMESTAMP_FILE={shift}"]
-    return ["env", f"LD_PRELOAD={FAKETIME}", *clock]
+    left = " ".join(str(place) for place in _left_by("$$"))
+    return ["sh", "-c", f'rm -f {left}; exec "$@"', "sh", "env", f"LD_PRELOAD={FAKETIME}", *clock]
+
+
+def _left_by(process: object) -> tuple[Path, Path]:
+    return SHARED / f"faketime_shm_{process}", SHARED / f"sem.faketime_sem_{process}"
 
 
 async def chaos(directory: Path, seconds: float, seed: int, only: tuple[Fault, ...] = FAULTS) -> tuple[Found, Bed]:

@@ -1,5 +1,8 @@
 """A bed under faults one after the other: `make chaos` in short."""
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -49,6 +52,18 @@ async def test_a_pump_that_nobody_tells_of_is_seen_by_the_rig() -> None:
     assert [one.partition(" ")[0] for one in bed.wrong] == ["pump", "lie:", "lie:"]
     assert "nobody was told" in bed.wrong[1]
     assert "ran on" in bed.wrong[2]
+
+
+@pytest.mark.skipif(chaos.FAKETIME is None, reason="libfaketime is not installed: apt-get install libfaketime")
+def test_what_a_killed_process_left_keeps_no_other_from_starting(tmp_path: Path) -> None:
+    """Pins the rig: a gateway that is given the number of a killed one starts, and its wall clock is the rig's."""
+    shift = tmp_path / "shift"
+    shift.write_text("-3600\n")
+    leave = ["sh", "-c", 'touch /dev/shm/faketime_shm_$$; exec "$@"', "sh"]
+    said = [sys.executable, "-c", "import time; print(time.time())"]
+    found = subprocess.run([*leave, *chaos._faked(shift), *said], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert float(found.stdout) == pytest.approx(time.time() - 3600, abs=60)
 
 
 class Silent:
