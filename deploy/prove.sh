@@ -59,6 +59,8 @@ bare_debian() {
   cp -a "$MADE/debian" "$ROOT"
   mkdir -p "$ROOT/srv/source" "$ROOT/srv/wheels"
   git -C "$SOURCE" archive HEAD | tar -x -C "$ROOT/srv/source"
+  # As a source archive carries it: the box has neither npm nor a network to fetch it with.
+  cp -a "$SOURCE/src/infusion_gateway/station/pages/vendor" "$ROOT/srv/source/src/infusion_gateway/station/pages/"
   (cd "$SOURCE" && $PYTHON -m pip download --quiet --no-deps --require-hashes -r requirements/run.txt -d "$ROOT/srv/wheels" &&
     $PYTHON -m pip download --quiet "hatchling>=1.27" -d "$ROOT/srv/wheels") 2>"$MADE/pip.log"
   awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on' "$ROOT/srv/source/docs/install.md" >"$ROOT/srv/install.sh"

@@ -191,7 +191,7 @@ def test_an_order_is_sent_as_the_gateway_takes_it(page: Any, station: FakeStatio
     for name, text in given.items():
         page.locator(f'.sheet [name="{name}"]').fill(text)
     path = "/api/beds/west/one/do/order"
-    station.answer(path, {"error": "enter your password again"}, status=403)
+    station.answer(path, {"error": "order wants your password again", "field": "again"}, status=403)
     page.get_by_role("button", name="Send").click()
     page.get_by_text("enter your password again").first.wait_for()
     station.answers.clear()
@@ -278,3 +278,13 @@ def test_sound_by_priority_and_its_proof(page: Any, station: FakeStation) -> Non
     page.evaluate("window.tones.length = 0")
     page.wait_for_timeout(1500)
     assert page.evaluate("window.tones.length") == 0
+
+
+def test_a_nurses_station_proves_itself(page: Any, station: FakeStation) -> None:
+    """Pins that an enrolled nurses' screen says that it lives only while it can be heard."""
+    station.me["screen"] = {"name": "desk", "profile": "nurses", "bed": None}
+    show(page, station, made.bed("one"))
+    page.wait_for_timeout(4500)
+    assert station.posted("/api/alive") == []
+    page.locator(".clock").click()
+    assert waited(page, station, "/api/alive")

@@ -132,6 +132,7 @@ function row(act) {
     update(next) {
       alarm = next;
       markPriority(node, alarm.priority, alarm.signal === "acknowledged");
+      mark(node, "data-collapsed", alarm.collapsed ? "" : null);
       put(symbol, say(`symbol.${alarm.priority}`));
       mark(symbol, "aria-label", say(`priority.${alarm.priority}`));
       put(text, alarm.text || alarm.code);

@@ -16,7 +16,7 @@ export function useToken(token) {
 /**
  * Ask the station. `ok` says whether it answered with success; `error` says in words what is wrong.
  * @param {"GET" | "POST"} method @param {string} path @param {unknown} [body] @param {number} [patience]
- * @returns {Promise<{ok: boolean, status: number, body: any, error: string}>}
+ * @returns {Promise<{ok: boolean, status: number, body: any, error: string, field: string}>}
  */
 export async function call(method, path, body, patience = PATIENCE_MS) {
   const given = { method, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(patience), headers: {} };
@@ -28,7 +28,7 @@ export async function call(method, path, body, patience = PATIENCE_MS) {
   try {
     answer = await fetch(path, given);
   } catch {
-    return { ok: false, status: 0, body: null, error: say("error.network") };
+    return { ok: false, status: 0, body: null, error: say("error.network"), field: "" };
   }
   let said = null;
   try {
@@ -37,7 +37,7 @@ export async function call(method, path, body, patience = PATIENCE_MS) {
     // what is no JSON is judged by its status alone
   }
   const error = answer.ok ? "" : String(said?.error ?? say("error.status", { status: answer.status }));
-  return { ok: answer.ok, status: answer.status, body: said, error };
+  return { ok: answer.ok, status: answer.status, body: said, error, field: String(said?.field ?? "") };
 }
 
 /**
@@ -53,12 +53,12 @@ export function bedPath(bed, rest) {
  * Put an instruction to a bed. An answer that isn't there is said as unanswered, never as nothing.
  * @param {{gateway: string, bed: string}} bed @param {string} name @param {Record<string, unknown>} args
  * @param {string} [pin] @param {number} [patience]
- * @returns {Promise<{outcome: string, reason: string, status: number}>}
+ * @returns {Promise<{outcome: string, reason: string, status: number, field: string}>}
  */
 export async function instruct(bed, name, args, pin, patience) {
   const body = pin ? { arguments: args, pin } : { arguments: args };
   const answer = await call("POST", bedPath(bed, `do/${encodeURIComponent(name)}`), body, patience);
   const outcome = answer.body?.outcome;
-  if (answer.ok && typeof outcome === "string") return { outcome, reason: String(answer.body.reason ?? ""), status: answer.status };
-  return { outcome: answer.status === 0 || answer.status >= 500 ? "failed" : "refused", reason: answer.error, status: answer.status };
+  if (answer.ok && typeof outcome === "string") return { outcome, reason: String(answer.body.reason ?? ""), status: answer.status, field: "" };
+  return { outcome: answer.status === 0 || answer.status >= 500 ? "failed" : "refused", reason: answer.error, status: answer.status, field: answer.field };
 }

@@ -57,7 +57,7 @@ export function bedPage(given) {
   const strip = el("div", { class: "bed-strip" }, back, name, state, which, mode, watched.node, stop.node);
   const now = el("section", { class: "panel now" }, el("div", { class: "tile-main" }, time.node, doses.node), notes);
   const vitals = el("section", { class: "panel", "aria-label": say("bed.vitals") }, el("h2", { text: say("bed.vitals") }), el("div", { class: "bed-vitals" }, ...numerics.map((part) => part.node)));
-  const side = el("div", { class: "bed-side" }, alarms.node, audio.node, now, vitals, order.node, devices.node, acts.node);
+  const side = el("div", { class: "bed-side" }, alarms.node, audio.node, now, vitals, acts.node, order.node, devices.node);
   const main = el("div", { class: "bed-main" }, trend.node, log.node);
   const whole = el("div", { class: "bed-whole" }, link.node, el("div", { class: "bed-columns" }, side, main));
   const node = el("div", { class: "bed-page tile" }, strip, gone, whole);
@@ -103,6 +103,7 @@ function notesOf(list, bed) {
   const said = (session.case_limits ?? []).map((limit) => say("bed.caseLimit", limit));
   if (bed.bedside_alarm === "lost") said.unshift(say("alarm.bedsideLost"));
   if (session.waits_for_second) said.push(say("bed.waits", { instruction: term("do", session.waits_for_second) }));
+  if (bed.missing > 0) said.push(say("bed.missing", { count: bed.missing }));
   if (session.moving_to) said.push(say("bed.moving", { bed: session.moving_to }));
   const away = until(session.away_until);
   if (away !== null && away > 0) said.push(say("bed.awayUntil", { left: left(away) }));

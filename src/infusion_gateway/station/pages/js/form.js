@@ -53,13 +53,9 @@ async function putTo(bed, name, args, again) {
     if (!known.ok) return { outcome: "failed", reason: known.error };
   }
   const answer = await instruct(bed, name, args);
-  if (answer.status === 401 || answer.status === 403) {
-    if (INSTRUCTIONS[name].again && !again.shown()) {
-      again.show();
-      return null;
-    }
-  }
-  return answer;
+  if (answer.field !== "again" || again.shown()) return answer;
+  again.show();
+  return null;
 }
 
 function passwordField() {

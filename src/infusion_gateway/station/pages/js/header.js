@@ -3,9 +3,9 @@
 import { markPriority } from "./alarm.js";
 import { clock, left, stationNow, timeKnown } from "./clock.js";
 import { el, mark, match, put, show } from "./dom.js";
-import { audioPausedOf, topAlarm, topUnanswered } from "./state.js";
+import { audioPausedOf, headline } from "./state.js";
 import { addressOf } from "./tile.js";
-import { RANK } from "./ward.js";
+import { RANK } from "./priority.js";
 import { say } from "./words.js";
 
 const PRIORITIES = ["high", "medium", "low"];
@@ -43,7 +43,7 @@ export function header({ ward, signIn, signOut, screen }) {
         put(numbers[priority], String(found[priority]));
         mark(boxes[at], "data-none", found[priority] === 0 ? "" : null);
       });
-      const alarmed = ward.ordered().filter((bed) => topAlarm(bed)).sort((a, b) => urgency(b) - urgency(a));
+      const alarmed = ward.ordered().filter((bed) => headline(bed)).sort((a, b) => urgency(b) - urgency(a));
       match(chips, alarmed.slice(0, CHIPS), (bed) => bed.key, chip, kept);
       put(more, alarmed.length > CHIPS ? say("header.more", { count: alarmed.length - CHIPS }) : "");
       put(time, timeKnown() ? clock(stationNow(), true) : say("header.noTime"));
@@ -57,7 +57,8 @@ export function header({ ward, signIn, signOut, screen }) {
 
 /** By priority, and of the same one what nobody has first. */
 function urgency(bed) {
-  return RANK[topAlarm(bed).priority] * 2 + (topUnanswered(bed) ? 1 : 0);
+  const told = headline(bed);
+  return RANK[told.priority] * 2 + (told.signal === "acknowledged" ? 0 : 1);
 }
 
 function chip() {
@@ -68,7 +69,7 @@ function chip() {
   return {
     node,
     update(bed) {
-      const alarm = topAlarm(bed);
+      const alarm = headline(bed);
       mark(node, "href", addressOf(bed));
       markPriority(node, alarm.priority, alarm.signal === "acknowledged");
       put(symbol, say(`symbol.${alarm.priority}`));

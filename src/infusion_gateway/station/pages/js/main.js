@@ -1,5 +1,6 @@
 /** Puts the page together: the stream in, the head, the notices, and the wall or one bed. */
 
+import { call } from "./api.js";
 import { bedPage } from "./bed.js";
 import { tell } from "./clock.js";
 import { mark, put } from "./dom.js";
@@ -15,6 +16,8 @@ import { wall } from "./wall.js";
 import { say } from "./words.js";
 
 const TICK_MS = 250;
+/** How often a nurses' station proves that it shows and can be heard; unheard for 10 s the chairs sound. */
+const ALIVE_MS = 4000;
 const ward = new Ward();
 const trends = new Trends(ward);
 const sound = new Sound();
@@ -117,6 +120,10 @@ route();
 void sound.begin();
 feed.start();
 void learn(ward).then(update);
+setInterval(() => {
+  const nurses = ward.me.screen?.profile === "nurses";
+  if (nurses && sound.state() === "ready" && ward.lostPage() === null) void call("POST", "/api/alive", {});
+}, ALIVE_MS);
 setInterval(() => {
   update();
   sound.follow(wantedSound(ward, { profile: profileOf(ward.me), lost: lostPriority(ward) }));

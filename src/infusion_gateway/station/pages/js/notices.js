@@ -26,7 +26,7 @@ function all(ward, heard) {
   const found = [];
   const page = ward.lostPage();
   const broker = ward.lostBroker();
-  if (ward.refused && page === null && !ward.pictured) found.push({ key: "refused", kind: "high", text: say("lost.refused", { why: ward.refused }) });
+  if (ward.refused) found.push({ key: "refused", kind: "high", text: say("lost.refused", { why: ward.refused }) });
   if (page !== null) found.push({ key: "page", kind: "high", text: say("lost.page", { age: age(page) }) });
   else if (broker !== null) found.push({ key: "broker", kind: "high", text: say("lost.broker", { age: age(broker), why: ward.broker.why }) });
   else if (!ward.pictured && !ward.refused) found.push({ key: "connecting", kind: "plain", text: say("lost.connecting") });

@@ -117,7 +117,7 @@ function enrolForm(ward) {
   const form = el("form", { class: "fields" }, field(say("screen.enrolName"), name), field(say("screen.profile"), room), field(say("screen.enrolBed"), bed), el("button", { class: "big", type: "submit" }, say("screen.enrol")), said);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const answer = await call("POST", "/api/enrol", { name: name.value.trim(), profile: room.value, bed: bed.value.trim() || null });
+    const answer = await call("POST", "/api/enrol", { name: name.value.trim(), profile: room.value, ...(bed.value.trim() ? { bed: bed.value.trim() } : {}) });
     put(said, answer.ok ? say("screen.enrolled.now") : say("form.failed", { reason: answer.error }));
     if (answer.ok) await learn(ward);
   });

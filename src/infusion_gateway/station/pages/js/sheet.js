@@ -20,8 +20,8 @@ export function sheet(given) {
   const where = given.bed ? el("span", { class: "sheet-bed", text: given.bed.bed }) : null;
   const close = el("button", { class: "plain", type: "button", onclick: () => closeSheet() }, say("form.close"));
   const about = given.about ? el("p", { class: "about", text: given.about }) : null;
-  const head = el("div", { class: "sheet-head" }, where, title, close);
-  const node = el("section", { class: "sheet", role: "dialog", "aria-labelledby": "sheet-title" }, head, about, ...given.content, stop ? stop.node : null);
+  const head = el("div", { class: "sheet-head" }, where, title, stop ? stop.node : null, close);
+  const node = el("section", { class: "sheet", role: "dialog", "aria-labelledby": "sheet-title" }, head, about, ...given.content);
   node.addEventListener("keydown", (event) => {
     if (event.key === "Escape") closeSheet();
   });

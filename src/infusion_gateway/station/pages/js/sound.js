@@ -1,6 +1,6 @@
 /** Alarm sounds: bursts by priority (standards reference 3.1), made here; and proof that they can be heard. */
 
-import { RANK } from "./ward.js";
+import { RANK } from "./priority.js";
 
 /** Pulses of a burst as beginnings in seconds, the pitch, and how often it comes again (null: once). */
 export const BURSTS = {

@@ -1,7 +1,7 @@
 /** How a bed stands, in the words and numbers that tile and bed page show alike. */
 
 import { number, until } from "./clock.js";
-import { RANK } from "./ward.js";
+import { RANK } from "./priority.js";
 import { say, term } from "./words.js";
 
 /** Phases in which somebody's supervision is owed. */
@@ -64,6 +64,18 @@ export function leftOf(bed) {
 export function topAlarm(bed) {
   const weight = (alarm) => RANK[alarm.priority] * 2 + (alarm.signal === "acknowledged" ? 0 : 1);
   return [...(bed.alarms ?? [])].sort((a, b) => weight(b) - weight(a))[0] ?? null;
+}
+
+/**
+ * Give what a bed is in the head for: its most urgent alarm, or that it can't be heard, which no gateway can say itself.
+ * @param {any} bed
+ * @returns {any | null}
+ */
+export function headline(bed) {
+  const top = topAlarm(bed);
+  const said = bed.annunciation;
+  const unheard = bed.link !== "live" && RANK[said?.priority] > (top ? RANK[top.priority] : 0);
+  return unheard ? { code: bed.link, priority: said.priority, text: said.text, signal: said.acknowledged ? "acknowledged" : "on" } : top;
 }
 
 /**

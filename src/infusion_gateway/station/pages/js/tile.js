@@ -85,7 +85,7 @@ export function linkNotice() {
       show(node, lost !== "");
       const kind = lost === "page" || lost === "broker" ? "lost" : lost;
       const seconds = lost === "page" ? ward.lostPage() : lost === "broker" ? ward.lostBroker() : ward.dataAge(bed);
-      put(node, lost ? say(`link.tile.${kind}`, { age: age(seconds) }) : "");
+      put(node, lost ? [say(`link.tile.${kind}`, { age: age(seconds) }), kind === "lost" ? "" : (bed.why ?? "")].filter(Boolean).join(". ") : "");
     },
   };
 }

@@ -6,7 +6,7 @@ import { say, term } from "./words.js";
 
 /** What a tile shows, in the order of the wall; each with its decimals. */
 export const SHOWN = ["spo2", "hr", "nibp", "rr", "etco2"];
-const AGE_FROM_S = 3;
+const AGE_FROM_S = 4;
 
 /**
  * Make one vital sign's numeric.

@@ -2,13 +2,13 @@
 
 import { moment, since } from "./clock.js";
 import { LOST_AFTER_S } from "./feed.js";
+import { RANK } from "./priority.js";
+import { headline } from "./state.js";
 
 const LOG = 500;
 /** Vital signs measured now and then: their age is shown, and old means something else. */
 const NOW_AND_THEN = new Set(["nibp-sys", "nibp-dia", "nibp-mean", "temp"]);
 const OLD_S = { often: 6, seldom: 15 * 60 };
-/** @type {Record<string, number>} */
-export const RANK = { high: 3, medium: 2, low: 1, none: 0 };
 
 /** The picture, and whoever is to be told that it changed. */
 export class Ward {
@@ -102,6 +102,8 @@ export class Ward {
     for (const bed of this.beds.values()) {
       for (const alarm of bed.alarms ?? []) if (Object.hasOwn(counts, alarm.priority)) counts[alarm.priority] += 1;
       counts.low += bed.more ?? 0;
+      const told = headline(bed);
+      if (told && !bed.alarms?.includes(told)) counts[told.priority] += 1;
     }
     return counts;
   }

@@ -240,6 +240,7 @@ const WORDS = {
   "bed.logFailed": "The log can't be read: {why}",
   "bed.late": "late",
   "bed.caseLimit": "limit {code} = {limit} for this case by {by}: {reason}",
+  "bed.missing": "{count} entries are missing here; the gateway is asked for them",
   "bed.moving": "moving to {bed}",
   "bed.awayUntil": "away, still {left}",
   "bed.report": "Report of this case",
