@@ -1,14 +1,16 @@
 """Sessions told: scripted sessions whose whole record, and what people see of them, is kept as text and compared.
 
 Each is a story: what the devices say, what people ask, what is looked at. Its text holds every event but most samples,
-every command, and what the views gave where the story looks, all with times and fields, so that a change of any word,
-value, limit or moment is seen where it lands. `make told` writes the texts anew; read the difference before it is kept.
+every command, and what the views gave and what was known where the story looks, all with times and fields, so that a
+change of any word, value, limit or moment is seen where it lands. `make told` writes the texts anew; read what differs
+before it is kept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
+from zlib import crc32
 
 from core_bed import Bed, Pump
 from infusion_gateway.core.bedside import word_of
@@ -22,6 +24,8 @@ from infusion_gateway.model.session import BedSetup
 TEXTS = Path(__file__).parent / "golden" / "sessions"
 BEGIN = 1000 * SECOND
 SAMPLES_APART = 90
+LIVE = ("account", "breaths", "disputed", "inherited", "limits", "pump", "since", "suppressed", "troubles")
+"""What is told of what a crash would take: what rules have found so far, and since when."""
 
 
 def say(value: object) -> str:
@@ -52,6 +56,7 @@ class Told(Bed):
         self.lines: list[str] = []
         self.samples = 0
         self.held: dict[str, str] = {}
+        self.ahead = 0
         super().__init__(setup, pump)
 
     def note(self, kind: str, what: object) -> None:
@@ -67,6 +72,7 @@ class Told(Bed):
         if isinstance(taken, Instructed):
             self.note("ask ", taken.instruction)
         done = super().give(taken)
+        self.ahead = crc32(str(next_deadline(self.state)).encode(), self.ahead)
         for event in done.events:
             self.samples += isinstance(event, Sampled)
             if not isinstance(event, Sampled) or self.samples % SAMPLES_APART == 1:
@@ -79,17 +85,20 @@ class Told(Bed):
         """Keep what people see now."""
         self.note("  = ", self.session)
         self.note("  = ", word_of(self.state, self.now, quarantined=None, leaving=False))
-        self.line("  = ", f"steps again at {say(next_deadline(self.state))}")
-        for alarm in self.alarms.values():
-            self.note("  = ", alarm)
+        self.line("  = ", f"steps again at {say(next_deadline(self.state))}, as each step did: {self.ahead:08x}")
         for status in (*vitals(self.state, self.now), *devices(self.state, self.now)):
             self.note("  = ", status)
-        for known in fields(self.state.durable):
-            text = say(getattr(self.state.durable, known.name))
-            if self.held.get(known.name) != text:  # would outlive a crash, and is not as it was at the last look
-                self.line("  # ", f"{known.name}: {text}")
-                self.held[known.name] = text
+        self._remember("  # ", self.state.durable, {known.name for known in fields(self.state.durable)})
+        self._remember("  % ", self.state.live, LIVE)
         self.check()
+
+    def _remember(self, kind: str, held: object, names: Collection[str]) -> None:
+        """Keep of what is held that which is not as it was at the last look."""
+        for name in sorted(names):
+            text = say(getattr(held, name))
+            if self.held.get(name) != text:
+                self.line(kind, f"{name}: {text}")
+                self.held[name] = text
 
 
 STORIES: dict[str, Callable[[], Told]] = {}
