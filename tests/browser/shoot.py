@@ -22,7 +22,6 @@ ARGUMENTS = [
 WALL = {"width": 1920, "height": 1080}
 PHONE = {"width": 390, "height": 844}
 ALARMED = [made.spo2_low(), made.pressure_high(), made.cuff_overdue(signal="acknowledged", acknowledged_by="nurse-7")]
-GREY = "document.documentElement.style.filter = 'grayscale(1)'"
 
 
 def shots() -> dict[str, dict[str, Any]]:
@@ -40,7 +39,8 @@ def shots() -> dict[str, dict[str, Any]]:
         "phone-bed": {"beds": [alarmed], "size": PHONE, "address": bed},
         "light-8": {"beds": made.ward(8), "theme": "light"},
         "okabe-ito-8": {"beds": made.ward(8), "palette": "okabe-ito"},
-        "grey-8": {"beds": made.ward(8), "script": GREY},
+        "grey-8": {"beds": made.ward(8), "sight": "achromatopsia"},
+        "deuteranopia-8": {"beds": made.ward(8), "sight": "deuteranopia"},
         "lost-8": {"beds": made.ward(8), "lost": True},
     }
 
@@ -65,10 +65,11 @@ def shoot(page: Page, station: FakeStation, told: dict[str, Any], path: Path) ->
     page.wait_for_timeout(1500)
     if "press" in told:
         page.locator(told["press"]).first.click()
-    if "script" in told:
-        page.evaluate(told["script"])
+    sight = page.context.new_cdp_session(page)
+    sight.send("Emulation.setEmulatedVisionDeficiency", {"type": told.get("sight", "none")})
     page.wait_for_timeout(300)
     page.screenshot(path=path)
+    sight.detach()
 
 
 LOG = [

@@ -15,7 +15,7 @@ import { Ward } from "./ward.js";
 import { wall } from "./wall.js";
 import { say } from "./words.js";
 
-const TICK_MS = 250;
+const TICK_MS = 500;
 /** How often a nurses' station proves that it shows and can be heard; unheard for 10 s the chairs sound. */
 const ALIVE_MS = 4000;
 const ward = new Ward();
@@ -80,6 +80,11 @@ function update() {
   steady();
 }
 
+/** Sound what is to be heard now. */
+function listen() {
+  sound.follow(wantedSound(ward, { profile: profileOf(ward.me), lost: lostPriority(ward) }));
+}
+
 /** All that flashes flashes together: two beds out of step would look like one that flashes faster. */
 function steady() {
   for (const animation of document.getAnimations()) {
@@ -93,6 +98,7 @@ ward.listen((name, body) => {
   else if (name === "bed") {
     trends.carry(ward.beds.get(body.key));
     page?.one(body.key);
+    listen();
     return;
   } else if (name === "gone") page?.fit();
   if (name !== "happening") update();
@@ -126,5 +132,5 @@ setInterval(() => {
 }, ALIVE_MS);
 setInterval(() => {
   update();
-  sound.follow(wantedSound(ward, { profile: profileOf(ward.me), lost: lostPriority(ward) }));
+  listen();
 }, TICK_MS);
