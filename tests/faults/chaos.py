@@ -237,16 +237,16 @@ async def _disobeys(bed: Bed, fault: str) -> None:
         return not await runs()
 
     async def told() -> bool:
-        since = [message["alarms"] for at, message in witness.alarms if at >= asked]
+        since = [message["alarms"] for at, message in witness.alarms if at >= asked]  # the answer may come later still
         return any(a["code"] in DISOBEYS and a["priority"] == "high" for alarms in since for a in alarms)
 
     if not await within(RUNS_WITHIN_S, infuses):
         bed.wrong.append(f"no pump ran within {RUNS_WITHIN_S:g} s of the fault before")
         return
     await _fault(bed, "pump", fault)
-    if not await live.surely(Stop("the patient asks for it")):
-        bed.wrong.append(f"{fault}: the stop was not accepted")
     asked = time.monotonic()
+    if not await live.surely(Stop("the patient asks for it"), within_s=RUNS_WITHIN_S):
+        bed.wrong.append(f"{fault}: the stop was refused, or not answered")
     if not await within(TOLD_WITHIN_S, told):
         bed.wrong.append(f"{fault}: nobody was told within {TOLD_WITHIN_S:g} s of the stop")
     if not await runs():

@@ -72,8 +72,8 @@ class Silent:
     def __init__(self, witness: object) -> None:
         self.witness = witness
 
-    async def surely(self, _what: object) -> bool:
-        return True
+    async def surely(self, _what: object, *, within_s: float) -> bool:
+        return within_s > 0
 
     async def simulator(self, _device: str, method: str, _path: str, **_body: object) -> dict[str, str]:
         return {"delivery": "infusing"} if method == "GET" else {}
