@@ -1,5 +1,6 @@
 """The page's files: syntax, size, no way in for markup, every text in one module, the tests' own beds true."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -16,6 +17,19 @@ SCRIPTS = sorted((PAGES / "js").glob("*.js"))
 PARSE = """
 import { readFileSync } from "node:fs"; import { SourceTextModule } from "node:vm";
 for (const file of process.argv.slice(1)) new SourceTextModule(readFileSync(file, "utf8"), { identifier: file });
+"""
+ASK = """
+const { layout } = await import(process.argv[1] + "/wall.js");
+const { path } = await import(process.argv[1] + "/sparkline.js");
+const { age, left } = await import(process.argv[1] + "/clock.js");
+const { BURSTS } = await import(process.argv[1] + "/sound.js");
+const walls = Array.from({ length: 60 }, (_, n) => layout(n + 1, 1920, 1022));
+const t = [0, 5, 10, 100, 105];
+console.log(JSON.stringify({
+  walls, phone: layout(60, 390, 700), line: path(t, [1, 2, null, 4, 5], [0, 200], [0, 10]),
+  ages: [0, 34.9, 119, 120, 7199, 7260, NaN].map((s) => age(s)),
+  left: [0, 0.2, 60, 61.5, -3].map((s) => left(s)), BURSTS,
+}));
 """
 WAYS_IN = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|srcdoc|javascript:"
@@ -43,6 +57,28 @@ def test_every_script_can_be_read() -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_layout_ages_and_bursts() -> None:
+    """Pins that 1 to 60 beds fit a wall, a gap stays one, ages round down and countdowns up, and a burst's pulses."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: the browser's tests show the same")
+    command = [node, "--input-type=module", "-e", ASK, "--", (PAGES / "js").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    for count, wall in enumerate(said["walls"], 1):
+        assert wall["rows"] is not None, count
+        assert wall["columns"] * wall["rows"] >= count > wall["columns"] * (wall["rows"] - 1)
+        assert wall["unit"] >= 9
+    assert [said["walls"][count - 1]["density"] for count in (1, 8, 60)] == ["full", "full", "compact"]
+    assert said["phone"]["rows"] is None
+    assert said["line"].count("M") == 2
+    assert said["line"].count("L") == 2
+    assert said["ages"] == ["0 s", "34 s", "119 s", "2 min", "119 min", "2 h 1 min", "age unknown"]
+    assert said["left"] == ["0:00", "0:01", "1:00", "1:02", "0:00"]
+    assert {name: len(burst["pulses"]) for name, burst in said["BURSTS"].items()} == {"high": 10, "medium": 3, "low": 2}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

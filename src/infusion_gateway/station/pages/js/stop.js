@@ -9,6 +9,8 @@ export const HOLD_MS = 1000;
 /** Without an answer for so long it counts as not sent. */
 export const ANSWER_MS = 2000;
 const WHOLE_PATIENCE_MS = 15_000;
+/** How long what went well is still said; what did not stays. */
+const SHOWN_MS = 60_000;
 const HELD_KEYS = new Set([" ", "Enter"]);
 /** What was said of each bed's last stop: every button of that bed shows the same. */
 const said = new Map();
@@ -93,7 +95,7 @@ function follow(bed) {
   const done = bed.session?.stopping === "confirmed" || ["stopped", "closed"].includes(bed.session?.phase);
   if (done && now.kind !== "confirmed" && now.kind !== "sending") {
     said.set(bed.key, { kind: "confirmed", text: say("stop.confirmed"), at: Date.now() });
-  } else if (now.kind === "confirmed" && Date.now() - now.at > 60_000) said.delete(bed.key);
+  } else if (["sent", "confirmed"].includes(now.kind) && Date.now() - now.at > SHOWN_MS && bed.session?.stopping !== "asked") said.delete(bed.key);
 }
 
 async function send(bed, announce) {
