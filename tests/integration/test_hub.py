@@ -1,0 +1,157 @@
+"""A station's hub beside a real gateway, simulated devices and a broker: what it shows, asks, learns and misses."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.inside import NAME, SITE, Beds, Placed
+from bench.signed_gateway import GATEWAY, STATION, Running, signed_gateway
+from hindrance import Hindrance
+from infusion_gateway.config.settings import StationSettings
+from infusion_gateway.station.hub import Hub
+from infusion_gateway.ward.beds import SILENT_IN_SESSION_S
+from infusion_gateway.ward.shown import Outcome, ShownBed
+from signing_keys import key_file
+from simulated import Simulated, simulated
+
+pytestmark = [pytest.mark.slow(60), pytest.mark.timeout(240)]
+BED = "chair-1"
+ORDER: dict[str, Any] = {
+    "case": "case-1", "subject": "s-1", "protocol": "test-short", "weight_kg": 70.0, "concentration_mg_ml": 1.0,
+    "rate_ml_h": 30.0, "volume_ml": 0.5, "duration_s": 60.0, "dose_mg": 0.5,
+}  # fmt: skip
+
+
+async def until(holds: Callable[[], object], what: str, seconds: float = 40) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def hub(running: Running, directory: Path, name: str = "station-1") -> AsyncIterator[Hub]:
+    """Run a station that knows the gateway's key and signs with its own."""
+    key = directory / "station.key"
+    if not key.exists():
+        key_file(STATION, key)
+    made = Hub(
+        StationSettings(
+            name, SITE, running.broker, "127.0.0.1", 8420, signing_key=key, kid=STATION.kid, gateways=GATEWAY.keys
+        )
+    )
+    task = asyncio.create_task(made.run())
+    try:
+        yield made
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def bed(of: Hub) -> ShownBed | None:
+    """Give the bed as a page has it now."""
+    return next((one for one in of.snapshot().beds if one.bed == BED), None)
+
+
+def phase(of: Hub) -> str:
+    """Give the phase that is shown, "" for none."""
+    found = bed(of)
+    return "" if found is None or found.session is None else found.session.phase.value
+
+
+async def accepted(of: Hub, name: str, by: str, arguments: dict[str, Any]) -> Outcome:
+    """Ask something that is to be accepted."""
+    answer = await of.instruct(NAME, BED, name, by, arguments)
+    assert answer.outcome == "accepted", (name, answer)
+    return answer
+
+
+async def infuse(of: Hub, pump: Simulated) -> None:
+    """Order and confirm by two people, and press the pump's own key."""
+    await until(lambda: (found := bed(of)) is not None and found.link == "live" and "spo2" in found.vitals, "the bed")
+    await accepted(of, "order", "nurse-1", ORDER)
+    await until(lambda: phase(of) == "ordered", "ordered")  # signed for the case that is shown
+    await accepted(of, "confirm", "nurse-2", {"weight_kg": 70.0, "concentration_mg_ml": 1.0})
+    await until(lambda: phase(of) == "armed", "armed")
+    await pump.ctl("press", "start")
+    await until(lambda: phase(of) == "infusing", "infusing")
+
+
+async def test_a_session_seen_and_asked_for_from_a_station(tmp_path: Path) -> None:
+    """Pins a session by a hub's signed instructions; a second station that comes later has its whole course and log.
+
+    Then the gateway hangs: every value is stale within five seconds; back, what was missed is asked for. Then a stop.
+    """
+    async with (
+        simulated("modbus_pump", "--tcp", "127.0.0.1:0", "--set", "rate_ml_h=30", "--set", "volume_ml=0") as pump,
+        simulated("modbus_monitor", "--tcp", "127.0.0.1:0") as monitor,
+    ):
+        ports = [int(one.endpoint.rpartition(":")[2]) for one in (pump, monitor)]
+        beds: Beds = {BED: (Placed("pump", "modbus_pump", ports[0]), Placed("monitor", "modbus_monitor", ports[1]))}
+        async with signed_gateway(tmp_path, beds) as running, hub(running, tmp_path) as first:
+            queue = first.subscribe()
+            await infuse(first, pump)
+            kinds = {queue.get_nowait()[0] for _ in range(queue.qsize())}
+            assert {"picture", "bed", "gateway", "happening", "beat"} <= kinds
+            refused = await first.instruct(NAME, BED, "order", "nurse-1", {**ORDER, "case": "case-2"})
+            assert (refused.outcome, bool(refused.reason)) == ("refused", True)
+            await asyncio.sleep(12)
+            async with hub(running, tmp_path, "station-2") as second:
+                await _learns(second, first)
+                await _hangs(running, second)
+            answer = await accepted(first, "stop", "nurse-1", {"reason": "enough"})
+            assert answer.id
+            await until(lambda: phase(first) == "stopped", "stopped")
+            state = json.loads(await pump.ctl("state"))
+            assert state["delivery"] == "stopped"
+
+
+async def _learns(second: Hub, first: Hub) -> None:
+    """Hold what a station that has just come learns of the past against what the other has seen."""
+    await until(lambda: (t := second.trend(NAME, BED)) is not None and t.complete, "the course")
+    mine, others = second.trend(NAME, BED, 5), first.trend(NAME, BED, 5)
+    assert mine is not None
+    assert others is not None
+    know = [{t for t, v in zip(c.t, c.series["spo2"], strict=True) if v is not None} for c in (mine, others)]
+    armed = min(know[0])
+    assert {t for t in know[1] if t > armed} <= know[0], "what the first saw the second has learned"
+    assert [one.type for one in mine.events if one.type in ("case-ordered", "infusion-started")] == [
+        "case-ordered",
+        "infusion-started",
+    ]
+    log = await second.log(NAME, BED)
+    assert (log.refused, log.before) == ("", None)
+    assert [one.sequence for one in log.happenings] == list(range(1, len(log.happenings) + 1))
+    few = await second.log(NAME, BED, before=4, kinds=["case-ordered"])
+    assert {one.type for one in few.happenings} <= {"case-ordered"}
+    assert all(one.sequence < 4 for one in few.happenings)
+
+
+async def _hangs(running: Running, station: Hub) -> None:
+    """Stop the gateway's process for a while, and look at what is shown meanwhile and after."""
+    await until(lambda: (found := bed(station)) is not None and found.link == "live", "live")
+    busy = Hindrance()
+    running.process.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    try:
+        await until(lambda: (found := bed(station)) is not None and found.link != "live", "silent")
+        assert time.monotonic() - stopped <= SILENT_IN_SESSION_S + 0.5 + busy.s
+        found = bed(station)
+        assert found is not None
+        assert found.link == "silent"
+        assert all(one.stale for one in found.vitals.values())
+        assert (found.annunciation.priority, found.annunciation.sound) == ("high", "bursts")
+        answer = await station.instruct(NAME, BED, "stop", "nurse-1", {"reason": "silent"})
+        assert answer.outcome == "unanswered"
+        assert "NOT SENT: stop at the pump" in answer.reason
+    finally:
+        running.process.send_signal(signal.SIGCONT)
+    await until(lambda: (found := bed(station)) is not None and found.link == "live", "live again")
+    await until(lambda: (t := station.trend(NAME, BED)) is not None and t.complete, "the hole filled or known")
