@@ -113,9 +113,9 @@ class _Drawing:
         values = [v for p in found for v in (p.systolic, p.diastolic) if v is not None]
         if not values:
             return
-        axis = self._panel("NIBP mmHg", values, PRESSED, 110)
-        self._limits(Metric.NIBP_SYS, axis)
-        self._limits(Metric.NIBP_DIA, axis)
+        axis = self._panel("NIBP mmHg", values, PRESSED, 130)
+        self._limits(Metric.NIBP_SYS, axis, "S")
+        self._limits(Metric.NIBP_DIA, axis, "D")
         for pressure in found:
             self._parts += self._cuff(pressure, axis)
 
@@ -149,12 +149,12 @@ class _Drawing:
         marks = [("ordered", report.order.dose_mg)]
         if self._protocol is not None:
             doses = self._protocol.dose
-            marks.append(("hard limit", min(doses.hard_mg, doses.hard_mg_per_kg * report.order.weight_kg)))
+            marks.append(("hard", min(doses.hard_mg, doses.hard_mg_per_kg * report.order.weight_kg)))
         axis = self._panel("Dose mg", [*(v for _, v in points), *(v for _, v in marks)], (0, 1), 84)
         for said, value in marks:
             y = axis.y(value)
             self._parts += [rule(LEFT, y, WIDTH - RIGHT, y, stroke="black", width=0.8, dash="6 3")]
-            self._parts += [text(WIDTH - RIGHT + 3, y + 4, f"{said[:7]} {value:.4g}", size=9)]
+            self._parts += [text(WIDTH - RIGHT + 3, y + 4, f"{said} {value:.3g}", size=9)]
         self._parts.append(line(points, self._span, axis))
 
     def events(self) -> None:
@@ -245,7 +245,8 @@ class _Drawing:
                     el("rect", x=begins, y=axis.top, width=wide, height=axis.height, fill="url(#gap)", class_="gap")
                 )
 
-    def _limits(self, metric: Metric, axis: Axis) -> None:
+    def _limits(self, metric: Metric, axis: Axis, of: str = "") -> None:
+        """Draw a metric's limits. of: what tells them from those of another metric in the same panel."""
         labels: list[float] = []
         if self._protocol is None:
             return
@@ -262,7 +263,9 @@ class _Drawing:
             self._parts.append(made)
             if limit.ends is None and all(abs(y - other) >= LABELS_APART for other in labels):
                 labels.append(y)
-                self._parts.append(text(WIDTH - RIGHT + 3, y + 4, f"{MARKS[limit.priority]} {limit.value:g}", size=9))
+                self._parts.append(
+                    text(WIDTH - RIGHT + 3, y + 4, f"{MARKS[limit.priority]} {of}{limit.value:g}", size=9)
+                )
 
     def _name(self, name: str) -> None:
         self._shown.append(name)

@@ -225,8 +225,9 @@ def _figure(report: Report, protocol: SessionProtocol | None) -> Element:
         else "No limits are drawn: the protocol's file is not at hand."
     )
     key = (
-        f"{limits} Arrows: cuff pressures, open ones by hand. Bars: alarms, filled high, hatched medium, open low. "
-        "A line that breaks: no reading. Hatched across a trend: nobody supervised. Numbers: events, as listed below."
+        f"{limits} Arrows: cuff pressures, open ones by hand; S, D: limits of systolic and diastolic. Bars: alarms, "
+        "filled high, hatched medium, open low. A line that breaks: no reading. Hatched across a trend: nobody "
+        "supervised. Numbers: events, as listed below."
     )
     return el("figure", chart(report, protocol), el("figcaption", key))
 
