@@ -14,6 +14,7 @@ from zlib import crc32
 
 from core_bed import Bed, Pump
 from infusion_gateway.core.bedside import word_of
+from infusion_gateway.core.live import PumpNow
 from infusion_gateway.core.step import Step, next_deadline
 from infusion_gateway.core.views import devices, vitals
 from infusion_gateway.model.events import Sampled
@@ -24,6 +25,7 @@ from infusion_gateway.model.session import BedSetup
 TEXTS = Path(__file__).parent / "golden" / "sessions"
 BEGIN = 1000 * SECOND
 SAMPLES_APART = 90
+PUMP = tuple(known.name for known in fields(PumpNow) if known.name != "alarms")  # a set has no order
 LIVE = ("account", "breaths", "disputed", "inherited", "limits", "pump", "since", "suppressed", "troubles")
 """What is told of what a crash would take: what rules have found so far, and since when."""
 
@@ -72,7 +74,9 @@ class Told(Bed):
         if isinstance(taken, Instructed):
             self.note("ask ", taken.instruction)
         done = super().give(taken)
-        self.ahead = crc32(str(next_deadline(self.state)).encode(), self.ahead)
+        live = self.state.live  # of each step a checksum: when it wants the next, and what is known of the pump
+        pump = [getattr(live.pump, name) for name in PUMP]
+        self.ahead = crc32(repr((next_deadline(self.state), live.since, live.account, pump)).encode(), self.ahead)
         for event in done.events:
             self.samples += isinstance(event, Sampled)
             if not isinstance(event, Sampled) or self.samples % SAMPLES_APART == 1:
@@ -85,7 +89,7 @@ class Told(Bed):
         """Keep what people see now."""
         self.note("  = ", self.session)
         self.note("  = ", word_of(self.state, self.now, quarantined=None, leaving=False))
-        self.line("  = ", f"steps again at {say(next_deadline(self.state))}, as each step did: {self.ahead:08x}")
+        self.line("  = ", f"steps again at {say(next_deadline(self.state))}, each step so far: {self.ahead:08x}")
         for status in (*vitals(self.state, self.now), *devices(self.state, self.now)):
             self.note("  = ", status)
         self._remember("  # ", self.state.durable, {known.name for known in fields(self.state.durable)})

@@ -436,3 +436,16 @@ def test_a_strong_syringe_is_held_to_the_hard_limit_by_what_it_holds() -> None:
     assert refusal(bed.ask(Syringe(14.01, 5.0))) == said
     assert taken(bed.ask(Syringe(14.0, 5.0))) == "the syringe is entered"
     assert taken(bed.ask(Syringe(6.0, 5.0))) == "the syringe is entered; 7 mL are still needed, it holds less"
+
+
+@pytest.mark.parametrize(("true", "allowed"), [(5.000001, True), (5.1, False)])
+def test_an_allowed_concentration_is_read_with_a_roundings_width(true: float, allowed: bool) -> None:
+    """Pins that a correction to what the protocol allows, but for rounding, is no drug that it does not know."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(5)
+    bed.ask(Correct("concentration-was-wrong", true, "read again"))
+    bed.run(1)
+    assert bed.state.durable.case is not None
+    assert bed.state.durable.case.order.concentration_mg_ml == true
+    assert ("concentration-not-allowed" in bed.alarms) is not allowed

@@ -346,7 +346,22 @@ def test_it_sounds_though_the_gateway_was_never_heard() -> None:
     assert not made.heard
     made.run(1)
     assert made.heard == [(5, HIGH)]
-    assert "it has said nothing yet" in made.shown.text
+    assert made.shown.text == "Gateway silent: watch the patient and the pump (it has said nothing yet)"
+
+
+def test_why_a_word_is_no_good_one_is_said_in_whole_seconds() -> None:
+    """Pins the words of what came too late, of what is ahead, and of what comes no more."""
+    made, said = Bedside(100 * SECOND), "Gateway silent: watch the patient and the pump"
+    made.hear(Word(QUIET, 93 * SECOND + MS, attended=True, leaving=False), 100 * SECOND)
+    assert made.due(105 * SECOND).shown.text == f"{said} (what it says is 6 s old)"
+    made.hear(Word(QUIET, 106 * SECOND + MS, attended=True, leaving=False), 105 * SECOND)
+    assert made.due(105 * SECOND).shown.text == f"{said} (what it says is 6 s old)"  # it has begun to say so
+    made.hear(Word(QUIET, 105 * SECOND, attended=True, leaving=False), 105 * SECOND)
+    assert made.due(105 * SECOND).shown == QUIET
+    made.hear(Word(QUIET, 200 * SECOND, attended=True, leaving=False), 106 * SECOND)
+    assert made.due(110 * SECOND).shown.text == f"{said} (what it says is of another time line)"
+    made.hear(Word(alone("Look"), 111 * SECOND, attended=True, leaving=False), 111 * SECOND)
+    assert made.due(116 * SECOND).shown.text == f"{said} (it says nothing any more). It last said: Look"
 
 
 @pytest.mark.parametrize("lag", [SILENT_AFTER + MS, -AHEAD - MS])

@@ -396,3 +396,22 @@ def test_a_shorter_time_away_holds_for_who_is_away() -> None:
     bed.run(2)
     words = "2 min are over: the patient must be back on the monitors first"
     assert refusal(bed.ask(Away(MINUTE))) == words
+
+
+@pytest.mark.parametrize(("phases", "released"), [({Phase.PAUSED}, True), ({Phase.PAUSED, Phase.INFUSING}, False)])
+def test_a_release_looks_at_what_would_be_judged_while_infusing(phases: set[Phase], released: bool) -> None:
+    """Pins that a limit which is not watched while infusing holds nobody back, and that one which is does."""
+    given = depression_40()
+    watched = tuple(
+        replace(condition, phases=frozenset(phases)) if condition.code == "spo2-low" else condition
+        for condition in given.conditions
+    )
+    bed = Bed(bed_setup(replace(given, conditions=watched)))
+    bed.infuse()
+    bed.run(10)
+    bed.ask(Hold("toilet"))
+    bed.run(10)
+    bed.monitor.values[Metric.SPO2] = 80
+    bed.run(1)
+    done = bed.ask(PermitResume("back"))
+    assert any(isinstance(event, ResumePermitted) for event in done.events) is released

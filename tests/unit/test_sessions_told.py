@@ -7,6 +7,7 @@ import pytest
 import stories_of_breath  # noqa: F401 -- likewise
 import stories_of_chance  # noqa: F401 -- its stories are added to those that are told
 import stories_of_devices  # noqa: F401 -- its stories are added to those that are told
+import stories_of_facts  # noqa: F401 -- likewise
 import stories_of_gates  # noqa: F401 -- likewise
 import stories_of_people  # noqa: F401 -- likewise
 import stories_of_rarities  # noqa: F401 -- likewise
