@@ -131,7 +131,7 @@ lock:
 
 # The pictures of the station's page in docs/, with made-up beds.
 shots: setup
-	PYTHONPATH=tests $(BIN)/python tests/browser/shoot.py docs/station $(ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/browser/shoot.py docs/page $(ARGS)
 
 # sbom.json, a CycloneDX bill of materials, from the hashed requirements; the same ones give the same bytes.
 sbom:
