@@ -281,10 +281,13 @@ def test_sound_by_priority_and_its_proof(page: Any, station: FakeStation) -> Non
 
 
 def test_a_nurses_station_proves_itself(page: Any, station: FakeStation) -> None:
-    """Pins that an enrolled nurses' screen says that it lives only while it can be heard."""
+    """Pins that an enrolled nurses' screen says that it lives only after a person heard it."""
     station.me["screen"] = {"name": "desk", "profile": "nurses", "bed": None}
     show(page, station, made.bed("one"))
     page.wait_for_timeout(4500)
     assert station.posted("/api/alive") == []
     page.locator(".clock").click()
+    page.locator('[data-notice="sound-untested"]').click()
+    assert station.posted("/api/alive") == []
+    page.get_by_role("button", name="Yes, I heard three").click()
     assert waited(page, station, "/api/alive")

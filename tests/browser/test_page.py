@@ -215,12 +215,16 @@ def test_a_phone_never_scrolls_sideways(page: Any, station: FakeStation) -> None
     assert page.evaluate(SIDEWAYS) <= 0
 
 
+@pytest.mark.parametrize("palette", ["usual", "okabe-ito"])
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_axe_finds_nothing(page: Any, station: FakeStation, theme: str) -> None:
+def test_axe_finds_nothing(page: Any, station: FakeStation, theme: str, palette: str) -> None:
     """Pins no violation of WCAG 2.2 AA, by axe, on the wall, on a bed in alarm, at the PIN pad and in a form."""
     station.log = [made.happening(n, f"event {n}", bed="chair-2") for n in range(1, 4)]
     show(page, station, *made.ward(8))
-    page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
+    page.evaluate(
+        "given => Object.entries(given).forEach(([key, value]) => localStorage.setItem(key, value))",
+        {"theme": theme, "palette": palette},
+    )
     page.emulate_media(reduced_motion="reduce")
     page.reload()
     page.locator(".tile").first.wait_for()

@@ -32,7 +32,7 @@ export function bedPage(given) {
     const args = { code: alarm.code, instance: String(alarm.instance) };
     if (what === "acknowledge") person(what, args, alarm.text || alarm.code);
     else if (ward.me.signed_in) openForm({ bed: bedNow(), beds: ward.ordered(), name: what, me: ward.me, announce, preset: { code: alarm.code } });
-    else person(what, { ...args, reason: say("alarm.holdOff") }, alarm.text || alarm.code);
+    else person(what, { ...args, reason: say("alarm.heldReason") }, alarm.text || alarm.code);
   };
   const gone = el("p", { class: "nothing-what", hidden: true, text: say("bed.gone") });
   const back = el("a", { class: "back", href: "#/" }, say("bed.back"));

@@ -16,10 +16,15 @@ export function notices({ ward, sound, hear, profile }) {
   return {
     node,
     update() {
-      match(node, all(ward, profile() === "wall" ? "ready" : sound.state()), (notice) => notice.key, (notice) => made(notice, hear), kept);
+      match(node, all(ward, owed(profile(), sound.state())), (notice) => notice.key, (notice) => made(notice, hear), kept);
       mark(document.documentElement, "data-lost", ward.lostPage() !== null ? "page" : ward.lostBroker() !== null ? "broker" : null);
     },
   };
+}
+
+/** A wall is not listened to; that a person heard it is asked of the screen that others rely on. */
+function owed(profile, heard) {
+  return profile === "wall" || (heard === "untested" && profile !== "nurses") ? "ready" : heard;
 }
 
 function all(ward, heard) {

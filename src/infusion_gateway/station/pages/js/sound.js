@@ -9,6 +9,7 @@ export const BURSTS = {
   low: { pulses: [0, 0.35], length: 0.18, pitch: 329.63, every: null },
 };
 const REMIND_S = 30;
+const PROVEN_MS = 24 * 3600 * 1000;
 const KINDS = ["none", "once", "reminder", "bursts"];
 /** A burst isn't broken into by another of no higher priority. */
 const BETWEEN_S = 3;
@@ -20,17 +21,18 @@ const LOUD = 0.5;
 export class Sound {
   constructor() {
     this.context = null;
-    this.heard = localStorage.getItem("heard") !== "no";
     this.last = -Infinity;
     this.playing = "none";
     this.known = new Set();
   }
 
-  /** @returns {"ready" | "blocked" | "failed" | "deaf"} whether this page can be heard. */
+  /** @returns {"ready" | "blocked" | "failed" | "deaf" | "untested"} whether a person has heard this page in the last day. */
   state() {
     if (typeof AudioContext === "undefined") return "failed";
     if (!this.context || this.context.state !== "running") return "blocked";
-    return this.heard ? "ready" : "deaf";
+    const [answer, at] = (localStorage.getItem("heard") ?? "").split(" ");
+    if (answer === "no") return "deaf";
+    return answer === "yes" && Math.abs(Date.now() - Number(at)) < PROVEN_MS ? "ready" : "untested";
   }
 
   /** Try to begin; a browser may want a touch first. */
@@ -48,8 +50,7 @@ export class Sound {
    * @param {boolean} yes
    */
   answer(yes) {
-    this.heard = yes;
-    localStorage.setItem("heard", yes ? "yes" : "no");
+    localStorage.setItem("heard", `${yes ? "yes" : "no"} ${Date.now()}`);
   }
 
   /** Play low, medium, high, one after the other. @returns {number} seconds that it takes. */

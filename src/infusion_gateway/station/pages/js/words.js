@@ -143,6 +143,7 @@ const WORDS = {
   "alarm.others": "and {count} of the same cause",
   "alarm.acknowledge": "Acknowledge",
   "alarm.holdOff": "Hold off the stop",
+  "alarm.heldReason": "held off on the page",
   "alarm.escalated": "told further {count}×",
   "alarm.technical": "technical",
   "alarm.physiological": "patient",
@@ -214,6 +215,7 @@ const WORDS = {
   "screen.version": "{station}, version {version}",
 
   "sound.blocked": "NO SOUND: this browser blocks it. Touch here to switch alarm sounds on.",
+  "sound.untested": "SOUND NOT TESTED today. Touch here: three sounds are played.",
   "sound.failed": "NO SOUND: this screen can't play alarm sounds. Use another one for listening.",
   "sound.test": "Three sounds are played: low, medium, high.",
   "sound.heard": "Did you hear them?",
