@@ -34,10 +34,10 @@ from mutmut.state import state
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 LONGEST_S = 2500
-MOST_S = 3.0
+MOST_S = 4.0
 HANGING_S = 16.0  # of work: a mutant that never ends
 JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input", "test_alarm_page")
-NEAR = 8  # tests that are likely though they caught none of the same function yet
+NEAR, FIRST_TOLD = 8, 14  # tests that are likely though they caught none of the same function yet
 START_S = 0.01  # what no test takes less than
 KILLED, SURVIVED, ERRED, HANGS = 1, 0, 35, 36  # as mutmut has them
 HERE = Path(__file__).absolute().parents[1]  # mutants/, where mutmut has a copy of this file
@@ -302,20 +302,24 @@ def _statements(function: ast.AST) -> Iterable[range]:
 def _likely_first(mutant: str, tests: list[str]) -> list[str]:
     """Put those first that caught most a second of the same function, then a few of the same module.
 
-    Then sessions told, which look at everything, then the module's own tests, then the quick ones.
+    Then a few sessions told, which look at everything, then the module's own tests, then the quick ones.
     """
-    own, near = Counter[str](), Counter[str]()
+    own, near, every = Counter[str](), Counter[str](), Counter[str]()
     function = mangled_name_from_mutant_name(mutant)
     module = function.rpartition(".")[0]
     for line in CAUGHT.read_text().splitlines() if CAUGHT.is_file() else ():
         where, _, test = line.partition("\t")
         own[test] += where == function
         near[test] += where.startswith(f"{module}.")
+        every[test] += 1
     times = {test: state().duration_by_test.get(test, 0.0) + START_S for test in tests}
-    best = sorted((test for test in tests if near[test]), key=lambda test: -near[test] / times[test])[:NEAR]
-    kinds = ("test_sessions_told.py", f"test_core_{module.rpartition('.')[2]}")
-
-    def kind(test: str) -> int:
-        return next((rank for rank, words in enumerate(kinds) if words in test), len(kinds))
-
-    return sorted(tests, key=lambda test: (-own[test] / times[test], test not in best, kind(test), times[test]))
+    told = [test for test in tests if "test_sessions_told.py" in test]
+    kinds = (
+        {test for test in tests if own[test]},
+        set(sorted((test for test in tests if near[test]), key=lambda test: -near[test] / times[test])[:NEAR]),
+        set(sorted(told, key=lambda test: -(every[test] + 1) / times[test])[:FIRST_TOLD]),
+        {test for test in tests if f"test_core_{module.rpartition('.')[2]}" in test},
+        set(tests),
+    )
+    kind = {test: rank for rank, those in reversed(tuple(enumerate(kinds))) for test in those}
+    return sorted(tests, key=lambda test: (kind[test], -own[test] / times[test], times[test]))

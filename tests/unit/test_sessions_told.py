@@ -4,6 +4,7 @@ import difflib
 
 import pytest
 
+import stories_of_bounds  # noqa: F401 -- likewise
 import stories_of_breath  # noqa: F401 -- likewise
 import stories_of_chance  # noqa: F401 -- its stories are added to those that are told
 import stories_of_devices  # noqa: F401 -- its stories are added to those that are told
