@@ -13,6 +13,7 @@ import click
 
 from infusion_simulators import dialects, faults
 from infusion_simulators.line import parse_condition, parse_setting
+from infusion_simulators.serve import fleet as fleet_of
 from infusion_simulators.serve.asked import Unavailable
 from infusion_simulators.serve.run import Endpoint, Job, prepare, run
 
@@ -93,6 +94,26 @@ def serve(devices: tuple[str, ...], **options: Any) -> None:
 def play(recordings: tuple[Path, ...], device: str, speed: float, **options: Any) -> None:
     """Play recordings, one after the other: CSV numerics through a dialect, anything else as raw bytes."""
     _serve(_job((device,), options, recordings, speed))
+
+
+@main.command()
+@click.option("--beds", type=click.IntRange(1, fleet_of.BEDS), required=True, metavar="N", help="How many beds.")
+@click.option("--broker", default="mqtt://127.0.0.1:1883", show_default=True, help="The broker that it names.")
+@click.option("--config", "out", type=click.Path(path_type=Path), help="Write it there; else it is printed.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything that happens by chance.")
+def fleet(beds: int, broker: str, out: Path | None, seed: int) -> None:
+    """Be N beds, each a Modbus pump and monitor over TCP, until SIGTERM; gives one gateway's configuration for them."""
+
+    def tell(text: str) -> None:
+        if out is None:
+            click.echo(text)
+        else:
+            out.write_text(text, encoding="utf-8")
+
+    try:
+        asyncio.run(fleet_of.run(beds, broker, seed, tell))
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()
