@@ -1,0 +1,241 @@
+"""A station's hub without a broker: what its queues are told and when, and what becomes of instructions and answers."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from infusion_gateway.config.settings import BrokerSettings, StationSettings
+from infusion_gateway.station.hub import QUEUE, VALUES_EVERY_S, Hub, Told
+from infusion_gateway.wire.asking import Answer
+from infusion_gateway.wire.sealing import Signer
+from signing_keys import enrolled, key_file, signer
+from wards import EPOCH_S, SITE, Speaker, alarm
+
+OWN = signer("gateway-1")
+BROKER = BrokerSettings("127.0.0.1", 1, False, False, None, None, None, None, None)
+
+
+class Ward:
+    """A hub, a gateway that it hears, and what it would have sent."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.now_s = 0.0
+        key = None if directory is None else key_file(signer("station-1"), directory / "s.key")
+        keys = () if directory is None else (enrolled(OWN),)
+        settings = StationSettings("station-1", SITE, BROKER, "", 0, signing_key=key, kid="station-1", gateways=keys)
+        self.hub = Hub(settings, now_s=lambda: self.now_s, utc_ns=lambda: round((EPOCH_S + self.now_s) * 1e9))
+        self.sent: list[tuple[str, dict[str, Any], bytes]] = []
+        self.hub._mouth.ask = self._ask  # type: ignore[method-assign]  # there is no broker here
+        self.gateway = Speaker(self, signer=None if directory is None else OWN)  # type: ignore[arg-type]  # takes as a picture does
+        self.outcome: str | None = "accepted"
+
+    def take(self, topic: str, payload: bytes, now_s: float, *, kept: bool = False) -> list[Any]:
+        """Hear a message, as from the broker."""
+        self.now_s = now_s
+        self.hub.take(topic, payload, kept=kept)
+        return []
+
+    def _ask(self, topic: str, payload: bytes, identity: str, *, qos: int = 1) -> bool:
+        self.sent.append((topic, json.loads(payload), payload))
+        if self.outcome is not None and qos:
+            self.answer(identity, topic)
+        return True
+
+    def answer(self, identity: str, topic: str, by: Signer | None = OWN) -> None:
+        """Answer an instruction, signed where the gateway has a key."""
+        bed, _, name = topic.split("/")[4:7]
+        made = Answer.of((bed, name, identity), "accepted", "done", 0).to_bytes()
+        at = self.gateway.topics.answers("station-1")
+        self.hub.take(at, made if self.gateway.signer is None or by is None else by.seal(at, made), kept=False)
+
+    def runs(self) -> None:
+        """Have a case run in chair-1."""
+        self.gateway.session("chair-1", 0.0)
+        self.gateway.beat(0.0)
+        self.gateway.vitals("chair-1", 0.0, spo2=97)
+
+
+def drained(queue: "asyncio.Queue[Told]") -> list[tuple[str, dict[str, Any]]]:
+    """Give what waits on a queue."""
+    told = [queue.get_nowait() for _ in range(queue.qsize())]
+    return [(kind, json.loads(payload)) for kind, payload in told]
+
+
+async def soon(queue: "asyncio.Queue[Told]", kind: str) -> dict[str, Any]:
+    """Wait for the next of a kind."""
+    async with asyncio.timeout(5):
+        while True:
+            found, payload = await queue.get()
+            if found == kind:
+                return dict(json.loads(payload))
+
+
+async def test_a_queue_begins_with_a_picture_and_an_alarm_is_told_at_once() -> None:
+    """Pins the first thing that a page gets, and that an alarm waits for no second."""
+    ward = Ward()
+    ward.runs()
+    queue = ward.hub.subscribe()
+    kind, picture = drained(queue)[0]
+    assert (kind, [one["key"] for one in picture["beds"]]) == ("picture", ["gateway-1/chair-1"])
+    ward.gateway.alarms("chair-1", 0.1, alarm("spo2-low"))
+    told = await soon(queue, "bed")
+    assert [one["code"] for one in told["alarms"]] == ["spo2-low"]
+    assert told["annunciation"]["priority"] == "high"
+    ward.hub.unsubscribe(queue)
+    ward.gateway.event("chair-1", 1)
+    assert queue.empty()
+
+
+async def test_values_are_told_once_a_second() -> None:
+    """Pins that values that come faster are gathered, and that none waits for longer than a second."""
+    ward = Ward()
+    ward.runs()
+    queue = ward.hub.subscribe()
+    ward.hub.look()
+    await soon(queue, "bed")
+    for tenth in range(1, 9):
+        ward.gateway.vitals("chair-1", tenth / 10, spo2=90 + tenth)
+        ward.hub.look()
+    assert [kind for kind, _ in drained(queue) if kind == "bed"] == []
+    ward.now_s = VALUES_EVERY_S
+    ward.hub.look()
+    (told,) = [body for kind, body in drained(queue) if kind == "bed"]
+    assert told["vitals"]["spo2"]["value"] == 98
+
+
+async def test_a_queue_that_nobody_reads_begins_again_with_a_picture() -> None:
+    """Pins that a slow reader costs bounded memory and loses nothing that stands."""
+    ward = Ward()
+    ward.runs()
+    slow = ward.hub.subscribe()
+    for number in range(QUEUE + 10):
+        ward.gateway.event("chair-1", number + 1)
+    told = drained(slow)
+    assert len(told) < QUEUE
+    assert told[0][0] == "picture"
+    assert told[0][1]["log"][-1]["sequence"] >= QUEUE - 1
+
+
+async def test_a_nurses_screen_that_dies_makes_the_chair_sound() -> None:
+    """Pins 10 s: a nurses' station that proves itself alive takes the chair's medium alarms, and gives them back."""
+    ward = Ward()
+    ward.gateway.session("chair-1", 0.0, "idle")
+    ward.gateway.beat(0.0)
+    ward.gateway.alarms("chair-1", 0.0, alarm("hr-high", "medium"))
+
+    def chair() -> str:
+        (bed,) = ward.hub.snapshot().beds
+        return bed.annunciation.profiles["chair"].sound
+
+    assert chair() == "bursts"
+    ward.hub.alive("desk")
+    ward.hub.look()
+    assert (chair(), ward.hub.beat().nurses_alive) == ("once", True)
+    ward.now_s = 9.9
+    ward.hub.look()
+    assert chair() == "once"
+    ward.now_s = 10.0
+    ward.hub.look()
+    assert (chair(), ward.hub.beat().nurses_alive) == ("bursts", False)
+
+
+async def test_a_connection_is_told_of_at_once() -> None:
+    """Pins that coming and going of the broker is a beat of its own, with the reason."""
+    ward = Ward()
+    queue = ward.hub.subscribe()
+    ward.hub.linked("")
+    ward.hub.linked("the broker has not answered for 2 s")
+    ward.hub.linked("it still does not")
+    beats = [body["broker"] for kind, body in drained(queue) if kind == "beat"]
+    assert beats == [
+        {"connected": True, "why": ""},
+        {"connected": False, "why": "the broker has not answered for 2 s"},
+    ]
+
+
+async def test_an_instruction_is_asked_and_answered() -> None:
+    """Pins where it goes, by whom, for the case that stands there, and its answer."""
+    ward = Ward()
+    ward.runs()
+    outcome = await ward.hub.instruct("gateway-1", "chair-1", "hold", "nurse-1", {"reason": "pain"})
+    ((topic, body, _),) = ward.sent
+    assert topic == "igw/v1/clinic-a/gateway-1/chair-1/do/hold"
+    assert (body["by"], body["case"], body["station"]) == ("nurse-1", "case-1", "station-1")
+    assert (outcome.outcome, outcome.reason, outcome.id) == ("accepted", "done", body["id"])
+
+
+async def test_what_can_t_be_asked_is_refused_in_words() -> None:
+    """Pins that nothing is sent of an unknown bed or instruction, of arguments that are none, or with no connection."""
+    ward = Ward()
+    ward.runs()
+    for gateway, bed, name, arguments, why in (
+        ("gateway-1", "chair-9", "hold", {}, "no bed chair-9"),
+        ("gateway-9", "chair-1", "hold", {}, "no bed chair-1"),
+        ("gateway-1", "chair-1", "start", {}, "is no instruction"),
+        ("gateway-1", "chair-1", "hold", {"rate": 5}, "not known to hold"),
+        ("gateway-1", "chair-1", "hold", {"reason": object()}, "no JSON"),
+    ):
+        outcome = await ward.hub.instruct(gateway, bed, name, "nurse-1", arguments)
+        assert outcome.outcome == "refused"
+        assert why in outcome.reason
+    assert ward.sent == []
+    ward.hub._mouth.ask = lambda *_a, **_k: False  # type: ignore[method-assign]  # as while it is not connected
+    outcome = await ward.hub.instruct("gateway-1", "chair-1", "hold", "nurse-1", {"reason": "x"})
+    assert outcome.outcome == "unanswered"
+    assert "Nothing was asked" in outcome.reason
+
+
+async def test_a_signed_instruction_is_bound_and_only_a_genuine_answer_counts(tmp_path: Path) -> None:
+    """Pins the station's signature, the challenge and the case; a forged answer is passed over."""
+    ward = Ward(tmp_path)
+    ward.runs()
+    ward.outcome = None
+    asking = asyncio.create_task(ward.hub.instruct("gateway-1", "chair-1", "hold", "nurse-1", {"reason": "pain"}))
+    async with asyncio.timeout(5):
+        while not ward.sent:
+            await asyncio.wait({asking}, timeout=0.01)
+    topic, body, payload = ward.sent[0]
+    assert (body["kid"], body["challenge"], body["case"]) == ("station-1", "c", "case-1")
+    assert payload.endswith(b'"}')
+    ward.answer(body["id"], topic, by=None)
+    ward.answer(body["id"], topic, by=signer("gateway-1", "stolen name"))
+    done, _ = await asyncio.wait({asking}, timeout=0.05)
+    assert not done
+    ward.answer(body["id"], topic)
+    assert (await asking).outcome == "accepted"
+
+
+async def test_a_stop_is_asked_again_and_told_when_it_was_not_heard() -> None:
+    """Pins that a stop without an answer is sent again and again under one id, and is NOT SENT within two seconds."""
+    ward = Ward()
+    ward.runs()
+    ward.outcome = None
+    began = asyncio.get_running_loop().time()
+    outcome = await ward.hub.instruct("gateway-1", "chair-1", "stop", "screen-wall", {"reason": ""})
+    assert asyncio.get_running_loop().time() - began < 4
+    assert outcome.outcome == "unanswered"
+    assert outcome.reason.startswith("NOT SENT: stop at the pump")
+    assert len(ward.sent) > 5
+    assert {body["id"] for _, body, _ in ward.sent} == {outcome.id}
+
+
+async def test_a_past_that_is_learned_is_told_as_a_picture() -> None:
+    """Pins that after the first page of the log every queue gets a new picture, and that the question is one."""
+    ward = Ward()
+    ward.hub.linked("")
+    ward.gateway.session("chair-1", 0.0, "idle")
+    ward.gateway.beat(0.0)
+    queue = ward.hub.subscribe()
+    ward.hub.look()
+    ward.hub.look()
+    ((topic, asked, _),) = ward.sent
+    assert topic == "igw/v1/clinic-a/gateway-1/do/history"
+    page = {
+        "time": "2026-11-22T07:15:00.000Z", "id": asked["id"], "bed": "chair-1", "journal": "j", "oldest": None,
+        "events": [], "samples": [], "next": None, "refused": "",
+    }  # fmt: skip
+    drained(queue)
+    ward.hub.take("igw/v1/clinic-a/stations/station-1/answers", json.dumps(page).encode(), kept=False)
+    ward.hub.look()
+    assert "picture" in [kind for kind, _ in drained(queue)]
