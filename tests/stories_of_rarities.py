@@ -35,8 +35,8 @@ from infusion_gateway.model.instructions import (
 )
 from infusion_gateway.model.keys import Signed
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
-from infusion_gateway.model.observation import Delivery, Reading, Validity
-from infusion_gateway.model.session import BedSetup, Phase, SessionProtocol, WindowLimit
+from infusion_gateway.model.observation import Delivery, Reading, Sensor, Validity
+from infusion_gateway.model.session import BaselineGate, BedSetup, Phase, SessionProtocol, WindowLimit
 from sessions_told import Told, story
 from stories_of_people import ORDER, protocol, running
 
@@ -233,8 +233,8 @@ def moves_that_come_to_nothing() -> Told:
     return bed
 
 
-def ended_by_itself(setup: BedSetup, rate: float, pump: Pump) -> Told:
-    """Tell of a volume that ends where the pump keeps the vein open, at this rate."""
+def ended_by_itself(setup: BedSetup, rate: float, pump: Pump, *, early: int = 0) -> Told:
+    """Tell of a volume that ends, so many seconds early, where the pump keeps the vein open at this rate."""
     bed = Told(setup, pump)
     bed.pump.rate = 42.0
     bed.run(3)
@@ -246,7 +246,7 @@ def ended_by_itself(setup: BedSetup, rate: float, pump: Pump) -> Told:
     bed.give(Observed("pump", (Reading(Metric.VTBI_REMAIN, 1.2, Validity.VALID, bed.now),)))
     bed.run(1)
     bed.look()
-    bed.run(59)
+    bed.run(59 - early)
     bed.pump.says, bed.pump.rate = Delivery.KVO, rate
     for seconds in (2, 20, 40):
         bed.run(seconds)
@@ -273,6 +273,18 @@ def a_volume_that_ends_at_a_pump_only_read() -> Told:
 def a_volume_that_ends_at_a_pump_that_obeys() -> Told:
     """Tell of the same where the pump can be stopped."""
     return ended_by_itself(bed_setup(plain(grace=30 * SECOND)), 1.0, Pump())
+
+
+@story
+def a_volume_that_ends_a_little_early() -> Told:
+    """Tell of so little that is missing that it counts as complete."""
+    return ended_by_itself(bed_setup(plain(grace=30 * SECOND)), 1.0, Pump(), early=4)
+
+
+@story
+def a_volume_that_ends_too_early() -> Told:
+    """Tell of a little more that is missing."""
+    return ended_by_itself(bed_setup(plain(grace=30 * SECOND)), 1.0, Pump(), early=8)
 
 
 @story
@@ -380,4 +392,92 @@ def what_is_signed() -> Told:
     bed.give(GateChanged("clock", True, ""))
     ask(Hold("x"), "case-1")
     bed.look()
+    return bed
+
+
+@story
+def a_wall_that_is_reached() -> Told:
+    """Tell of a session that is paused until its time is over, pauses included."""
+    bed = Told(bed_setup(plain(wall=2 * MINUTE)))
+    armed(bed)
+    bed.pump.running = True
+    bed.run(30)
+    bed.ask(Hold("a pause"), by="nurse-1")
+    for seconds in (85, 4, 1, 2, 5):
+        bed.run(seconds)
+        bed.look()
+    return bed
+
+
+@story
+def a_start_that_nobody_says() -> Told:
+    """Tell of an armed pump that does not say what it does, until its volume rises."""
+    bed = Told(bed_setup(plain()))
+    armed(bed)
+    bed.pump.rate, bed.pump.running, bed.pump.says = 0.001, True, Delivery.UNKNOWN
+    for seconds in (9, 1, 1, 5):
+        bed.run(seconds)
+        bed.look()
+    bed.pump.rate = 42.0
+    bed.run(3)
+    bed.look()
+    bed.run(12)
+    bed.look()
+    return bed
+
+
+@story
+def a_release_with_much_against_it() -> Told:
+    """Tell of limits that are past while a patient is away, and of a baseline of which nothing is seen."""
+    gates = (
+        BaselineGate((Metric.SPO2,), required=True, low=94),
+        BaselineGate((Metric.HR, Metric.PULSE), required=True, low=50),
+    )
+    bed = Told(bed_setup(protocol(gates=(), baseline=gates)))
+    armed(bed)
+    bed.pump.running = True
+    bed.run(10)
+    bed.ask(Hold("a pause"), by="nurse-1")
+    bed.run(10)
+    bed.ask(Away(5 * MINUTE), by="nurse-1")
+    bed.monitor.values.update({Metric.SPO2: 80.0, Metric.HR: 35.0, Metric.PULSE: 35.0, Metric.RR: 6.0})
+    bed.run(3)
+    bed.ask(PermitResume("back"), by="nurse-1")
+    bed.look()
+    bed.monitor.values.update({Metric.SPO2: None, Metric.HR: None, Metric.PULSE: None, Metric.RR: 14.0})
+    rebooted(bed, 1200)
+    bed.run(3)
+    bed.ask(PermitResume("back"), by="nurse-1")
+    bed.ask(Away(0), by="nurse-1")
+    bed.ask(PermitResume("back"), by="nurse-1")
+    bed.look()
+    bed.monitor.values.update({Metric.SPO2: 97.0, Metric.HR: 70.0, Metric.PULSE: 70.0})
+    bed.run(15)
+    bed.ask(PermitResume("back"), by="nurse-1")
+    bed.pump.running = True
+    bed.run(3)
+    bed.look()
+    return bed
+
+
+@story
+def a_flood_that_ebbs() -> Told:
+    """Tell of eleven alarms in five minutes, and of when they are no flood any more."""
+    bed = Told(bed_setup(plain()))
+    armed(bed)
+    bed.pump.running = True
+    bed.run(3)
+    for number in range(11):
+        bed.monitor.values.update({Metric.HR: 112.0, Metric.PULSE: 112.0})
+        bed.run(16)
+        bed.monitor.values.update({Metric.HR: 70.0, Metric.PULSE: 70.0})
+        bed.run(11)
+        if number > 8:
+            bed.look()
+    bed.monitor.off.update({Sensor.PROBE, Sensor.LEADS})
+    bed.monitor.values.update(dict.fromkeys((Metric.SPO2, Metric.PULSE, Metric.HR, Metric.RR)))
+    bed.pump.says = Delivery.UNKNOWN
+    for seconds in (40, 260, 17, 1, 1, 1, 25, 1, 1, 1):
+        bed.run(seconds)
+        bed.look()
     return bed
