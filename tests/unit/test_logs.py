@@ -3,6 +3,7 @@
 import ast
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+def lines(path: Path) -> list[dict[str, object]]:
+    """Read what the file holds once everything is written."""
+    logging.getLogger().handlers[0].flush()
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 @pytest.mark.requirement("S26")
 def test_an_error_is_json_in_the_file_and_keeps_locals_out(
     tmp_path: Path, restored: None, capsys: pytest.CaptureFixture[str]
@@ -36,11 +43,11 @@ def test_an_error_is_json_in_the_file_and_keeps_locals_out(
         int(f"{len(secret)} characters")
     except ValueError:
         log.exception("failed", bed="chair-1")
-    written = [json.loads(line) for line in (tmp_path / "log.json").read_text().splitlines()]
+    written = lines(tmp_path / "log.json")
     assert written[0]["event"] == "failed"
     assert written[0]["bed"] == "chair-1"
     assert written[0]["level"] == "error"
-    assert "ValueError" in written[0]["exception"]
+    assert "ValueError" in str(written[0]["exception"])
     shown = capsys.readouterr().err
     assert "ValueError" in shown
     assert secret not in shown + (tmp_path / "log.json").read_text()
@@ -52,7 +59,39 @@ def test_what_is_below_the_level_is_not_written(tmp_path: Path, restored: None) 
     structlog.get_logger("test").debug("small talk")
     logging.getLogger("pymodbus").error("frames")
     structlog.get_logger("test").info("told")
-    assert [json.loads(line)["event"] for line in (tmp_path / "log.json").read_text().splitlines()] == ["told"]
+    assert [line["event"] for line in lines(tmp_path / "log.json")] == ["told"]
+
+
+class Hanging(logging.Handler):
+    """What lines go to, on a disk that hangs: until `goes_on` is set, nothing returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on, self.written = threading.Event(), list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Wait for the disk."""
+        self.goes_on.wait(20)
+        self.written.append(record.getMessage())
+
+
+def test_a_disk_that_hangs_holds_nobody_up_and_what_was_lost_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a line waits for nothing, that what waits is bounded, and that what found no room is told."""
+    monkeypatch.setattr(logs, "WAITING", 5)
+    monkeypatch.setattr(logs, "WRITTEN_S", 0.05)
+    disk = Hanging()
+    behind = logs.Behind([disk])
+    for n in range(20):  # each returns at once: with the disk in between this would take minutes
+        behind.handle(logging.makeLogRecord({"msg": f"line {n}", "levelno": logging.INFO}))
+    behind.flush()
+    assert disk.written == []
+    disk.goes_on.set()
+    monkeypatch.setattr(logs, "WRITTEN_S", 20.0)
+    behind.close()
+    told = [line for line in disk.written if line.startswith("line ")]
+    lost = [int(line.split()[0]) for line in disk.written if "not written" in line]
+    assert 5 <= len(told) <= 6
+    assert sum(lost) + len(told) == 20
 
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
