@@ -6,7 +6,7 @@ from core_bed import Pump, bed_setup
 from infusion_gateway.core.health import Judged, judge
 from infusion_gateway.core.ordering import HEAVIEST_KG, LIGHTEST_KG
 from infusion_gateway.model.health import Certificate, Health, Part, Queue
-from infusion_gateway.model.inputs import HealthChanged, Observed
+from infusion_gateway.model.inputs import HealthChanged, LinkOpened, Observed
 from infusion_gateway.model.instructions import (
     Amend,
     Assess,
@@ -24,7 +24,7 @@ from infusion_gateway.model.instructions import (
     Syringe,
 )
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
-from infusion_gateway.model.observation import Delivery, Reading, Validity
+from infusion_gateway.model.observation import Delivery, DeliveryReported, Reading, Validity
 from infusion_gateway.model.session import DoseLimits, WindowLimit
 from sessions_told import Told, story
 from stories_of_people import ORDER, WRONG, protocol
@@ -228,5 +228,72 @@ def a_gateway_at_its_own_limits() -> Told:
         bed.note("  = ", judged)
         bed.give(HealthChanged(judged.troubles))
         bed.run(1)
+        bed.look()
+    return bed
+
+
+def says(bed: Told, volume: float, delivery: Delivery, *, times: int = 1, step: float = 0.1) -> None:
+    """Have the pump say a volume, whose steps are so coarse, a second after the last."""
+    bed.pump.mute = True
+    for _ in range(times):
+        bed.run(1)
+        reading = Reading(Metric.VOLUME, volume, Validity.VALID, bed.now, resolution=step)
+        rate = Reading(Metric.RATE, 42.0 if delivery is Delivery.INFUSING else 0.0, Validity.VALID, bed.now)
+        bed.give(Observed("pump", (DeliveryReported(delivery), reading, rate)))
+
+
+@story
+def halves_of_a_step() -> Told:
+    """Tell of a coarse counter that moves by half a step, and by a little more: armed, at a stop, and after it."""
+    bed = Told(bed_setup(plain()), Pump(resolution=0.1))
+    armed(bed)
+    for volume in (0.0, 0.05, 0.0499, 0.051, 0.05, 0.11):
+        says(bed, volume, Delivery.STOPPED)
+        bed.look()
+    says(bed, 0.15, Delivery.INFUSING, times=3)
+    for volume in (0.2, 0.3, 0.19, 0.2, 0.31, 0.45, 0.31, 0.3, 0.2, 0.1):
+        says(bed, volume, Delivery.INFUSING)
+        bed.look()
+    says(bed, 0.4, Delivery.INFUSING, times=12)
+    bed.ask(Hold("x"), by="nurse-1")
+    for volume in (0.4, 0.45, 0.4, 0.46, 0.4, 0.449):
+        says(bed, volume, Delivery.STOPPED)
+        bed.look()
+    says(bed, 0.45, Delivery.STOPPED, times=14)
+    bed.look()
+    for volume in (0.49, 0.5, 0.501, 0.5, 0.51):
+        says(bed, volume, Delivery.STOPPED)
+        bed.look()
+    says(bed, 0.51, Delivery.STOPPED, times=15)
+    bed.look()
+    return bed
+
+
+@story
+def a_pump_that_drips_after_its_stop() -> Told:
+    """Tell of a little that is delivered after a confirmed stop: at once, after a crash, after a counter fell."""
+    bed = Told(bed_setup(plain()))
+    armed(bed)
+    bed.pump.running = True
+    bed.run(20)
+    for crash, fallen in ((False, 0.0), (True, 0.0), (False, 0.1)):
+        bed.ask(Hold("x"), by="nurse-1")
+        bed.run(5)
+        bed.look()
+        if crash:
+            bed.crash()
+            for device in bed.setup.devices:
+                bed.give(LinkOpened(device.device))
+            bed.run(2)
+        bed.pump.counter -= fallen
+        bed.run(3)
+        for drop in (0.0004, 0.0003, 0.002, 0.02, 0.03):
+            bed.pump.counter += drop
+            bed.run(2)
+            bed.look()
+        bed.run(10)
+        bed.ask(PermitResume("on"), by="doctor-1")
+        bed.pump.running = True
+        bed.run(5)
         bed.look()
     return bed
