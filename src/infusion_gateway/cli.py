@@ -26,6 +26,8 @@ COMMANDS = {
     "protocol": "infusion_gateway.cli_protocol",
     "keys": "infusion_gateway.cli_keys",
     "annunciator": "infusion_gateway.cli_annunciator",
+    "station": "infusion_gateway.cli_station",
+    "people": "infusion_gateway.cli_station",
     "commission": "infusion_gateway.cli_commission",
     "schema": "infusion_gateway.cli_config",
 }

@@ -1,0 +1,155 @@
+"""`station`: the clinicians' page as a process of its own; `people`: who may sign in there."""
+
+import secrets
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from infusion_gateway.cli_config import config_option
+from infusion_gateway.config.stations import load_station
+from infusion_gateway.runtime import logs
+from infusion_gateway.runtime.watchdog import Notifier
+from infusion_gateway.station import people as known
+from infusion_gateway.station.hashing import LONGEST, PASSWORDS, PINS, holds
+from infusion_gateway.station.people import Person
+from infusion_gateway.station.signin import LEAST_PIN, LONGEST_PIN
+
+LEAST_PASSWORD = 10
+
+_role = click.option("--role", type=click.Choice(known.ROLES), required=True, help="A viewer looks and asks nothing.")
+_code = click.argument("code")
+
+
+@click.command()
+@config_option
+def station(file: Path) -> None:
+    """Serve the clinicians' page of FILE's [station] until SIGTERM: the beds of its site, live, in a browser.
+
+    Prints `ready` and the page's address once it can be opened. Exit 2: its address or certificate can't be used.
+    """
+    settings = load_station(file)
+    logs.configure(level="info", json_file=None)
+    sys.exit(import_module("infusion_gateway.station.main").run(settings, Notifier()))
+
+
+@click.group()
+def people() -> None:
+    """Who may sign in at the station's page; the file is [station] people_file."""
+
+
+@people.command("list")
+@config_option
+def list_(file: Path) -> None:
+    """Name everybody, a line each: code, role, whether there is a PIN, title."""
+    for person in known.read(_place(file)):
+        click.echo(f"{person.code:24} {person.role:12} {'PIN   ' if person.pin else 'no PIN'} {person.title}")
+
+
+@people.command()
+@_code
+@_role
+@click.option("--title", help="How the page names them, as `Nurse 7`; the code by default.")
+@config_option
+def add(code: str, role: str, title: str | None, file: Path) -> None:
+    """Let somebody sign in. CODE is an opaque code as on the record, as nurse-7. Asks for their password, twice."""
+    path = _place(file)
+    everybody = known.read(path)
+    if why := known.fault(code, title or code, role):
+        raise click.UsageError(why)
+    if any(one.code == code.lower() for one in everybody):
+        raise click.UsageError(f"{code} is there already: `people password`, or `people remove` first")
+    if len(everybody) >= known.MOST:
+        raise click.UsageError(f"there are {known.MOST} already")
+    made = Person(code.lower(), title or code, role, PASSWORDS.hash(_secret("Password", _password)))
+    _keep(path, (*everybody, made))
+    click.echo(f"{made.code} may sign in as {role}. For a PIN: infusion-gateway people pin {made.code} -c {file}")
+
+
+@people.command()
+@_code
+@config_option
+def remove(code: str, file: Path) -> None:
+    """Let somebody sign in no more; who is signed in is signed out at once."""
+    path = _place(file)
+    person = _one(path, code)
+    _keep(path, (one for one in known.read(path) if one.code != person.code))
+    click.echo(f"{person.code} may not sign in any more")
+
+
+@people.command()
+@_code
+@config_option
+def password(code: str, file: Path) -> None:
+    """Give somebody another password; they are signed out everywhere."""
+    path = _place(file)
+    person = _one(path, code)
+    hashed = PASSWORDS.hash(_secret("Password", _password))
+    _keep(path, (replace(one, password=hashed) if one.code == person.code else one for one in known.read(path)))
+    click.echo(f"{person.code} has another password")
+
+
+@people.command()
+@_code
+@click.option("--none", "taken", is_flag=True, help="Take it away instead.")
+@config_option
+def pin(code: str, file: Path, taken: bool) -> None:  # noqa: FBT001 - click passes it by name
+    """Give somebody a PIN, to acknowledge, pause audio and hold off at a screen by. One is one person's alone."""
+    path = _place(file)
+    person = _one(path, code)
+    everybody = known.read(path)
+    hashed = None
+    if not taken:
+        said = _secret("PIN", _pin)
+        if any(one.pin and one.code != person.code and holds(one.pin, said) for one in everybody):
+            raise click.UsageError("this one is taken: a PIN says whose it is")
+        hashed = PINS.hash(said)
+    _keep(path, (replace(one, pin=hashed) if one.code == person.code else one for one in everybody))
+    click.echo(f"{person.code} has {'no PIN any more' if taken else 'another PIN'}")
+
+
+def _secret(what: str, fault: Callable[[str], str]) -> str:
+    """Ask for it twice where a person types it; where a program does, its first line."""
+    if sys.stdin.isatty():
+        said = str(click.prompt(what, hide_input=True, confirmation_prompt=True))
+    else:
+        said = sys.stdin.readline().rstrip("\r\n")
+    if why := fault(said):
+        raise click.UsageError(why)
+    return said
+
+
+def _password(said: str) -> str:
+    if not LEAST_PASSWORD <= len(said) <= LONGEST:
+        return f"a password has {LEAST_PASSWORD} to {LONGEST} characters"
+    return "" if said.isprintable() else "a password is printable"
+
+
+def _pin(said: str) -> str:
+    if not (said.isascii() and said.isdigit() and LEAST_PIN <= len(said) <= LONGEST_PIN):
+        return f"a PIN has {LEAST_PIN} to {LONGEST_PIN} digits, as {secrets.randbelow(10**6):06}"
+    return "this one is guessed at once" if len(set(said)) == 1 or said in "01234567890123456789" else ""
+
+
+def _place(file: Path) -> Path:
+    path = load_station(file).people
+    if path is None:
+        raise click.UsageError(f'{file} keeps no people: add people_file = "people.toml" to [station]')
+    return path
+
+
+def _one(path: Path, code: str) -> Person:
+    found = next((one for one in known.read(path) if one.code == code.lower()), None)
+    if found is None:
+        raise click.UsageError(f"nobody is called {code[:64]!r}: `infusion-gateway people list` names everybody")
+    return found
+
+
+def _keep(path: Path, everybody: Iterable[Person]) -> None:
+    try:
+        known.save(path, everybody)
+    except OSError as error:
+        raise click.UsageError(f"{path} can't be written: {error.strerror}") from None

@@ -1,0 +1,324 @@
+"""The station's page and what it asks: the routes, who may use each, and the answers. Records nothing.
+
+What is seen is seen by this machine's own browser, by an enrolled screen, and by who has signed in; who asks for
+something must be a person whose role allows it. A stop alone is taken from any screen that stands where the beds are.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from infusion_gateway.model.instructions import NAMES
+from infusion_gateway.station import guard
+from infusion_gateway.station.people import Person
+from infusion_gateway.station.screens import Screen, Screens
+from infusion_gateway.station.signin import BY_PIN, DEMAND, Denied, Place, Session, SignIn, may
+from infusion_gateway.station.stream import EventStream, Feed
+from infusion_gateway.ward.shown import Outcome, ShownTrend
+
+log = structlog.get_logger(__name__)
+
+PAGES = Path(__file__).parent / "pages"
+SESSION, SCREEN = "igw", "igw-screen"
+ENROLLED_S = 400 * 24 * 3600
+"""Browsers keep no cookie for longer; a screen's is given anew at each look."""
+STREAMS = 256
+HERE = "screen-local"
+"""Who stops on the record where nobody is signed in at this machine's own browser."""
+STOP_S, ANSWER_S = 2.0, 8.0
+TREND_MIN = 120
+
+
+class Ward(Protocol):
+    """What the page needs of a station's hub."""
+
+    clients: int
+
+    def trend(self, gateway: str, bed: str, minutes: float = 60) -> ShownTrend | None:
+        """Give a bed's course; None: there is no such bed."""
+
+    def alive(self, screen: str) -> None:
+        """Take note that a nurses' station's screen shows and sounds."""
+
+    async def instruct(
+        self, gateway: str, bed: str, name: str, by: str, arguments: Mapping[str, Any], *, case: str | None = None
+    ) -> Outcome:
+        """Ask something of a bed and wait for its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks. person: signed in, and able to act now. session: what may look, perhaps no more."""
+
+    place: Place
+    local: bool
+    screen: Screen | None
+    session: Session | None
+    person: Person | None
+    cookie: str | None
+    token: str
+
+    @property
+    def sees(self) -> bool:
+        """Whether what the beds say is shown."""
+        return self.local or self.screen is not None or self.session is not None
+
+    @property
+    def stands_there(self) -> bool:
+        """Whether this is a screen where the beds are: one that may stop, and take a PIN."""
+        return self.local or self.screen is not None
+
+
+class Web:
+    """One station's page. hosts: the names that it answers to; secure: it is reached over TLS."""
+
+    def __init__(
+        self, station: str, ward: Ward, feed: Feed, sign_in: SignIn, screens: Screens, *,
+        hosts: frozenset[str], secure: bool, pages: Path = PAGES,
+    ) -> None:  # fmt: skip
+        self._station, self._ward, self._feed = station, ward, feed
+        self._sign_in, self._screens = sign_in, screens
+        self._secure, self._pages = secure, pages
+        bed = "/api/beds/{gateway:str}/{bed:str}"
+        asked = [
+            ("GET", "/api/me", self._me), ("GET", "/api/people", self._people), ("GET", f"{bed}/trend", self._trend),
+            ("POST", "/api/sign-in", self._begin), ("POST", "/api/sign-out", self._end),
+            ("POST", "/api/again", self._again), ("POST", "/api/enrol", self._enrol),
+            ("POST", "/api/alive", self._alive), ("POST", f"{bed}/do/{{name:str}}", self._instruct),
+        ]  # fmt: skip
+        routes = [Route(path, _answering(work), methods=[method]) for method, path, work in asked]
+        app = Starlette(
+            routes=[
+                Route("/", self._page, methods=["GET"]),
+                Route("/events", _Events(self), methods=["GET"]),
+                *routes,
+                Mount("/static", StaticFiles(directory=pages)),
+            ],
+            exception_handlers={Denied: _denied, HTTPException: _no_such, Exception: _broken},
+        )
+        self.app: ASGIApp = guard.Guard(app, hosts)
+
+    def visitor(self, asked: Request) -> Visitor:
+        """Find out who asks."""
+        prefix = "__Host-" if self._secure else ""
+        given, enrolled = asked.cookies.get(prefix + SESSION), asked.cookies.get(prefix + SCREEN)
+        screen, session = self._screens.of(enrolled), self._sign_in.looking(given)
+        local = guard.is_local(asked)
+        place = Place(asked.client.host if asked.client is not None else "", local or screen is not None)
+        person = self._sign_in.acting(session)
+        return Visitor(place, local, screen, session, person, given, guard.token(given, enrolled))
+
+    async def _page(self, _asked: Request) -> Response:
+        return FileResponse(self._pages / "index.html", media_type="text/html; charset=utf-8")
+
+    async def _me(self, asked: Request) -> Response:
+        return _json(self._whoami(self.visitor(asked)))
+
+    def _whoami(self, who: Visitor) -> dict[str, Any]:
+        screen = who.screen
+        return {
+            "signed_in": who.person is not None,
+            "person": None if who.person is None else _shown(who.person),
+            "screen": None
+            if screen is None
+            else {"name": screen.name, "profile": screen.profile, "bed": screen.bed or None},
+            "sees": who.sees,
+            "station": self._station,
+            "version": version("infusion-gateway"),
+            "csrf": who.token,
+        }
+
+    async def _people(self, asked: Request) -> Response:
+        who = self.visitor(asked)
+        if who.person is None and who.screen is None:
+            raise Denied(401, "sign in first")
+        return _json([_shown(person) for person in self._sign_in.people.all()])
+
+    async def _begin(self, asked: Request) -> Response:
+        who = self.visitor(asked)
+        guard.checked(asked, who.token)
+        given = await guard.body(asked, person=str, password=str)
+        cookie = await self._sign_in.sign_in(given["person"] or "", given["password"] or "", who.place, who.cookie)
+        return self._with_cookie(asked, SESSION, cookie, None)
+
+    async def _end(self, asked: Request) -> Response:
+        who = self.visitor(asked)
+        guard.checked(asked, who.token)
+        self._sign_in.sign_out(who.cookie)
+        return self._with_cookie(asked, SESSION, "", 0)
+
+    async def _again(self, asked: Request) -> Response:
+        who = self.visitor(asked)
+        guard.checked(asked, who.token)
+        given = await guard.body(asked, password=str)
+        if who.person is None or who.session is None:
+            raise Denied(401, "sign in first")
+        await self._sign_in.again(who.session, given["password"] or "", who.place)
+        return _json({"again": True})
+
+    async def _enrol(self, asked: Request) -> Response:
+        who = self.visitor(asked)
+        guard.checked(asked, who.token)
+        given = await guard.body(asked, name=str, profile=str, bed=str)
+        if who.person is None or who.session is None:
+            raise Denied(401, "sign in first")
+        if who.person.role != "supervisor":
+            raise Denied(403, "a supervisor enrols screens")
+        self._sign_in.touch(who.session)
+        try:
+            cookie, _ = await asyncio.to_thread(
+                self._screens.enrol, given["name"] or "", given["profile"] or "", given["bed"] or "", who.person.code
+            )
+        except ValueError as error:
+            raise Denied(400, str(error)) from None
+        except OSError as error:
+            raise Denied(500, f"the screen can't be kept: {error.strerror}") from None
+        return self._with_cookie(asked, SCREEN, cookie, ENROLLED_S)
+
+    async def _alive(self, asked: Request) -> Response:
+        who = self.visitor(asked)
+        guard.checked(asked, who.token)
+        await guard.body(asked)
+        if who.screen is None or who.screen.profile != "nurses":
+            raise Denied(403, "only an enrolled screen of the profile nurses answers for others")
+        self._ward.alive(who.screen.name)
+        return _json({"alive": True})
+
+    def _with_cookie(self, asked: Request, name: str, value: str, max_age_s: int | None) -> Response:
+        """Answer with a new cookie, and with who one is by it."""
+        cookies = dict(asked.cookies)
+        given = guard.cookie(name, value, secure=self._secure, max_age_s=max_age_s)
+        cookies[given["key"]] = value
+        scope = dict(asked.scope)
+        scope["headers"] = [pair for pair in asked.scope["headers"] if pair[0] != b"cookie"]
+        scope["headers"].append((b"cookie", "; ".join(f"{k}={v}" for k, v in cookies.items() if v).encode()))
+        answer = _json(self._whoami(self.visitor(Request(scope))))
+        answer.set_cookie(**given)
+        return answer
+
+    async def _trend(self, asked: Request) -> Response:
+        if not self.visitor(asked).sees:
+            raise Denied(401, "sign in first")
+        minutes = asked.query_params.get("minutes", "60")
+        if not (minutes.isascii() and minutes.isdigit() and 1 <= int(minutes[:4]) <= TREND_MIN):
+            raise Denied(400, f"minutes are 1 to {TREND_MIN}", "minutes")
+        found = self._ward.trend(asked.path_params["gateway"], asked.path_params["bed"], float(minutes))
+        if found is None:
+            raise Denied(404, "there is no such bed here")
+        return Response(found.to_bytes(), media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def _instruct(self, asked: Request) -> Response:
+        who = self.visitor(asked)
+        gateway, bed, name = (asked.path_params[key] for key in ("gateway", "bed", "name"))
+        guard.checked(asked, None if name == "stop" else who.token)  # a page that outlived its sign-in still stops
+        if name not in NAMES:
+            raise Denied(404, "this is no instruction")
+        given = await guard.body(asked, arguments=dict, pin=str)
+        by = await self._by(who, name, given["pin"])
+        if who.session is not None:
+            self._sign_in.touch(who.session)
+        patience = STOP_S if name == "stop" else ANSWER_S
+        try:
+            async with asyncio.timeout(patience + 0.1):  # the ward keeps to its own; this is for when it does not
+                outcome = await self._ward.instruct(gateway, bed, name, by, given["arguments"] or {})
+        except TimeoutError:
+            said = (
+                "NOT SENT: stop at the pump"
+                if name == "stop"
+                else f"no answer: whether {name} took effect is not known"
+            )
+            outcome = Outcome(outcome="unanswered", reason=said, id="")
+        log.info("asked", instruction=name, bed=f"{gateway}/{bed}", by=by, outcome=outcome.outcome)
+        return Response(outcome.to_bytes(), media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def _by(self, who: Visitor, name: str, pin: str | None) -> str:
+        """Say in whose name this is asked. Denied: nobody's, or one who may not."""
+        if pin is not None and name in BY_PIN:
+            if not who.stands_there:
+                raise Denied(403, "a PIN is taken at an enrolled screen alone: sign in", "pin")
+            person = await self._sign_in.by_pin(pin, who.place)
+        elif who.person is not None:
+            person = who.person
+        elif name == "stop" and who.stands_there:
+            return who.screen.person if who.screen is not None else HERE
+        else:
+            raise Denied(401, "sign in first" + (", or give a PIN" if name in BY_PIN and who.stands_there else ""))
+        if not may(person, name):
+            if name == "stop" and who.stands_there:
+                return who.screen.person if who.screen is not None else HERE
+            raise Denied(403, f"a {person.role} may not ask for {name}", "role")
+        if name in DEMAND and not (who.session is not None and self._sign_in.lately(who.session)):
+            raise Denied(403, f"{name} wants your password again", "again")
+        return person.code
+
+    async def events(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell one page everything for as long as it may look."""
+        asked = Request(scope)
+        if not self.visitor(asked).sees:
+            raise Denied(401, "sign in first")
+        if self._ward.clients >= STREAMS:
+            raise Denied(503, f"{STREAMS} pages are open already: close one")
+        self._ward.clients += 1
+        try:
+            stream = EventStream(self._feed, asked.headers.get("last-event-id", ""), lambda: self.visitor(asked).sees)
+            await stream(scope, receive, send)
+        finally:
+            self._ward.clients -= 1
+
+
+class _Events:
+    """GET /events as an application of its own: it answers for as long as the page is there."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._web.events(scope, receive, send)
+
+
+def _answering(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Give a function that Starlette takes for one that answers a request."""
+
+    async def answer(asked: Request) -> Response:
+        return await work(asked)
+
+    return answer
+
+
+def _shown(person: Person) -> dict[str, str]:
+    return {"code": person.code, "title": person.title, "role": person.role}
+
+
+def _json(what: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(what, status, {"cache-control": "no-store", **(headers or {})})
+
+
+async def _denied(_asked: Request, error: Exception) -> Response:
+    assert isinstance(error, Denied), "registered for it"
+    said = {"error": error.words} | ({"field": error.field} if error.field else {})
+    headers = {"retry-after": str(int(error.after_s) + 1)} if error.after_s else {}
+    if error.status in (408, 413):  # what is still to come is not read
+        headers["connection"] = "close"
+    return _json(said, error.status, headers)
+
+
+async def _no_such(_asked: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for it"
+    return _json({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _broken(_asked: Request, error: Exception) -> Response:
+    log.error("a request could not be answered", error=type(error).__name__)
+    return _json({"error": "the station could not answer this: see its log"}, 500)

@@ -1,0 +1,165 @@
+"""A station's page to try by hand-made requests: no socket, no clock; a ward that notes what it is asked."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+
+from infusion_gateway.station.people import People, Person, save
+from infusion_gateway.station.screens import Screens
+from infusion_gateway.station.signin import SignIn
+from infusion_gateway.station.stream import Feed
+from infusion_gateway.station.web import Web
+from infusion_gateway.ward.shown import Outcome, ShownTrend
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+ORIGIN = "http://127.0.0.1:8420"
+STAFF = {"viewer-1": "viewer", "nurse-1": "clinician", "doctor-1": "supervisor"}
+PIN = {"viewer-1": "1111", "nurse-1": "2468", "doctor-1": "97531"}
+
+
+def secret(code: str) -> str:
+    """Give a person's password."""
+    return f"long enough, {code.lower()}"
+
+
+def staff(path: Path) -> Path:
+    """Write a file of three people: a viewer, a clinician, a supervisor, each with a PIN."""
+    save(path, [Person(c, c.title(), r, CHEAP.hash(secret(c)), CHEAP.hash(PIN[c])) for c, r in STAFF.items()])
+    return path
+
+
+class Answer:
+    """What was answered: status, headers (lower case), and the body, as JSON where it is."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.status, self.raw, self.bytes = status, headers, body
+        self.headers = dict(headers)
+
+    @property
+    def body(self) -> Any:
+        """Give the body as JSON."""
+        return json.loads(self.bytes)
+
+
+class FakeWard:
+    """A hub that answers as it is told to and notes who asked for what."""
+
+    def __init__(self) -> None:
+        self.clients = 0
+        self.asked: list[tuple[str, str, str, str, dict[str, Any]]] = []
+        self.awake: list[str] = []
+        self.hangs = False
+        self.outcome = Outcome(outcome="accepted", reason="done", id="1")
+
+    def trend(self, gateway: str, bed: str, minutes: float = 60) -> ShownTrend | None:
+        """Know no course of any bed."""
+        del gateway, bed, minutes
+
+    def alive(self, screen: str) -> None:
+        """Note it."""
+        self.awake.append(screen)
+
+    async def instruct(
+        self, gateway: str, bed: str, name: str, by: str, arguments: Mapping[str, Any], *, case: str | None = None
+    ) -> Outcome:
+        """Note it, and answer, or never."""
+        del case
+        self.asked.append((gateway, bed, name, by, dict(arguments)))
+        if self.hangs:
+            await asyncio.Event().wait()
+        return self.outcome
+
+
+class Station:
+    """One station's page over a fake ward; `now` is its clock."""
+
+    def __init__(self, directory: Path, *, secure: bool = False, hosts: tuple[str, ...] = ("127.0.0.1", "::1")) -> None:
+        self.now = 1000.0
+        self.ward = FakeWard()
+        self.feed = Feed(lambda: b'{"beds":[]}')
+        self.people = staff(directory / "people.toml")
+        self.sign_in = SignIn(People(self.people), lambda: self.now, idle_s=900, longest_s=43_200)
+        pages = directory / "pages"
+        pages.mkdir(exist_ok=True)
+        (pages / "index.html").write_text("<!doctype html><title>page</title>")
+        (directory / "secret.txt").write_text("not for anybody")
+        screens = Screens(directory / "screens.toml")
+        self.web = Web(
+            "station-1", self.ward, self.feed, self.sign_in, screens,
+            hosts=frozenset(hosts), secure=secure, pages=pages,
+        )  # fmt: skip
+        self.scheme = "https" if secure else "http"
+
+
+class Browser:
+    """A browser at an address. jar: its cookies; csrf: what /api/me gave it last."""
+
+    def __init__(self, station: Station, address: str = "127.0.0.1", host: str = "127.0.0.1:8420") -> None:
+        self.station, self.address, self.host = station, address, host
+        self.jar: dict[str, str] = {}
+        self.csrf = ""
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        """Ask for something."""
+        return await self.ask("GET", path, headers)
+
+    async def post(self, path: str, body: Any, **headers: str) -> Answer:
+        """Ask for a change, as the station's own page does."""
+        own = {
+            "origin": f"{self.station.scheme}://{self.host}",
+            "x-igw-csrf": self.csrf,
+            "content-type": "application/json",
+        }
+        given = {k.replace("_", "-"): v for k, v in headers.items()}
+        return await self.ask("POST", path, own | given, json.dumps(body).encode())
+
+    async def me(self) -> Any:
+        """Learn who one is, and the token to send."""
+        found = (await self.get("/api/me")).body
+        self.csrf = found["csrf"]
+        return found
+
+    async def sign_in(self, code: str) -> Answer:
+        """Sign in as one of the staff."""
+        await self.me()
+        answer = await self.post("/api/sign-in", {"person": code, "password": secret(code)})
+        self.csrf = answer.body.get("csrf", self.csrf)
+        return answer
+
+    async def do(self, name: str, arguments: Mapping[str, Any] | None = None, **more: Any) -> Answer:
+        """Instruct the bed."""
+        return await self.post(f"/api/beds/gateway-1/chair-1/do/{name}", {"arguments": arguments or {}} | more)
+
+    async def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """Put any request at all; headers that are "" are left out."""
+        pairs = {"host": self.host} | {k.replace("_", "-").lower(): v for k, v in headers.items()}
+        if self.jar:
+            pairs.setdefault("cookie", "; ".join(f"{k}={v}" for k, v in self.jar.items()))
+        raw, _, query = path.partition("?")
+        scope = {
+            "type": "http", "http_version": "1.1", "method": method, "scheme": self.station.scheme, "path": raw,
+            "raw_path": raw.encode(), "query_string": query.encode(), "root_path": "", "asgi": {"version": "3.0"},
+            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in pairs.items() if v],
+            "client": (self.address, 40000), "server": ("127.0.0.1", 8420),
+        }  # fmt: skip
+        said: list[Any] = []
+        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Any:
+            return waiting.pop(0) if waiting else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        await self.station.web.app(scope, receive, send)  # type: ignore[arg-type]  # Starlette's are mutable mappings
+        start = next(m for m in said if m["type"] == "http.response.start")
+        found = [(k.decode().lower(), v.decode()) for k, v in start["headers"]]
+        for name, value in found:
+            if name == "set-cookie":
+                key, _, rest = value.partition("=")
+                self.jar[key] = rest.partition(";")[0].strip('"')
+        return Answer(start["status"], found, b"".join(m.get("body", b"") for m in said if m is not start))
