@@ -2,7 +2,11 @@
 
 `make nuisance SESSIONS=N`. Forty minutes each, of the protocol depression-40. Pressures rise as in 2,342 infusions
 (clinical reference, fact 7: at 40 min systolic +16.0, SD 11.2; diastolic +11.0, SD 8.45). A second sort of session has
-one true event planted in it; an event counts as missed where nobody was told of it as high.
+one true event planted in it; an event counts as missed where it took effect and nobody was told of it as high. It took
+effect by the truth alone, whatever the gateway made of it: the patient's own value was past the worst row for its whole
+delay, two cuffs in succession found such a pressure, the pump truly gave twice the ordered rate for as long as two
+readings take. A rate that is pressed on a pump that stands, the case having been stopped for a pressure before, happens
+to nobody: such a session is told of on a line of its own, and the next seed of that event is played for it.
 
 A patient has a pressure of their own, and what the cuff finds differs from it by the beats that it happens upon, anew
 each time. Fact 7's spreads are of what was found, so they hold that noise twice, at the baseline and at the end; the
@@ -72,6 +76,10 @@ MEASURED_WITHIN_S = 240.0
 """A stop for a pressure was measured within this: three minutes without a reading, a cuff's half, the countdown."""
 MOVEMENTS, MOVES_EVERY_S = 6, 370.0
 TRUE_EVENTS = ("desaturation", "pressure", "bradycardia", "double-rate")
+TWO_READINGS_S = 2.0
+"""Within this, a pump that is polled every second is read twice."""
+MAKING_UP_MOST = 5
+"""Rounds of next seeds for events that had no effect; one that never has any is no reason to play for ever."""
 MEDIAN_MOST, P95_MOST = 2, 5
 TOLD_EVERY = 100
 CALM = ("duration-over", "infusion-complete")
@@ -99,13 +107,52 @@ class Listener(Onlooker):
             self.heard.append((self._room.now, sound.sounding))
 
 
+class Witness:
+    """Sees, once a second and by the simulators' truth alone, whether a planted event takes effect (took_effect)."""
+
+    def __init__(self, story: Story, event: str) -> None:
+        self._story, self._event = story, event
+        self._watch = next((w for w in story.terms.watches + story.terms.pressures if w.code == EXPECTED[event]), None)
+        self._lasts_s = 0.0 if self._watch is None else self._watch.rows[-1].delay_s
+        if event == "double-rate":
+            self._lasts_s = TWO_READINGS_S
+        self._seen = 0
+        self.took_effect = False
+
+    def tick(self) -> None:
+        """Look."""
+        story = self._story
+        running = story.case.started is not None and not story.healed
+        self._seen = self._seen + 1 if running and self._at_work() else 0
+        self.took_effect |= self._seen > self._lasts_s
+
+    def _at_work(self) -> bool:
+        story, watch = self._story, self._watch
+        if self._event == "double-rate":
+            pump = story.world.truth("pump")
+            twice = float(pump["rate_ml_h"] or 0) >= 2 * story.plan.rate_ml_h - 0.01
+            return pump["delivery"] == "infusing" and twice
+        assert watch is not None, f"no row says what {self._event} is"
+        if watch in story.terms.pressures:
+            return _confirmed(watch, story, story.now, since=_planted_at(story))
+        value = story.patient.vitals[watch.keys[0]]
+        return value is not None and watch.past(watch.rows[-1], value)
+
+
+def _planted_at(story: Story) -> float:
+    """Give when the cuffs of a true event begin, but for rounding; no own pressure before counts as theirs."""
+    cuffs = [when for when, act in story.plan.acts if act[0] == "cuff"]
+    return (story.case.started or 0.0) + min(cuffs) - 0.01
+
+
 @dataclass(slots=True)
 class Session:
     """What one session came to.
 
     heard: bursts of medium or high priority that began; tones: low ones. raised: conditions raised or risen to medium
     or high; low: those raised as low. stops: of the gateway itself; borderline: those for a
-    pressure that two cuffs found, the patient's own being less.
+    pressure that two cuffs found, the patient's own being less. took_effect: whether the true event happened to the
+    patient or the pump at all; told: of it, as high.
     """
 
     seed: int
@@ -117,6 +164,7 @@ class Session:
     codes: dict[str, int] = field(default_factory=dict)
     false_stops: list[str] = field(default_factory=list)
     technical_stops: list[str] = field(default_factory=list)
+    took_effect: bool = True
     told: bool = True
     stops: int = 0
     borderline: list[str] = field(default_factory=list)
@@ -228,6 +276,9 @@ def session(drawn: tuple[int, str]) -> Session:
     story = Story(plan(seed, event))
     story.onlooker = listener = Listener(story)
     story.world.on_shown = story.world.last.on_shown = listener.shown
+    witness = Witness(story, event) if event else None
+    if witness is not None:
+        story.world.ticks.append(witness.tick)
     verdict = story.play()
     came = Session(seed, event, broken="; ".join(f"{f.rule}: {f.what[:90]}" for f in verdict.findings))
     began, healed = story.case.started or 0.0, (story.case.started or 0.0) + story.plan.hurt_s
@@ -253,6 +304,7 @@ def session(drawn: tuple[int, str]) -> Session:
     inside_it = [priority for at, priority in listener.heard if began <= at <= healed]
     came.tones = sum(priority is Priority.LOW for priority in inside_it)
     came.heard = len(inside_it) - came.tones
+    came.took_effect = witness is None or witness.took_effect
     came.told = not event or levels.get(EXPECTED[event], Priority.LOW) is Priority.HIGH
     return came
 
@@ -280,10 +332,11 @@ def _severe(watch: Watch, story: Story, at: float) -> bool:
     return any(watch.past(watch.rows[-1], value) for when, value in own if since <= when < at)
 
 
-def _confirmed(watch: Watch, story: Story, at: float) -> bool:
+def _confirmed(watch: Watch, story: Story, at: float, since: float = 0.0) -> bool:
     """Say whether two cuffs in succession, of beats of their own, found a pressure past the worst row before `at`."""
+    since = max(since, at - MEASURED_WITHIN_S)
     readings = [((when - BOOT) / SECOND, found[watch.keys[0]]) for when, found in story.patient.found]
-    last = [watch.past(watch.rows[-1], value) for when, value in readings if at - MEASURED_WITHIN_S <= when < at]
+    last = [watch.past(watch.rows[-1], value) for when, value in readings if since <= when < at]
     return any(first and second for first, second in pairwise(last))
 
 
@@ -318,16 +371,35 @@ def played(drawn: list[tuple[int, str]], kept: Path | None) -> Iterator[Session]
             yield came
 
 
+def made_up(came: list[Session], kept: Path | None) -> list[Session]:
+    """Play the next seeds of each event that had no effect, until as many took effect as were wanted, within bounds."""
+    more: list[Session] = []
+    last = {event: max((s.seed for s in came if s.event == event), default=0) for event in TRUE_EVENTS}
+    idle = Counter(s.event for s in came if not s.took_effect)
+    for _ in range(MAKING_UP_MOST):
+        drawn: list[tuple[int, str]] = []
+        for event in idle.elements():
+            last[event] += len(TRUE_EVENTS)
+            drawn.append((last[event], event))
+        again = list(played(drawn, kept)) if drawn else []
+        more += again
+        idle = Counter(s.event for s in again if not s.took_effect)
+    return more
+
+
 def report(count: int, kept: Path | None = None) -> int:
     """Play so many ordinary sessions, a tenth as many with a true event; print the budget; 1 where it is overdrawn."""
-    came = sorted(played(sessions(count), kept), key=lambda one: (one.event, one.seed))
-    calm, hit = [s for s in came if not s.event], [s for s in came if s.event]
+    first = list(played(sessions(count), kept))
+    wanted = sum(bool(s.event) for s in first)
+    came = sorted(first + made_up(first, kept), key=lambda one: (one.event, one.seed))
+    calm, hit = [s for s in came if not s.event], [s for s in came if s.event and s.took_effect]
+    idle = [f"{s.seed} {s.event}" for s in came if s.event and not s.took_effect]
     heard, raised = _cuts([s.heard for s in calm]), _cuts([s.raised for s in calm])
     false = [f"{s.seed}: {stop}" for s in calm for stop in s.false_stops]
     technical = [f"{s.seed}: {stop}" for s in came for stop in s.technical_stops]
     missed = [f"{s.seed} {s.event}" for s in hit if not s.told]
     codes = sum((Counter(s.codes) for s in calm), Counter[str]())
-    print(f"nuisance: {len(calm)} ordinary sessions, {len(hit)} with a true event")
+    print(f"nuisance: {len(calm)} ordinary sessions, {len(hit)} with a true event ({wanted} wanted)")
     print(f"  stops without a true cause: {len(false)} (0 allowed) {false[:5]}")
     near = [f"{s.seed}: {stop}" for s in calm for stop in s.borderline]
     print(f"  stops with one: {sum(s.stops for s in calm) - len(false)}, of them where the own pressure was", end=" ")
@@ -342,12 +414,13 @@ def report(count: int, kept: Path | None = None) -> int:
     low, tones = (sum(found) / len(calm) for found in ([s.low for s in calm], [s.tones for s in calm]))
     print(f"  low ones beside: {low:.1f} raised a session; {tones:.1f} times two soft pulses, the end's among them")
     print(f"  true events missed: {len(missed)} of {len(hit)} (0 allowed) {missed[:5]}")
+    print(f"    had no effect: {len(idle)}, not counted; the next seeds were played for them {idle[:5]}")
     print("  " + ", ".join(f"{code} {n / len(calm):.2f}" for code, n in codes.most_common(14)))
     broken = [s for s in came if s.broken]
     for one in broken[:5]:
         print(f"  broken: {one.seed} {one.event}: {one.broken}")
     over = heard[0] > MEDIAN_MOST or heard[1] > P95_MOST
-    return int(bool(false or technical or missed or broken or over))
+    return int(bool(false or technical or missed or broken or over or len(hit) < wanted))
 
 
 def _cuts(counts: list[int]) -> tuple[float, float]:

@@ -181,3 +181,98 @@ def test_movement_never_makes_a_low_value_look_better() -> None:
     story.patient.still()
     shown.append((story.world.truth("monitor")["spo2"], story.patient.measured()["spo2"]))
     assert shown == [(92, 92), (84, 84), (92, 92), (97, 97)]
+
+
+def looked_on(event: str, acts: list[Act], seconds: int, *, started: bool = True, healed: bool = False) -> bool:
+    """Say whether an event took effect, where nothing is done but these acts, and the gateway is not asked."""
+    made = nuisance.plan(1, event)
+    made.acts = acts
+    story = Story(made)
+    witness = nuisance.Witness(story, event)
+    story.world.ticks[:] = [witness.tick]
+    story.case.started = story.now if started else None
+    story.world.press("pump", f"rate={made.rate_ml_h:g}")
+    for at, act in acts:
+        story.world.at(at, lambda act=act: story._do(act))
+    story.healed = healed
+    story.world.run(seconds)
+    return witness.took_effect
+
+
+TWICE: Act = (1.5, ("press", f"rate={2 * nuisance.plan(1, 'double-rate').rate_ml_h:g}"))
+HALF_MORE: Act = (1.5, ("press", f"rate={1.5 * nuisance.plan(1, 'double-rate').rate_ml_h:g}"))
+START: Act = (0.5, ("press", "start"))
+
+
+@pytest.mark.parametrize(
+    ("event", "acts", "seconds", "effect"),
+    [
+        ("double-rate", [START, TWICE], 4, True),
+        ("double-rate", [START, TWICE], 3, False),  # less than two readings take
+        ("double-rate", [TWICE], 60, False),  # it stands, as seed 75's did
+        ("double-rate", [TWICE, (30.5, ("press", "start"))], 33, True),  # but whoever starts it then gives it
+        ("double-rate", [START, HALF_MORE], 60, False),
+        ("double-rate", [START, TWICE, (3.5, ("press", "pause"))], 60, False),
+        ("desaturation", [(0.5, ("vital", "spo2", 84))], 6, True),
+        ("desaturation", [(0.5, ("vital", "spo2", 84))], 5, False),
+        ("desaturation", [(0.5, ("vital", "spo2", 85))], 60, False),
+        ("desaturation", [(0.5, ("vital", "spo2", 84)), (0.6, ("sensor", "probe", "off"))], 6, True),  # still theirs
+        ("bradycardia", [(0.5, ("vital", "hr", 36))], 11, True),
+        ("bradycardia", [(0.5, ("vital", "hr", 36)), (9.5, ("vital", "hr", 70))], 60, False),
+        ("pressure", [(0.5, ("cuff", 188, 112)), (60.5, ("cuff", 188, 112))], 62, True),
+        ("pressure", [(0.5, ("cuff", 188, 112))], 62, False),
+        ("pressure", [(0.5, ("pressure", 199, 119)), (60.5, ("cuff", 188, 112))], 62, False),  # one was not planted
+    ],
+)
+def test_an_event_took_effect_where_it_truly_happened(event: str, acts: list[Act], seconds: int, effect: bool) -> None:
+    """Pins that the simulators' truth decides whether an event happened, and for how long it must have."""
+    assert looked_on(event, acts, seconds) is effect
+
+
+def test_nothing_takes_effect_before_an_infusion_or_after_the_healing() -> None:
+    """Pins that what is judged lies within the session that is counted."""
+    assert looked_on("double-rate", [START, TWICE], 9)
+    assert not looked_on("double-rate", [START, TWICE], 9, started=False)
+    assert not looked_on("double-rate", [START, TWICE], 9, healed=True)
+
+
+@pytest.mark.parametrize(("seed", "effect"), [(75, False), (3, True)])
+def test_a_rate_that_is_pressed_on_a_pump_that_was_stopped_has_no_effect(seed: int, effect: bool) -> None:
+    """Pins the case that was found: stopped for an own pressure before, and never run again; and one that is told."""
+    came = nuisance.session((seed, "double-rate"))
+    assert (came.took_effect, came.told) == (effect, effect)
+    assert ("rate-high high" in came.codes) is effect
+
+
+@pytest.mark.parametrize(
+    ("come", "over", "said"),
+    [
+        (
+            "_idle_once",
+            0,
+            ["4 with a true event (4 wanted)", "missed: 0 of 4", "had no effect: 1", "['3 double-rate']"],
+        ),
+        ("_idle_then_unheard", 1, ["missed: 1 of 4 (0 allowed) ['7 double-rate']", "had no effect: 1"]),
+        ("_idle", 1, ["3 with a true event (4 wanted)", "missed: 0 of 3", "had no effect: 6"]),
+    ],
+)
+def test_what_had_no_effect_is_told_and_made_up_for(
+    come: str, over: int, said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pins that such a session is neither passed nor missed: the next seed counts, and too few of them fail."""
+    monkeypatch.setattr(nuisance, "session", globals()[come])
+    assert nuisance.report(5) == over
+    told = capsys.readouterr().out
+    assert [words for words in said if words not in told] == []
+
+
+def _idle_once(drawn: tuple[int, str]) -> Session:
+    return Session(*drawn, took_effect=drawn != (3, "double-rate"), told=drawn != (3, "double-rate"))
+
+
+def _idle_then_unheard(drawn: tuple[int, str]) -> Session:
+    return Session(*drawn, took_effect=drawn != (3, "double-rate"), told=drawn[1] != "double-rate")
+
+
+def _idle(drawn: tuple[int, str]) -> Session:
+    return Session(*drawn, took_effect=drawn[1] != "double-rate", told=drawn[1] != "double-rate")
