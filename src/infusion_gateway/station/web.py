@@ -240,7 +240,7 @@ class Web:
                 else f"no answer: whether {name} took effect is not known"
             )
             outcome = Outcome(outcome="unanswered", reason=said, id="")
-        log.info("asked", instruction=name, bed=f"{gateway}/{bed}", by=by, outcome=outcome.outcome)
+        log.info("asked", instruction=name, bed=f"{gateway}/{bed}", outcome=outcome.outcome)
         return Response(outcome.to_bytes(), media_type="application/json", headers={"cache-control": "no-store"})
 
     async def _by(self, who: Visitor, name: str, pin: str | None) -> str:
