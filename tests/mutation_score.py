@@ -42,11 +42,9 @@ def scores(total: Counter[str]) -> str:
     if total["not checked"]:
         low, high = interval(caught, judged)
         text += f"  not all are judged: by lot, those are 95 % sure to be between {low:.1f} and {high:.1f} %\n"
-    every = judged + total[TYPED]
-    return (
-        text
-        + f"as mutmut counts: {100 * (caught + total[TYPED]) / every:.1f} % of {every}, refused by types is caught\n"
-    )
+    left = judged + total["not checked"]  # of those not judged the same part is taken
+    every, all_caught = left + total[TYPED], total[TYPED] + left * caught / judged
+    return text + f"as mutmut counts: {100 * all_caught / every:.1f} % of {every}, refused by types is caught\n"
 
 
 def interval(caught: int, judged: int) -> tuple[float, float]:
