@@ -26,10 +26,10 @@ test: setup debian lint
 alone: setup debian
 	$(BIN)/pytest -m alone $(SLOW)
 
-# The fast loop: what is slow, and what plays hundreds of whole sessions, is left to make test.
+# The fast loop, with a hundred whole sessions; what is slow, and more sessions, is left to make test.
 check: setup lint
 	$(BIN)/pytest -n auto tests/unit tests/property tests/golden tests/simulation tests/test_house.py -m "not slow" \
-	  --ignore tests/simulation/test_simulation.py --ignore tests/property/test_core_dose.py
+	  -k "not planted_bug and not once_broke and not pump_that_was_stopped" --ignore tests/property/test_core_dose.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -342,7 +342,7 @@ async def test_a_hung_gateway_is_noticed_by_the_age_of_what_it_says(mosquitto: M
     ):
         got.hears = lambda topic, payload: said.extend(attending.take(topic, payload, time.monotonic()))
         await until(lambda: attending.heard_s is not None)
-        assert side.connected
+        await until(lambda: side.connected)
         hung = attending.heard_s or 0.0
     assert attending.late(hung + SILENT_S - 0.1) == []
     assert "NO WORD" in attending.late(hung + SILENT_S)[0]
