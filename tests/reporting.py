@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 from infusion_gateway.config import protocols
 from infusion_gateway.model.session import GenerationMode, SessionProtocol
-from infusion_gateway.review.report.case import Facts, Report, own_rows, report_of
-from infusion_gateway.review.report.index import Index, index, of_case
+from infusion_gateway.review.report.case import Facts, Report, report_of
+from infusion_gateway.review.report.index import Index, index, of_case, own_rows
 from infusion_gateway.wire.records import Record
 
 VOID = frozenset({"meta", "link", "br", "img", "hr", "input"})

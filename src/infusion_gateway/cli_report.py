@@ -21,9 +21,9 @@ from infusion_gateway.config.settings import Settings
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.session import SessionProtocol
 from infusion_gateway.review.cases import Span
-from infusion_gateway.review.report.case import Facts, Report, own_rows, report_of
+from infusion_gateway.review.report.case import Facts, Report, report_of
 from infusion_gateway.review.report.day import between, day_page, uses_of
-from infusion_gateway.review.report.index import Index, index, of_case
+from infusion_gateway.review.report.index import Index, index, of_case, own_rows
 from infusion_gateway.review.report.page import case_page
 from infusion_gateway.review.report.sheet import case_sheet, day_sheet
 from infusion_gateway.review.report.times import wall

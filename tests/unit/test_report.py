@@ -126,6 +126,18 @@ def test_an_order_that_waits_is_shown_to_nobody() -> None:
     assert "71.25" not in repr(told)
 
 
+def test_an_order_whose_confirmation_lapsed_is_shown_to_nobody() -> None:
+    """Pins that an order which waits for a second entry once more is hidden once more."""
+    bed = Bed()
+    bed.arm()
+    assert report(bed_rows(bed)).order is not None
+    bed.run(bed.protocol.armed_for / SECOND + 5)
+    assert bed.phase is Phase.ORDERED
+    told = report(bed_rows(bed))
+    assert told.hidden
+    assert told.order is None
+
+
 def test_the_dose_is_what_the_pump_gave() -> None:
     """Pins volume, mg and mg/kg against the pump's own truth, over a counter that was cleared on the way."""
     bed = desaturated(97, answered=None)
@@ -349,6 +361,27 @@ def test_a_case_whose_first_bed_is_elsewhere_is_told_as_far_as_it_is_known() -> 
 def renumbered(rows: list[Record]) -> list[Record]:
     """Give rows of several beds the numbers of one journal."""
     return [replace(row, sequence=n, id=f"journal-{n}") for n, row in enumerate(rows, 1)]
+
+
+def test_a_case_that_went_elsewhere_says_so() -> None:
+    """Pins a case that moved to a bed which this journal hasn't: it is told up to then, and where it went is said."""
+    first, _, rows = moved()
+    told = report([row for row in rows if row.bed == "chair-1"])
+    assert told.notes == ["it went on at bed chair-2, which is not in this journal"]
+    assert told.delivered_ml == pytest.approx(first.pump.given, abs=first.pump.resolution)
+
+
+def test_what_becomes_of_an_alarm_after_the_case_is_not_of_the_case() -> None:
+    """Pins that an alarm which stands when a case leaves is not over in its report, whoever answers it later."""
+    bed = desaturated(97, answered=None)
+    journal = list(bed.journal)
+    end = bed.now
+    journal.append((end, raised("gateway-slow", Priority.MEDIUM, end)))
+    journal.append((end + SECOND, PhaseChanged(Phase.CLOSED, Phase.RECOVERY, "closed")))
+    journal.append((end + 3600 * SECOND, ConditionAcknowledged("gateway-slow", "night-1", "has it")))
+    journal.append((end + 3601 * SECOND, ConditionCleared("gateway-slow", False, "over")))
+    (alarm,) = [alarm for alarm in report(rows_of(journal)).alarms if alarm.code == "gateway-slow"]
+    assert (alarm.ended, alarm.answered, alarm.answered_by) == (None, None, "")
 
 
 def test_a_case_that_was_closed_and_its_code_used_again() -> None:

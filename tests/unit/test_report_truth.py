@@ -1,4 +1,4 @@
-"""A report against what really happened: simulated pumps' own volume, and what a subscriber of the broker was sent."""
+"""A report against what really happened: the simulated pumps' own volume, and a count of the events of its own."""
 
 from functools import cache
 
@@ -75,7 +75,7 @@ def test_the_dose_is_the_pumps_own_volume(pump: str, crash: bool) -> None:
 
 @PUMPS
 def test_alarms_and_stops_are_those_that_people_were_told(pump: str) -> None:
-    """Pins the report's alarms, answers and stops by a count of the events that a station got, made with no report."""
+    """Pins the report's alarms, answers and stops by a count of the events that is made without it."""
     made = played(pump, crash=False)
     told: Report = report(made.disk.rows)
     begun = min(at for at, event in made.events if type(event).__name__ == "CaseOrdered")

@@ -1,7 +1,7 @@
 """A case as its rows tell it: order and who, times, dose, what was measured, alarms with their answers, stops, gaps."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import evolve
@@ -183,34 +183,6 @@ class Report:
         return self.t0 or self.begins
 
 
-def own_rows(span: Span, rows: Iterable[Record]) -> list[Record]:
-    """Keep of a bed's rows from a span's first on those that are the case's.
-
-    What the step that ended it said besides is its own too. Of a case that was given up, all until its stop is sure.
-    """
-    kept: list[Record] = []
-    end: Record | None = None
-    for record in rows:
-        if span.last is not None and record.sequence > span.last:
-            end = end or (kept[-1] if kept else None)
-            if end is None or (record.at, record.boot_id) != (end.at, end.boot_id):
-                break
-        kept.append(record)
-    over = next((n for n, r in enumerate(kept) if _gave_up(r.event)), None)
-    if over is None:
-        return kept
-    asked = [n for n, r in enumerate(kept) if isinstance(r.event, StopAsked)]
-    sure = [n for n, r in enumerate(kept) if isinstance(r.event, StopConfirmed) and not r.event.provisional]
-    if asked and (not sure or sure[-1] < asked[-1]):
-        return kept
-    last = kept[max(over, *sure) if sure else over]
-    return [r for r in kept if r.sequence <= last.sequence or (r.at, r.boot_id) == (last.at, last.boot_id)]
-
-
-def _gave_up(event: Event | Unreadable) -> bool:
-    return isinstance(event, PhaseChanged) and event.phase is Phase.ABORTED
-
-
 def report_of(use: Sequence[Span], parts: Sequence[Sequence[Record]], index: Index, *, sampled: bool = True) -> Report:
     """Tell one use of a case's code. parts: each span's own rows (own_rows). sampled: the readings are among them."""
     timeline = index.timeline
@@ -224,7 +196,7 @@ def report_of(use: Sequence[Span], parts: Sequence[Sequence[Record]], index: Ind
         rows=len(rows),
         begins=stays[0].came,
         until=max(stay.left for stay in stays),
-        alarms=tuple(alarm for sequence, alarm in sorted(alarms.items()) if sequence <= last),
+        alarms=tuple(_until(alarm, stays) for sequence, alarm in sorted(alarms.items()) if sequence <= last),
         gaps=tuple(sorted((gap for p in _by_bed(parts) for gap in gaps_of(p, timeline, sampled=sampled)), key=_begins)),
         vitals=vitals_of(rows, timeline),
         versions=_versions(use, rows, index),
@@ -234,7 +206,19 @@ def report_of(use: Sequence[Span], parts: Sequence[Sequence[Record]], index: Ind
     for record in rows:
         teller.take(record)
     teller.end()
+    if stays[-1].to:
+        made.notes.append(f"it went on at bed {stays[-1].to}, which is not in this journal")
     return made
+
+
+def _until(alarm: Alarm, stays: Sequence[Stay]) -> Alarm:
+    """Give an alarm as it was when the case left the bed: what came of it later is of no case, or of the next."""
+    left = max(stay.left for stay in stays if stay.bed == alarm.bed)
+    if alarm.ended is not None and alarm.ended > left:
+        alarm = replace(alarm, ended=None, rose=None)
+    if alarm.answered is not None and alarm.answered > left:
+        alarm = replace(alarm, answered=None, answered_by="")
+    return alarm
 
 
 def _begins(gap: Gap) -> Moment:
@@ -318,7 +302,7 @@ class _Teller:
     def end(self) -> None:
         report = self._report
         report.second = self._signed.get(self._confirmed)
-        if report.phase is Phase.ORDERED and report.confirmed is None:
+        if report.phase is Phase.ORDERED:  # also where a confirmation lapsed: it waits for another
             report.order, report.first, report.hidden = None, None, True
         if self._unread:
             report.notes.append(f"{self._unread} rows can't be read by this version and are left out")

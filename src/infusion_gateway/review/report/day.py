@@ -44,10 +44,8 @@ def uses_of(found: Index, day: date, zone: tzinfo) -> tuple[tuple[Span, ...], ..
 def between(found: Index, day: date, zone: tzinfo) -> tuple[Alarm, ...]:
     """Give the day's alarms that are of no case: at beds without a patient."""
     begins, ends = bounds(day, zone)
-    ours = {alarm.sequence for span in found.spans for alarm in found.alarms_of(span)}
-    return tuple(
-        a for a in found.book.alarms if begins <= a.began.utc_ns < ends and a.sequence not in ours and not a.is_test
-    )
+    of_day = (a for a in found.book.alarms if begins <= a.began.utc_ns < ends and not a.is_test)
+    return tuple(alarm for alarm in of_day if not any(found.holds(span, alarm) for span in found.spans))
 
 
 def day_page(day: date, reports: Sequence[Report], idle: Sequence[Alarm], facts: Facts, zone: tzinfo) -> str:

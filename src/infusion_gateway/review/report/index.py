@@ -4,11 +4,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from infusion_gateway.model.events import CaseOrdered, CaseReceived, DeviceIdentified, GatewayStarted
+from infusion_gateway.model.events import (
+    CaseOrdered,
+    CaseReceived,
+    DeviceIdentified,
+    Event,
+    GatewayStarted,
+    PhaseChanged,
+    StopAsked,
+    StopConfirmed,
+)
+from infusion_gateway.model.session import Phase
 from infusion_gateway.review.cases import Span, spans
 from infusion_gateway.review.report.alarms import Alarm, AlarmBook
 from infusion_gateway.review.report.times import Moment, Timeline
-from infusion_gateway.wire.records import Record
+from infusion_gateway.wire.records import Record, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +53,13 @@ class Index:
 
     def alarms_of(self, span: Span) -> list[Alarm]:
         """Give the alarms of a span: those that stood when it began, and those that began in it."""
-        stood = self.standing.get(span.ordered, ())
-        last = span.last
-        return [
-            alarm
-            for alarm in self.book.alarms
-            if alarm.sequence in stood
-            or (alarm.bed == span.bed and span.ordered <= alarm.sequence and (last is None or alarm.sequence <= last))
-        ]
+        return [alarm for alarm in self.book.alarms if self.holds(span, alarm)]
+
+    def holds(self, span: Span, alarm: Alarm) -> bool:
+        """Say whether an alarm is of a span."""
+        began = alarm.bed == span.bed and span.ordered <= alarm.sequence
+        in_it = began and (span.last is None or alarm.sequence <= span.last)
+        return in_it or alarm.sequence in self.standing.get(span.ordered, ())
 
     def version_at(self, bed: str, sequence: int) -> Start | None:
         """Give the process that supervised a bed at this row; None where the journal doesn't go back so far."""
@@ -73,6 +82,34 @@ def of_case(found: Index, case: str) -> tuple[tuple[Span, ...], ...]:
                 uses.append([])
             uses[-1].append(span)
     return tuple(tuple(use) for use in uses)
+
+
+def own_rows(span: Span, rows: Iterable[Record]) -> list[Record]:
+    """Keep of a bed's rows from a span's first on those that are the case's.
+
+    What the step that ended it said besides is its own too. Of a case that was given up, all until its stop is sure.
+    """
+    kept: list[Record] = []
+    end: Record | None = None
+    for record in rows:
+        if span.last is not None and record.sequence > span.last:
+            end = end or (kept[-1] if kept else None)
+            if end is None or (record.at, record.boot_id) != (end.at, end.boot_id):
+                break
+        kept.append(record)
+    over = next((n for n, r in enumerate(kept) if _gave_up(r.event)), None)
+    if over is None:
+        return kept
+    asked = [n for n, r in enumerate(kept) if isinstance(r.event, StopAsked)]
+    sure = [n for n, r in enumerate(kept) if isinstance(r.event, StopConfirmed) and not r.event.provisional]
+    if asked and (not sure or sure[-1] < asked[-1]):
+        return kept
+    last = kept[max(over, *sure) if sure else over]
+    return [r for r in kept if r.sequence <= last.sequence or (r.at, r.boot_id) == (last.at, last.boot_id)]
+
+
+def _gave_up(event: Event | Unreadable) -> bool:
+    return isinstance(event, PhaseChanged) and event.phase is Phase.ABORTED
 
 
 def _watched(published: Iterable[Record], found: Index) -> Iterator[Record]:
