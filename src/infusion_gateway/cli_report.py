@@ -35,6 +35,8 @@ MISSING = (
     "(Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0). Or print the page to a PDF in a browser"
 )
 EARLIEST, LATEST = date(1970, 1, 2), date(9999, 1, 1)
+NEWEST = (1 << 63) - 1
+"""SQLite's greatest row."""
 SHOWN = 20
 """Cases that are named where another was asked for."""
 file_option = click.Path(path_type=Path, dir_okay=False)
@@ -168,10 +170,16 @@ def _rows(reader: Reader, span: Span) -> Iterable[Record]:
 def _published_rows(reader: Reader, span: Span) -> list[Record]:
     """Give a span's published rows and its last reading: for a line of a day no other is needed."""
     rows = own_rows(span, (r for r in published(reader, span.ordered - 1) if r.bed == span.bed))
-    last = reader.newest(span.bed, "sampled", rows[-1].sequence)
-    if last is not None and last.sequence > span.ordered:
-        rows.append(last)
-    return sorted(rows, key=lambda record: record.sequence)
+    for through in (span.last or NEWEST, rows[-1].sequence):  # of one that was given up, the last that is its own
+        last = reader.newest(span.bed, "sampled", through)
+        more = own_rows(span, sorted([*rows, last], key=_sequence)) if last is not None else rows
+        if len(more) > len(rows) and last is not None and last.sequence > span.ordered:
+            return more
+    return rows
+
+
+def _sequence(record: Record) -> int:
+    return record.sequence
 
 
 def _date(utc_ns: int, zone: tzinfo) -> str:

@@ -16,7 +16,9 @@ from core_bed import Bed, bed_setup
 from infusion_gateway.cli import cli
 from infusion_gateway.config import protocols
 from infusion_gateway.model.events import Sampled
-from infusion_gateway.model.instructions import Stop
+from infusion_gateway.model.instructions import Abort, Stop
+from infusion_gateway.model.metric import MINUTE
+from infusion_gateway.review.report.audit import observed
 from infusion_gateway.runtime.journal_store import FILE, Reader
 from infusion_gateway.wire.records import Record
 from reporting import Page, report
@@ -41,7 +43,7 @@ def rows() -> list[Record]:
     bed.infuse()
     bed.run(60)
     bed.ask(Stop("enough"), by="nurse-1")
-    bed.run(20)
+    bed.run(200)
     return bed_rows(bed)
 
 
@@ -106,7 +108,25 @@ def test_a_day_is_a_page_too(journal: Path, rows: list[Record]) -> None:
     assert line[4] == f"{told.dose_mg:.3f}"
     assert line[8] == "0"
     assert line[9] == "1"
-    assert dict(seen.table("All alarms").rows)["cases that infused"] == "1"
+    figures = dict(seen.table("All alarms").rows)
+    assert figures["cases that infused"] == "1"
+    assert isinstance(rows[-1].event, Sampled), "it is under way: its newest row is a reading"
+    assert figures["hours observed"] == f"{observed(told) / (60 * MINUTE):.2f}"
+
+
+def test_a_day_counts_what_a_case_that_was_given_up_got(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins the day's dose of a case that was aborted in mid infusion, at a bed that then stood for minutes."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(60)
+    bed.ask(Abort("the patient left"), by="nurse-1")
+    bed.run(200)
+    on_disk(tmp_path, bed_rows(bed))
+    monkeypatch.chdir(tmp_path)
+    assert call("--day", DAY, "--journal", ".").exit_code == 0
+    (line,) = Page(Path(f"report-{DAY}.html").read_text()).table("1 cases").rows
+    assert float(line[4]) == pytest.approx(bed.pump.given, abs=bed.pump.resolution)
+    assert bed.pump.given > 0.8
 
 
 def test_the_newest_row_of_a_type_is_found(journal: Path, rows: list[Record]) -> None:
