@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 STAMP := $(VENV)/.ready
 PACKAGES := mosquitto mosquitto-clients nats-server alsa-utils udev shellcheck chromium
-SLOW := tests/integration tests/faults tests/simulation tests/browser
+SLOW := tests/integration tests/faults tests/simulation
 CORE_TESTS := $(wildcard tests/unit/test_core_*.py) tests/unit/test_backoff.py \
   tests/unit/test_bad_input.py tests/unit/test_sessions_told.py
 
@@ -17,10 +17,12 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
 
-# The slow ones mostly wait for real time on real wires, so more of them run at once than there are cores.
+# The slow ones mostly wait for real time on real wires, so more of them run at once than there are cores. The page's have
+# workers of their own: who drives a browser so leaves an event loop running, in which no other test's can.
 test: setup debian lint
 	$(BIN)/pytest -n auto -m "not slow"
 	$(BIN)/pytest -n 6 -m "slow and not alone" $(SLOW)
+	$(BIN)/pytest -n 2 tests/browser
 
 # What takes the whole machine, or is held to seconds: a cluster of brokers, a flood, an outage; one after the other.
 alone: setup debian
