@@ -256,9 +256,10 @@ async def test_a_gateway_that_hangs_that_dies_and_that_is_ended(
 
         since, busy = time.time(), Hindrance()
         await made.stage.kill("gateway")
-        assert await made.told("HIGH", "watch the patient and the pump", since) - since <= 6 + busy.s
+        at = await made.told("HIGH", "watch the patient and the pump", since)
+        assert at - since <= 6 + busy.s
         await made.stage.start("gateway")
-        await made.told("quiet", "", since + 6)
+        await made.told("quiet", "", at)
 
         await asyncio.sleep(4)  # until the pump was seen at rest
         since = time.time()

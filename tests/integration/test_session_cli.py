@@ -305,3 +305,48 @@ async def test_listening_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) ->
             assert said == "the broker does not let desk-1 listen on igw/v1/clinic-a/#"
     finally:
         task.cancel()
+
+
+async def test_ending_while_the_broker_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a station told to end does, also where leaving its broker fails: it does not connect once more."""
+    entered: list[object] = []
+
+    async def nothing() -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
+    class Hanging:
+        _client = SimpleNamespace(protocol=5, _ping_t=0, _send_pingreq=lambda: None)
+        messages = nothing()
+
+        async def __aenter__(self) -> Self:
+            entered.append(self)
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            raise aiomqtt.MqttError("Operation timed out")
+
+        async def subscribe(self, _topic: str, *, qos: int, **_: object) -> list[int]:
+            return [qos]
+
+        async def publish(self, *_: object, **__: object) -> None:
+            pass
+
+    told: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(client, "_client", lambda *_, **__: Hanging())
+    hear = client.listen(
+        BrokerSettings("127.0.0.1", 1, False, False, None, None, None, None, None),
+        TOPICS,
+        station="desk-1",
+        utc_ns=lambda: UTC_NS,
+        take=lambda _topic, _payload: None,
+        seen=lambda: b"",
+        linked=told.put_nowait,
+    )
+    task = asyncio.create_task(hear)
+    assert await asyncio.wait_for(told.get(), 10) == ""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    assert len(entered) == 1
+    assert told.empty()

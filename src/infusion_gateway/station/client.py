@@ -351,10 +351,18 @@ async def listen(
                     linked(unreachable(broker, error))
                     raise
         except MqttError as error:  # away, or not there yet: that is what the loop is for
+            _end_if_told()
             linked(unreachable(broker, error))
         except BrokerError as error:
             linked(str(error))
         await asyncio.sleep(AGAIN_S)
+
+
+def _end_if_told() -> None:
+    """Raise a cancellation again that was lost under the error of leaving a broker which then did not answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _station(
