@@ -11,6 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+import paho.mqtt.client as paho
 from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -187,7 +188,7 @@ async def _entered(stack: AsyncExitStack, make: Callable[..., Client]) -> Client
 
 
 class _Client(Client):
-    """aiomqtt's client, whose waiting ends when it is told to."""
+    """aiomqtt's client, whose waiting ends when it is told to, and whose end is no noise."""
 
     async def _wait_for(self, fut: Awaitable[Any], timeout: float | None) -> Any:  # noqa: ASYNC109 - aiomqtt's
         """As aiomqtt does, but a cancellation always counts.
@@ -200,6 +201,15 @@ class _Client(Client):
                 return await fut
         except TimeoutError:
             raise MqttError("Operation timed out") from None
+
+    def _on_socket_register_write(self, client: paho.Client, _userdata: Any, sock: Any) -> None:
+        """As aiomqtt does, but not for a socket that was closed meanwhile: asyncio would complain on the terminal."""
+
+        def register() -> None:
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), client.loop_write)
+
+        self._loop.call_soon_threadsafe(register)
 
 
 def _client(
