@@ -44,6 +44,21 @@ def test_the_timeline_is_the_boot_clock():
     assert wall <= clock.utc_ns() <= time.time_ns()
 
 
+def test_a_process_put_aside_between_two_looks_reads_them_again():
+    """Pins that UTC of a moment comes from two clocks that were read together, and that such a pause is no jump."""
+    looks = iter([0, 0, 0, 400, 700, 701] + [800] * 30)
+
+    def boottime() -> int:
+        return next(looks) * SECOND // 1000
+
+    def utc() -> int:
+        return 1_700_000_000 * SECOND + next(looks) * SECOND // 1000
+
+    clock = Clock(boottime, utc)  # 0, 0, 0
+    assert clock.utc_at(5 * SECOND) == 1_700_000_005 * SECOND  # 400, 700, 701; then 800 three times
+    assert clock.jumped() is None
+
+
 def test_two_clocks_of_one_boot_agree_on_its_name():
     """Pins that a restarted process finds itself on the same timeline, and that the name is the kernel's."""
     assert Clock().boot_id() == Clock().boot_id()

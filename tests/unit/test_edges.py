@@ -29,6 +29,10 @@ class Clock:
         """Give the wall clock."""
         return self.utc
 
+    def utc_at(self, moment: int) -> int:
+        """Give a moment by both."""
+        return moment + self.utc - self.at
+
     def boot_id(self) -> str:
         """Give the boot."""
         return "boot"

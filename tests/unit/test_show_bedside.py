@@ -39,6 +39,9 @@ class Rig:
     def utc_ns(self) -> int:
         return self.bed.now
 
+    def utc_at(self, moment: Nanos) -> int:
+        return moment
+
     def set_state(self, topic: str, _payload: bytes) -> None:
         self.said.append(("mqtt", topic))
 

@@ -177,7 +177,7 @@ class Bed:
 
     def _record(self, events: tuple[Event, ...], now: Nanos, asked: Instructed | None, taken: Taken) -> None:
         state = self._state
-        future = self._journal.append(self.name, events, now, self._clock.utc_ns())
+        future = self._journal.append(self.name, events, now, self._clock.utc_at(now))
         late = None if asked is None else self._without_record(events, asked, taken)
 
         def durable(done: "asyncio.Future[tuple[Record, ...]]") -> None:
@@ -232,9 +232,9 @@ class Bed:
         self.broken = why
         reason = f"The gateway can no longer decide for this bed ({why}): stop the pump by hand, restart the gateway"
         self._keep_stopping(now)
-        self._journal.append(self.name, (BedQuarantined(reason=reason),), now, self._clock.utc_ns()).add_done_callback(
-            lambda done: None if done.cancelled() or done.exception() else self._recorded()
-        )
+        self._journal.append(
+            self.name, (BedQuarantined(reason=reason),), now, self._clock.utc_at(now)
+        ).add_done_callback(lambda done: None if done.cancelled() or done.exception() else self._recorded())
         self._show.alarms(self._state, now, quarantined=why)
 
     def _keep_stopping(self, now: Nanos) -> None:

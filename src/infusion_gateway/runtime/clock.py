@@ -10,6 +10,9 @@ from pathlib import Path
 from infusion_gateway.model.metric import SECOND, Nanos
 
 SLEEP_MAX: Nanos = SECOND
+LOOKS = 3
+TIGHT: Nanos = SECOND // 1000
+"""Both clocks are read again, so many times, where more than this passed between them: somebody else had the CPU."""
 JUMP: Nanos = SECOND // 2
 """A wall clock that moves by more than this between two looks was set; NTP slews by 0.5 ms a second at most."""
 
@@ -33,7 +36,7 @@ class Clock:
     ) -> None:
         self._boottime = boottime
         self._utc = utc
-        self._offset = utc() - boottime()
+        self._offset = self.utc_at(0)
         self._boot_id = _boot_id(boot_id_file, namespace_file)
 
     def now(self) -> Nanos:
@@ -44,13 +47,25 @@ class Clock:
         """Give nanoseconds since 1970, UTC, as the wall clock has it."""
         return self._utc()
 
+    def utc_at(self, moment: Nanos) -> int:
+        """Give a moment of the timeline in UTC, as both clocks stand now against each other."""
+        looks = [self._look()]
+        while looks[-1][0] > TIGHT and len(looks) < LOOKS:
+            looks.append(self._look())
+        return moment + min(looks)[1]
+
+    def _look(self) -> tuple[Nanos, Nanos]:
+        """Give how long it took to read both clocks, and UTC less the timeline."""
+        before, utc, after = self._boottime(), self._utc(), self._boottime()
+        return after - before, utc - before
+
     def boot_id(self) -> str:
         """Name the timeline that `now` is on: two equal names mean that times from both may be compared."""
         return self._boot_id
 
     def jumped(self) -> float | None:
         """Say by how many seconds the wall clock moved against the timeline since the last look; None: it didn't."""
-        offset = self._utc() - self._boottime()
+        offset = self.utc_at(0)
         moved, self._offset = offset - self._offset, offset
         return moved / SECOND if abs(moved) > JUMP else None
 

@@ -73,11 +73,10 @@ class Show:
 
         The offset is held while the wall clock only drifts, so that what happened once is shown at one time.
         """
-        utc_ns = self._clock.utc_ns()
-        measured = utc_ns - self._clock.now()
+        measured = self._clock.utc_at(0)
         if self._offset is None or abs(measured - self._offset) >= DRIFT:
             self._offset = measured
-        return self._offset, utc_ns - self._offset
+        return self._offset, self._clock.utc_ns() - self._offset
 
     def alarms(self, state: State, now: Nanos, *, quarantined: str | None, values_too: bool = False) -> None:
         """Tell the bed's own alarm, then publish the alarm state; each where it changed.
