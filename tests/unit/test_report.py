@@ -8,6 +8,7 @@ from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.moving import carried
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
 from infusion_gateway.model.events import (
+    CaseConfirmed,
     ConditionAcknowledged,
     ConditionCleared,
     ConditionRaised,
@@ -83,7 +84,7 @@ def test_an_order_has_both_entries_and_every_change() -> None:
     assert [(entry.by, entry.what) for entry in told.orders] == [("nurse-1", "case ordered")]
     assert told.confirmed is not None
     assert told.confirmed.by == "nurse-2"
-    assert told.second is None, "an unsigned entry's numbers are not on record"
+    assert told.second == Confirm(70.0, 1.0)
     assert [(entry.what, entry.by) for entry in told.amendments] == [
         ("order amended", "doctor-1"),
         ("syringe changed", "nurse-2"),
@@ -92,6 +93,16 @@ def test_an_order_has_both_entries_and_every_change() -> None:
     assert told.first is not None
     assert told.order is not None
     assert (told.first.rate_ml_h, told.order.rate_ml_h) == (52.5, 45.0)
+
+
+def test_a_second_entry_of_before_it_was_kept_is_not_made_up() -> None:
+    """Pins an older record: that the entries agreed is all that it says."""
+    rows = [(row.at, row.event) for row in bed_rows(desaturated(97, answered=None))]
+    older = [
+        (at, replace(event, weight_kg=None, concentration_mg_ml=None) if isinstance(event, CaseConfirmed) else event)
+        for at, event in rows
+    ]
+    assert report(rows_of(older)).second is None
 
 
 def test_a_second_entry_that_was_signed_is_shown() -> None:
@@ -122,7 +133,7 @@ def test_an_order_that_waits_is_shown_to_nobody() -> None:
     bed.run(3)
     told = report(bed_rows(bed))
     assert told.hidden
-    assert (told.order, told.first) == (None, None)
+    assert (told.order, told.first, told.second) == (None, None, None)
     assert "71.25" not in repr(told)
 
 
@@ -135,7 +146,7 @@ def test_an_order_whose_confirmation_lapsed_is_shown_to_nobody() -> None:
     assert bed.phase is Phase.ORDERED
     told = report(bed_rows(bed))
     assert told.hidden
-    assert told.order is None
+    assert (told.order, told.second) == (None, None)
 
 
 def test_the_dose_is_what_the_pump_gave() -> None:

@@ -89,12 +89,12 @@ def test_limits_come_from_the_protocol_of_the_same_hash(journal: Path) -> None:
     assert "NOT SIGNED" in text
 
 
-def test_the_mode_is_said_where_a_configuration_is_given(journal: Path) -> None:
-    """Pins the banner of the configuration's mode, and that without one the mode is called unknown."""
+def test_the_mode_is_said_as_it_is_on_record(journal: Path) -> None:
+    """Pins the banner of the mode that the gateway was in, with a configuration and without one."""
     assert call("case-1", "--journal", journal, "-c", CONFIG).exit_code == 0
     assert "TEST – NOT A PATIENT" in Path("report-case-1.html").read_text()
     assert call("case-1", "--journal", journal, "--out", "other.html").exit_code == 0
-    assert "MODE NOT KNOWN" in Path("other.html").read_text()
+    assert "TEST – NOT A PATIENT" in Path("other.html").read_text()
     assert Path("other.csv").exists()
 
 

@@ -149,6 +149,15 @@ def test_what_a_record_must_have_is_on_the_page(rows: list[Record]) -> None:
         assert words in seen.text, words
 
 
+def in_mode(rows: list[Record], mode: GenerationMode | None) -> Report:
+    """Give the report as it is where the gateway began in this mode, None: where that was not kept yet."""
+    began = [
+        replace(row, event=replace(row.event, generation_mode=mode)) if isinstance(row.event, GatewayStarted) else row
+        for row in rows
+    ]
+    return report(began)
+
+
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
@@ -159,9 +168,12 @@ def test_what_a_record_must_have_is_on_the_page(rows: list[Record]) -> None:
 )
 def test_what_is_no_patients_is_said_in_big_letters(rows: list[Record], mode: GenerationMode | None, said: str) -> None:
     """Pins the banner of a test, of a demonstration and of what nobody knows; and none for a patient's."""
-    html = case_page([report(rows)], facts(mode=mode), UTC)
+    html = case_page([in_mode(rows, mode)], facts(mode=GenerationMode.REAL if mode else None), UTC)
     assert f'class="mode">{said}' in html
-    assert 'class="mode"' not in case_page([report(rows)], facts(mode=GenerationMode.REAL), UTC)
+    assert html.count('class="mode"') == 1
+    assert f"Mode: {mode or 'not known'} ({'as it is on record' if mode else 'as configured'}" in html
+    assert 'class="mode">' not in case_page([in_mode(rows, GenerationMode.REAL)], facts(mode=GenerationMode.DEMO), UTC)
+    assert 'class="mode">DEMO' in case_page([in_mode(rows, None)], facts(mode=GenerationMode.DEMO), UTC)
 
 
 def test_a_damaged_journal_is_said_first(rows: list[Record]) -> None:

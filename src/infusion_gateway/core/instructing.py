@@ -282,7 +282,8 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
     turn.live.pump.rest_ml = turn.live.pump.volume_ml  # it is at rest, or the gate had been shut
     if turn.durable.prime_until is not None and turn.durable.prime_until > turn.now:
         turn.emit(PrimeAnnounced(turn.now, "", "the bed is armed: a purge that was announced before is over"))
-    turn.emit(CaseConfirmed(by, reason, passage.waived, passage.overridden))
+    entered = asked.weight_kg, asked.concentration_mg_ml
+    turn.emit(CaseConfirmed(by, reason, passage.waived, passage.overridden, *entered))
     turn.emit(PhaseChanged(Phase.ARMED, Phase.ORDERED, reason))
     return ""
 

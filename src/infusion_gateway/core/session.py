@@ -172,7 +172,7 @@ def restarted(turn: Turn, start: Restarted) -> None:
     reason = "the gateway began to supervise this bed"
     if blind is not None:
         reason += f"; nobody looked for at most {dose.seconds(blind // SECOND * SECOND + SECOND)}"
-    turn.emit(GatewayStarted(start.version, start.same_boot, blind, reason))
+    turn.emit(GatewayStarted(start.version, start.same_boot, blind, reason, turn.setup.generation_mode))
     dose.begin(turn)
     stopping.quarantine(turn)
     if start.same_boot:

@@ -13,17 +13,21 @@ from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.keys import Signed
 from infusion_gateway.model.metric import Metric, Nanos
 from infusion_gateway.model.observation import Delivery, PumpAlarm, Validity
-from infusion_gateway.model.session import Order, Phase, Supervision
+from infusion_gateway.model.session import GenerationMode, Order, Phase, Supervision
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayStarted:
-    """The process began to supervise this bed; blind_for: how long nobody looked, None where not known."""
+    """The process began to supervise this bed; blind_for: how long nobody looked, None where not known.
+
+    generation_mode: None on records of before it was kept.
+    """
 
     version: str
     same_boot: bool
     blind_for: Nanos | None
     reason: str
+    generation_mode: GenerationMode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,17 @@ class CaseOrdered:
 
 @dataclass(frozen=True, slots=True)
 class CaseConfirmed:
-    """The second entry agreed. waived: gates that a test passes without; overridden: those that a named person did."""
+    """The second entry agreed. waived: gates that a test passes without; overridden: those that a named person did.
+
+    weight_kg, concentration_mg_ml: what the second person entered; None on records of before they were kept.
+    """
 
     by: str
     reason: str
     waived: tuple[str, ...] = ()
     overridden: tuple[str, ...] = ()
+    weight_kg: float | None = None
+    concentration_mg_ml: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,10 @@ SHOWN_BY_EFFECT = frozenset({"order", "confirm", "acknowledge", "assess", "overr
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a report rests on besides the rows. mode: as the configuration has it now; None: none was given.
+    """What a report rests on besides the rows.
 
-    protocols: what is known of each protocol's file, by name: its content, and why it is not signed ("": it is).
+    mode: as the configuration has it now, for records of before it was kept; None: none was given. protocols: what is
+    known of each protocol's file, by name: its content, and why it is not signed ("": it is).
     head, head_sequence: of the journal as it was verified; damaged: what is wrong with it, "" for nothing.
     """
 
@@ -127,7 +128,7 @@ class Report:
     """One use of a case's code, whole. order: as it is enforced last, first: as it was entered.
 
     hidden: the order waits for its second entry, and until then nobody is shown the first. second: the other person's
-    own entry, where it was signed, and so is on record.
+    own entry, where it is on record: it is since it is kept, and was before where it was signed.
     """
 
     case: str
@@ -301,9 +302,9 @@ class _Teller:
 
     def end(self) -> None:
         report = self._report
-        report.second = self._signed.get(self._confirmed)
+        report.second = self._signed.get(self._confirmed) or report.second
         if report.phase is Phase.ORDERED:  # also where a confirmation lapsed: it waits for another
-            report.order, report.first, report.hidden = None, None, True
+            report.order, report.first, report.second, report.hidden = None, None, None, True
         if self._unread:
             report.notes.append(f"{self._unread} rows can't be read by this version and are left out")
 
@@ -334,8 +335,10 @@ class _Teller:
                 )
                 report.confirmed = Entry(at, event.origin, "case confirmed", case.confirmed_by, "there")
                 report.notes.append(f"what was before at bed {event.origin} is not in this journal")
-            case CaseConfirmed():
+            case CaseConfirmed(weight_kg=weight, concentration_mg_ml=concentration):
                 report.confirmed, report.waived = self._entry(record, event), event.waived
+                if weight is not None and concentration is not None:
+                    report.second = Confirm(weight, concentration)
             case InstructionSigned(instruction="confirm", id=identity, signed=signed):
                 asked = parse_instruction("confirm", signed.message.encode(errors="replace"))
                 if isinstance(asked, Parsed) and isinstance(asked.instruction, Confirm):

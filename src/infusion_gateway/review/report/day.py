@@ -57,7 +57,7 @@ def day_page(day: date, reports: Sequence[Report], idle: Sequence[Alarm], facts:
     return page(
         title,
         CSS,
-        el("header", *banners(facts), el("h1", title), el("p", whose)),
+        el("header", *banners(facts, reports), el("h1", title), el("p", whose)),
         el(
             "main",
             *section("Cases", _cases(reports, said)),
@@ -66,7 +66,7 @@ def day_page(day: date, reports: Sequence[Report], idle: Sequence[Alarm], facts:
             *section("Overrides", _overrides(audit)),
             *section("Alarms at beds without a case", alarm_table(idle, said, "Alarms that are of no case")),
         ),
-        footer(facts, said),
+        footer(facts, reports, said),
     )
 
 

@@ -14,7 +14,7 @@ from infusion_gateway.model.events import (
     StopAsked,
     StopConfirmed,
 )
-from infusion_gateway.model.session import Phase
+from infusion_gateway.model.session import GenerationMode, Phase
 from infusion_gateway.review.cases import Span, spans
 from infusion_gateway.review.report.alarms import Alarm, AlarmBook
 from infusion_gateway.review.report.times import Moment, Timeline
@@ -23,12 +23,13 @@ from infusion_gateway.wire.records import Record, Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A process that began to supervise a bed: when, of which version."""
+    """A process that began to supervise a bed: when, of which version, in which mode (None: not on record)."""
 
     bed: str
     sequence: int
     at: Moment
     version: str
+    mode: GenerationMode | None
 
 
 @dataclass(slots=True)
@@ -117,8 +118,8 @@ def _watched(published: Iterable[Record], found: Index) -> Iterator[Record]:
         event = record.event
         at = found.timeline.of(record)
         match event:
-            case GatewayStarted(version=version):
-                found.starts.append(Start(record.bed, record.sequence, at, version))
+            case GatewayStarted(version=version, generation_mode=mode):
+                found.starts.append(Start(record.bed, record.sequence, at, version, mode))
             case DeviceIdentified(device=device, identity=identity):
                 found.identities[record.bed].append((record.sequence, device, identity))
             case CaseOrdered() | CaseReceived():

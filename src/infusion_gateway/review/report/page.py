@@ -41,9 +41,9 @@ def case_page(reports: Sequence[Report], facts: Facts, zone: tzinfo) -> str:
     return page(
         title,
         CSS,
-        el("header", *banners(facts), el("h1", title), twice),
+        el("header", *banners(facts, reports), el("h1", title), twice),
         el("main", *(_article(report, facts, said) for report in reports)),
-        footer(facts, said),
+        footer(facts, reports, said),
     )
 
 
@@ -68,28 +68,37 @@ class Pen:
         return length(at.elapsed - report.origin.elapsed)
 
 
-def banners(facts: Facts) -> Iterator[Element]:
+def banners(facts: Facts, reports: Sequence[Report]) -> Iterator[Element]:
     """Say in big letters what the page must not be taken for, and that a journal is damaged."""
-    if facts.mode in IS_NO_PATIENT:
-        yield el("p", IS_NO_PATIENT[facts.mode], class_="mode")
-    elif facts.mode is None:
-        yield el("p", "MODE NOT KNOWN: patient, test or demonstration", class_="mode")
+    for mode in _modes(facts, reports):
+        if mode in IS_NO_PATIENT:
+            yield el("p", IS_NO_PATIENT[mode], class_="mode")
+        elif mode is None:
+            yield el("p", "MODE NOT KNOWN: patient, test or demonstration", class_="mode")
     if facts.damaged:
         words = f"THE JOURNAL IS DAMAGED: what this page says can't be relied on. {facts.damaged}"
         yield el("p", words, class_="warning", role="alert")
 
 
-def footer(facts: Facts, said: Pen) -> Element:
+def _modes(facts: Facts, reports: Sequence[Report]) -> list[GenerationMode | None]:
+    """Give each mode that the gateway was in, as it is on record; what isn't counts as the configuration has it."""
+    starts = [start.mode for report in reports for start in report.versions]
+    return sorted({mode or facts.mode for mode in starts or [None]}, key=str)
+
+
+def footer(facts: Facts, reports: Sequence[Report], said: Pen) -> Element:
     """Say what the page was made from, by what and when, so that it can be made again and held against the journal."""
     chain = "does NOT hold" if facts.damaged else "holds"
-    mode = facts.mode.value if facts.mode is not None else "not known: no configuration was given"
+    modes = " and ".join("not known" if mode is None else mode.value for mode in _modes(facts, reports))
+    kept = all(start.mode for report in reports for start in report.versions) and any(r.versions for r in reports)
+    whose = "as it is on record" if kept else "as configured when the report was made, where it is not on record"
     return el(
         "footer",
         el(
             "p",
             f"Journal {facts.journal}, last row {facts.head_sequence}, hash {facts.head or NONE}; its chain {chain}.",
         ),
-        el("p", f"Mode: {mode} (as configured when the report was made; it is not on record)."),
+        el("p", f"Mode: {modes} ({whose})."),
         el("p", f"Made by infusion-gateway {facts.version} at {said.full(Moment(0, facts.made_utc_ns))}."),
         el("p", "Times: the wall clock's as it was; lengths: the machine's own clock. Not a certified medical device."),
     )
@@ -185,7 +194,7 @@ def _second(report: Report) -> str:
     waived = f"; a test, so without the gates {', '.join(report.waived)}" if report.waived else ""
     if report.second is not None:
         own = f"weight {report.second.weight_kg:g} kg, {report.second.concentration_mg_ml:g} mg/mL"
-        return f"{own} (from the signed instruction); {entry.text}{waived}"
+        return f"{own}; {entry.text}{waived}"
     return f"weight and concentration within 2 % of the first; the numbers are not on record; {entry.text}{waived}"
 
 
