@@ -135,7 +135,8 @@ page_followed() {
 
 services() {
   local unit
-  for unit in infusion-gateway infusion-gateway-annunciator infusion-gateway-attend@tty1 infusion-gateway-inhibit mosquitto; do
+  for unit in infusion-gateway infusion-gateway-annunciator infusion-gateway-station infusion-gateway-attend@tty1 \
+    infusion-gateway-inhibit mosquitto; do
     held "$unit.service verifies" verified "$unit.service"
     held "$unit.service is exposed at most 1.5" exposed_at_most "$unit.service" 15
   done

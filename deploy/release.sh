@@ -55,7 +55,7 @@ go_over() {
     fail "Not gone over: $new does not come up. In use again: $before"
   fi
   ln -sfn "$before" "$RELEASES/before"
-  systemctl try-restart infusion-gateway-annunciator.service 'infusion-gateway-attend@*.service'
+  systemctl try-restart infusion-gateway-annunciator.service 'infusion-gateway-station*.service' 'infusion-gateway-attend@*.service'
   for old in "$RELEASES"/*Z; do
     case $old in "$new" | "$before") ;; *) rm -rf "$old" ;; esac
   done

@@ -20,12 +20,18 @@ from infusion_gateway.config.load import load
     metavar="FILE",
     help="Note every byte both ways: time, direction, hex and meaning.",
 )
-def run(file: Path, wire_log: Path | None) -> None:
+@click.option(
+    "--station/--no-station",
+    default=True,
+    show_default=True,
+    help="Serve the page of FILE's [station], too, where it has one: a process of its own.",
+)
+def run(file: Path, wire_log: Path | None, station: bool) -> None:  # noqa: FBT001 - click passes it by name
     """Supervise every bed in FILE until SIGTERM."""
     settings = load(file)
     with _without("rich"):  # structlog would load it for prettier tracebacks: 4 MB of a process that nobody looks at
         main = import_module("infusion_gateway.runtime.main")
-    sys.exit(main.run(settings, wire_log=wire_log))
+    sys.exit(main.run(settings, wire_log=wire_log, station=station))
 
 
 @contextmanager

@@ -26,14 +26,15 @@ _code = click.argument("code")
 
 @click.command()
 @config_option
-def station(file: Path) -> None:
+@click.option("--until-eof", is_flag=True, hidden=True, help="End with who started it: when standard input ends.")
+def station(file: Path, until_eof: bool) -> None:  # noqa: FBT001 - click passes it by name
     """Serve the clinicians' page of FILE's [station] until SIGTERM: the beds of its site, live, in a browser.
 
     Prints `ready` and the page's address once it can be opened. Exit 2: its address or certificate can't be used.
     """
     settings = load_station(file)
     logs.configure(level="info", json_file=None)
-    sys.exit(import_module("infusion_gateway.station.main").run(settings, Notifier()))
+    sys.exit(import_module("infusion_gateway.station.main").run(settings, Notifier(), until_eof=until_eof))
 
 
 @click.group()

@@ -79,7 +79,6 @@ def run(
     wire_log: Path | None,
 ) -> int:
     """Play a scenario. Exit code: 0 all held or ended as told, 1 something did not hold, 2 it can't be played."""
-    del port  # of the page, which this version does not have yet: the terminal shows the bed
     files = scenario_files()
     if simulator_command() is None or not files:
         return _say(NEEDS_SIMULATORS)
@@ -105,7 +104,7 @@ def run(
         directory.mkdir(parents=True, exist_ok=True)
         logs.configure(level="warning", json_file=directory / "demo.log.json")
         log = wire_log.absolute() if wire_log else None
-        stage = Stage(known, directory, seed=seed, wire_log=log, announced=not check)
+        stage = Stage(known, directory, seed=seed, wire_log=log, announced=not check, page=None if check else port)
         play = Play(known, stage, recordings)
         outcomes = asyncio.run(play.run(check=check))
         for problem in play.refused:
@@ -180,6 +179,7 @@ class Play:
         broker = self._stage.broker
         lines = [
             f"Scenario {self._scenario.name}: {self._scenario.title}. Ctrl-C ends everything.",
+            *self._page(),
             f"Broker (MQTT 5) {broker.url if broker else '-'}  topics {self._topics.root if self._topics else ''}/#",
             f"Configuration {self._stage.config}",
             "Processes " + ", ".join(f"{name} {pid}" for name, pid in self._stage.pids()),
@@ -190,6 +190,15 @@ class Play:
             hint = HINTS[self._stage.on_line(line)[0].dialect]
             lines.append(f"A hand on {line}: infusion-sim ctl {process.said.get('control', '-')} {hint}")
         return "\n".join(lines) + "\n"
+
+    def _page(self) -> list[str]:
+        """Say where the clinicians' page is, and how to sign in: told here once, and kept nowhere."""
+        station = self._stage.station
+        if station is None:
+            return []
+        signs = (f"  {one.code:8} {one.role:11} password {one.password}  PIN {one.pin}" for one in self._stage.people)
+        told = "to ask for anything but a stop, sign in; made up for this run:"
+        return [f"Page {station.said.get('ready', '-')}  to look takes no sign-in; {told}", *signs]
 
     async def _listen(self) -> None:
         assert self._broker is not None

@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infusion_gateway.demo.people import Pass, keep, passes
 from infusion_gateway.demo.scenario import Device, Scenario
 from infusion_gateway.errors import LinkError
-from infusion_gateway.runtime.embedded import EmbeddedBroker
+from infusion_gateway.runtime.embedded import HOST, EmbeddedBroker
 from infusion_gateway.runtime.embedded import start as start_broker
 
 READY_S = 60.0
@@ -21,6 +23,7 @@ READY_S = 60.0
 END_S = 5.0
 """How long a process may take to end before it is killed."""
 LINE_BYTES = 1 << 16
+PEOPLE = "people.toml"
 
 
 def simulator_command() -> str | None:
@@ -98,11 +101,16 @@ class Process:
 
 
 class Stage:
-    """A scenario's processes and files, under one directory. announced: the beds have an annunciator, a process too."""
+    """A scenario's processes and files, under one directory.
+
+    announced: the beds have an annunciator, a process too. page: the port of the clinicians' page, 0 any that is free;
+    None: there is none. people: who may sign in there.
+    """
 
     def __init__(
-        self, scenario: Scenario, directory: Path, *, seed: int, wire_log: Path | None, announced: bool = False
-    ) -> None:
+        self, scenario: Scenario, directory: Path, *,
+        seed: int, wire_log: Path | None, announced: bool = False, page: int | None = None,
+    ) -> None:  # fmt: skip
         simulator = simulator_command()
         if simulator is None:
             raise LinkError("demo", "the simulators are not installed: pip install infusion-simulators (./simulators)")
@@ -118,7 +126,7 @@ class Stage:
         extra = ["--wire-log", str(wire_log)] if wire_log else []
         self.gateway = Process(
             "gateway",
-            [sys.executable, "-m", "infusion_gateway", "run", "-c", str(self.config), *extra],
+            [sys.executable, "-m", "infusion_gateway", "run", "--no-station", "-c", str(self.config), *extra],
             directory / "gateway.log",
             None,
         )
@@ -126,6 +134,13 @@ class Stage:
         if announced:
             command = [sys.executable, "-m", "infusion_gateway", "annunciator", "-c", str(self.config)]
             self.annunciator = Process("annunciator", command, directory / "annunciator.log", None)
+        self.page = page
+        self.people: tuple[Pass, ...] = ()
+        self.station: Process | None = None
+        if page is not None:
+            self.people = passes()
+            command = [sys.executable, "-m", "infusion_gateway", "station", "-c", str(self.config)]
+            self.station = Process("station", command, directory / "station.log", "ready")
 
     def on_line(self, line: str) -> list[Device]:
         """Give the devices of a line, in the file's order."""
@@ -151,8 +166,11 @@ class Stage:
         return [simulator, "serve", *named, *wire, *sets, "--seed", str(seed), "--control", "127.0.0.1:0"]
 
     async def open(self) -> None:
-        """Start broker, simulators and gateway, in this order; whoever fails is named."""
+        """Start broker, simulators, gateway and page, in this order; whoever fails is named."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        if self.page is not None:
+            self.page = _free(self.page)
+            await asyncio.to_thread(keep, self.directory / PEOPLE, self.people)
         for line in self.lines:
             self.tty(line).unlink(missing_ok=True)
             self.tty(line).symlink_to(self._device_end(line))
@@ -162,6 +180,8 @@ class Stage:
         await self.gateway.start()
         if self.annunciator is not None:
             await self.annunciator.start()
+        if self.station is not None:
+            await self.station.start()
 
     def control(self, device: Device) -> str:
         """Give the control address of the simulator that plays a device."""
@@ -184,9 +204,8 @@ class Stage:
             await self._process(name).kill()
 
     def _process(self, name: str) -> Process:
-        if name == "annunciator" and self.annunciator is not None:
-            return self.annunciator
-        return self.gateway if name == "gateway" else self.lines[name]
+        ours = {p.name: p for p in (self.gateway, self.annunciator, self.station) if p is not None}
+        return ours[name] if name in ours else self.lines[name]
 
     def swap(self, one: str, other: str) -> None:
         """Let two serial cables change places: the port names lead to each other's device."""
@@ -200,14 +219,15 @@ class Stage:
     def pids(self) -> list[tuple[str, int | None]]:
         """Every process with its id."""
         broker = [(f"broker ({self.broker.kind})", self.broker.pid)] if self.broker else []
-        ours = [p for p in (self.gateway, self.annunciator) if p is not None]
+        ours = [p for p in (self.gateway, self.station, self.annunciator) if p is not None]
         return [*broker, *((p.name, p.pid) for p in (*ours, *self.lines.values()))]
 
     async def close(self) -> None:
         """End everything, the gateway first, so that nobody sees the others go."""
         await self.gateway.end()
-        if self.annunciator is not None:
-            await self.annunciator.end()
+        for process in (self.annunciator, self.station):
+            if process is not None:
+                await process.end()
         await asyncio.gather(*(p.end() for p in self.lines.values()))
         if self.broker is not None:
             await self.broker.stop()
@@ -220,6 +240,9 @@ def configuration(stage: Stage) -> str:
         f"state_directory = {json.dumps(str(stage.directory / 'state'))}",
         "", "[broker]", f"url = {json.dumps(stage.broker.url if stage.broker else '')}",
     ]  # fmt: skip
+    if stage.page is not None:
+        out += ["", "[station]", 'name = "station-1"', f'listen = "{HOST}:{stage.page}"']
+        out += [f'people_file = "{PEOPLE}"', 'screens_file = "screens.toml"']
     for line, process in stage.lines.items():
         devices = stage.on_line(line)
         out += ["", "[[line]]", f"name = {json.dumps(line)}"]
@@ -239,6 +262,18 @@ def configuration(stage: Stage) -> str:
             if d.dialect != "nonin_oem3":
                 out.append(f"address = {d.address}")
     return "\n".join(out) + "\n"
+
+
+def _free(port: int) -> int:
+    """Give a port that nobody listens on: this one, or any where it is 0. LinkError: it can't be had."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            why = f"port {port} of {HOST} can't be had: {error.strerror}; give another with --port, or none"
+            raise LinkError("station", why) from error
+        return int(probe.getsockname()[1])
 
 
 WIRES = {

@@ -1,7 +1,8 @@
-"""The gateway as a process: logs, signals, the embedded broker where it is ours to run; then supervise until told."""
+"""The gateway as a process: logs, signals, embedded broker and station where they are ours to run; then supervise."""
 
 import asyncio
 import signal
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from infusion_gateway.config.load import load
 from infusion_gateway.config.settings import Settings
 from infusion_gateway.errors import ConfigError, GatewayError, JournalError, NameHeld
 from infusion_gateway.runtime import logs
+from infusion_gateway.runtime import station as stations
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.embedded import start as start_broker
 from infusion_gateway.runtime.gateway import Gateway
@@ -19,13 +21,16 @@ from infusion_gateway.runtime.wirelog import WireLog
 log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, *, wire_log: Path | None) -> int:
-    """Supervise until SIGTERM or SIGINT. Exit: 0 ended as told, 1 failed, 2 the journal or the name is another's."""
+def run(settings: Settings, *, wire_log: Path | None, station: bool) -> int:
+    """Supervise until SIGTERM or SIGINT. Exit: 0 ended as told, 1 failed, 2 the journal or the name is another's.
+
+    station: whether the page of the configuration's `[station]` is served, too, where it has one.
+    """
     directory = settings.gateway.state_directory
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     logs.configure(level="info", json_file=directory / "gateway.log.json")
     try:
-        asyncio.run(_supervise(settings, wire_log))
+        asyncio.run(_supervise(settings, wire_log, station=station))
     except (JournalError, NameHeld) as error:
         log.error("can't start", error=str(error))  # noqa: TRY400 - the sentence says it; no traceback for a user
         return 2
@@ -38,7 +43,7 @@ def run(settings: Settings, *, wire_log: Path | None) -> int:
     return 0
 
 
-async def _supervise(settings: Settings, wire_log: Path | None) -> None:
+async def _supervise(settings: Settings, wire_log: Path | None, *, station: bool) -> None:
     end = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, end.set)
@@ -61,7 +66,9 @@ async def _supervise(settings: Settings, wire_log: Path | None) -> None:
             task.add_done_callback(renewing.discard)
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)
-        await gateway.run(end)
+        served = station and settings.station is not None
+        async with stations.beside(stations.command(settings.path)) if served else nullcontext():
+            await gateway.run(end)
     finally:
         if broker is not None:
             await broker.stop()

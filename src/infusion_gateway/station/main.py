@@ -4,6 +4,7 @@ What is told of the beds and what is served share one loop; a watchdog is fed on
 """
 
 import asyncio
+import os
 import signal
 import ssl
 import sys
@@ -44,10 +45,13 @@ class Manager(Protocol):
         """Say that the end was asked for."""
 
 
-def run(settings: StationSettings, manager: Manager) -> int:
-    """Serve until SIGTERM or SIGINT. Exit: 0 ended as told, 1 failed, 2 its address or certificate can't be used."""
+def run(settings: StationSettings, manager: Manager, *, until_eof: bool = False) -> int:
+    """Serve until SIGTERM or SIGINT. Exit: 0 ended as told, 1 failed, 2 its address or certificate can't be used.
+
+    until_eof: until standard input, a pipe, ends, too: whoever started this process is gone then.
+    """
     try:
-        asyncio.run(_until_told(settings, manager))
+        asyncio.run(_until_told(settings, manager, until_eof=until_eof))
     except (OSError, ssl.SSLError) as error:
         log.error("the page can't be served", at=f"{settings.host}:{settings.port}", error=str(error))  # noqa: TRY400 - a sentence
         return 2
@@ -57,11 +61,19 @@ def run(settings: StationSettings, manager: Manager) -> int:
     return 0
 
 
-async def _until_told(settings: StationSettings, manager: Manager) -> None:
+async def _until_told(settings: StationSettings, manager: Manager, *, until_eof: bool) -> None:
     end = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, end.set)
+    if until_eof:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _read, end)
     await serve(settings, manager, end, _say)
+
+
+def _read(end: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        end.set()
 
 
 def _say(url: str) -> None:

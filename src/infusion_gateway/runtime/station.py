@@ -1,0 +1,97 @@
+"""The clinicians' page beside the gateway: `infusion-gateway station`, a child process, begun again where it ends.
+
+It shares nothing with the beds but the broker, so whatever becomes of it touches no supervision. It ends with the
+gateway, also where that was killed: its standard input is a pipe that only the gateway holds.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import structlog
+
+from infusion_gateway.core.backoff import Backoff
+from infusion_gateway.model.metric import SECOND
+
+log = structlog.get_logger(__name__)
+
+PAUSES = Backoff(first=SECOND, most=60 * SECOND)
+"""Between its end and its next beginning: one that can't have its address must not take the machine's time."""
+STEADY_S = 60.0
+"""Who served for so long begins again as if for the first time."""
+END_S = 5.0
+"""How long it may take to end before it is killed."""
+LINE_BYTES = 1 << 16
+MANAGERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""systemd's words to the gateway: the watchdog is the gateway's to feed."""
+
+
+def command(config: Path) -> tuple[str, ...]:
+    """Give how the station of a configuration is started, so that it ends with who started it."""
+    return (sys.executable, "-m", "infusion_gateway", "station", "-c", str(config), "--until-eof")
+
+
+@contextlib.asynccontextmanager
+async def beside(started: Sequence[str], *, pauses: Backoff = PAUSES) -> AsyncIterator[None]:
+    """Keep a station running for as long as this is entered. started: as `command` gives it."""
+    task = asyncio.create_task(_kept(started, pauses), name="station")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _kept(started: Sequence[str], pauses: Backoff) -> None:
+    failures = 0
+    while True:
+        began_s = time.monotonic()
+        try:
+            ended = await _once(started)
+        except OSError as error:
+            ended = error.strerror or str(error)
+        failures = 1 if time.monotonic() - began_s >= STEADY_S else failures + 1
+        pause_s = pauses.delay(failures, random.random()) / SECOND  # noqa: S311 - spreads tries, hides nothing
+        log.warning("the station ended", how=ended, again_in_s=round(pause_s, 2))
+        await asyncio.sleep(pause_s)
+
+
+async def _once(started: Sequence[str]) -> str:
+    """Run it until it ends; gives how, in words. OSError: it can't be started. Cancelled: it is ended."""
+    process = await asyncio.create_subprocess_exec(
+        *started,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=LINE_BYTES,
+        env={name: value for name, value in os.environ.items() if name not in MANAGERS},
+        start_new_session=True,  # Ctrl-C is the gateway's: it ends this one after itself
+    )
+    try:
+        assert process.stdout is not None, "it is a pipe"
+        with contextlib.suppress(ValueError):  # a line longer than any that it says
+            async for line in process.stdout:
+                word, _, url = line.decode(errors="replace").strip().partition(" ")
+                if word == "ready":
+                    log.info("the station's page", url=url, pid=process.pid)
+        code = await process.wait()
+    finally:
+        await _end(process)
+    return f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), END_S)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
