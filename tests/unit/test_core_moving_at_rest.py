@@ -1,0 +1,117 @@
+"""Moving, at the moment itself: a pump is at rest at its second report of it, and what drips from then on is told."""
+
+import pytest
+
+from core_bed import Bed, bed_setup, depression_40
+from infusion_gateway.core.moving import carried, no_room
+from infusion_gateway.core.step import Step
+from infusion_gateway.model.events import CaseReceived, InstructionAccepted, InstructionRefused, MoveAsked, StopAsked
+from infusion_gateway.model.inputs import CaseArrived, LinkLost, LinkOpened
+from infusion_gateway.model.instructions import Abort, Hold, Move
+from infusion_gateway.model.metric import SECOND
+from infusion_gateway.model.session import Phase
+
+NOT_AT_REST = "zero flow is not seen: wait until the pump is seen at rest"
+
+
+def words(done: Step) -> str:
+    """Give the words in which an instruction was taken or refused."""
+    [answer] = [e.reason for e in done.events if isinstance(e, InstructionAccepted | InstructionRefused)]
+    return answer
+
+
+def line_breaks(bed: Bed) -> None:
+    """Lose the pump's line for no time: what was counted on it before is not consecutive with what comes."""
+    bed.give(LinkLost("pump", "unplugged"))
+    bed.give(LinkOpened("pump"))
+
+
+def paused() -> Bed:
+    """Give a bed whose pump was paused by hand, and is seen at rest, after two minutes at 52.5 mL/h."""
+    bed = Bed()
+    bed.infuse()
+    bed.run(120)
+    bed.pump.running = False
+    bed.run(5)
+    assert bed.phase is Phase.PAUSED
+    assert bed.state.durable.stop is None
+    return bed
+
+
+def arrived(bed: Bed) -> Bed:
+    """Give a bed with a case of its own record that came from another, where this pump stood at 7 mL."""
+    there = Bed(bed_setup(depression_40()))
+    there.pump.rate, there.pump.counter = 52.5, 7.0
+    there.run((bed.now - there.now) / SECOND)
+    bed.ask(Move("chair-2", "the chair is broken"))
+    there.give(CaseArrived("chair-2", carried(bed.state.durable)))
+    assert there.events(CaseReceived)
+    assert there.phase is Phase.PAUSED
+    return there
+
+
+def test_a_pump_has_room_from_its_second_report_of_rest_on() -> None:
+    """Pins that a bed takes a case that is to go on once its pump was seen at rest twice: not once, not thrice."""
+    there = Bed()
+    full = "the pump of bed chair-1 is not seen at rest"
+    assert no_room(there.state, "depression-40", Phase.PAUSED) == full
+    there.run(1)
+    assert no_room(there.state, "depression-40", Phase.PAUSED) == full
+    there.run(1)
+    assert no_room(there.state, "depression-40", Phase.PAUSED) == ""
+    there.pump.running = True
+    there.run(1)
+    assert no_room(there.state, "depression-40", Phase.RECOVERY) == full
+
+
+def test_a_case_leaves_from_the_second_report_of_rest_on() -> None:
+    """Pins that after a break of the pump's line one report of rest is none, and two let the case go."""
+    bed = paused()
+    line_breaks(bed)
+    assert words(bed.ask(Move("chair-2"))) == NOT_AT_REST
+    bed.run(1)
+    assert words(bed.ask(Move("chair-2"))) == NOT_AT_REST
+    bed.run(1)
+    assert words(bed.ask(Move("chair-2"))).startswith("chair-2 is asked to take it")
+    assert len(bed.events(MoveAsked)) == 1
+
+
+@pytest.mark.parametrize(("reports", "asked"), [(0, True), (1, True), (2, False)])
+def test_who_gives_an_armed_case_up_leaves_alone_a_pump_that_was_seen_at_rest_twice(reports: int, asked: bool) -> None:
+    """Pins that a pump seen at rest only once, which may have been started since, is asked to stop."""
+    bed = Bed()
+    bed.arm()
+    line_breaks(bed)
+    bed.run(reports)
+    said = words(bed.ask(Abort("another day")))
+    assert bool(bed.stops()) is asked
+    assert bool(bed.events(StopAsked)) is asked
+    assert (said == "the case is given up; the pump is asked for nothing") is not asked
+    bed.run(3)
+    assert bed.phase is Phase.ABORTED
+
+
+def test_a_drip_in_the_very_second_of_an_arrival_is_told() -> None:
+    """Pins that the other pump's volume is watched from where it stood when the case came, stopped by us or by hand."""
+    by_hand = arrived(paused())
+    by_hand.pump.counter += 0.01
+    by_hand.run(1)
+    assert "Delivering while paused" in by_hand.events(StopAsked)[-1][1].reason
+    bed = Bed()
+    bed.infuse()
+    bed.run(120)
+    bed.ask(Hold("the chair is broken"))
+    bed.run(5)
+    ours = arrived(bed)
+    ours.pump.counter += 0.01
+    ours.run(1)
+    assert ours.alarms["delivering-after-stop"].present
+
+
+def test_an_arrival_alone_is_no_delivery() -> None:
+    """Pins that a counter which stands where it stood, at another number than the first pump's, stops nothing."""
+    there = arrived(paused())
+    there.run(60)
+    assert not there.stops()
+    assert there.phase is Phase.PAUSED
+    there.check()
