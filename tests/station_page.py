@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from infusion_gateway.station.screens import Screens
 from infusion_gateway.station.signin import SignIn
 from infusion_gateway.station.stream import Feed
 from infusion_gateway.station.web import Web
-from infusion_gateway.ward.shown import Outcome, ShownTrend
+from infusion_gateway.ward.shown import Outcome, ShownBed, ShownLog, ShownTrend
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ORIGIN = "http://127.0.0.1:8420"
@@ -53,11 +53,25 @@ class FakeWard:
         self.asked: list[tuple[str, str, str, str, dict[str, Any]]] = []
         self.awake: list[str] = []
         self.hangs = False
+        self.looked_up: list[tuple[str, str, int | None, tuple[str, ...]]] = []
+        self.beds: dict[str, ShownBed] = {}
+        self.past = ShownLog(happenings=[], before=None, refused="")
         self.outcome = Outcome(outcome="accepted", reason="done", id="1")
 
     def trend(self, gateway: str, bed: str, minutes: float = 60) -> ShownTrend | None:
         """Know no course of any bed."""
         del gateway, bed, minutes
+
+    def bed(self, gateway: str, bed: str) -> ShownBed | None:
+        """Give what is there of it."""
+        return self.beds.get(f"{gateway}/{bed}")
+
+    async def log(self, gateway: str, bed: str, *, before: int | None = None, kinds: Sequence[str] = ()) -> ShownLog:
+        """Note it, and give what there is, or never."""
+        self.looked_up.append((gateway, bed, before, tuple(kinds)))
+        if self.hangs:
+            await asyncio.Event().wait()
+        return self.past
 
     def alive(self, screen: str) -> None:
         """Note it."""
@@ -77,15 +91,19 @@ class FakeWard:
 class Station:
     """One station's page over a fake ward; `now` is its clock."""
 
-    def __init__(self, directory: Path, *, secure: bool = False, hosts: tuple[str, ...] = ("127.0.0.1", "::1")) -> None:
+    def __init__(
+        self, directory: Path, *, secure: bool = False, hosts: tuple[str, ...] = ("127.0.0.1", "::1"),
+        ward: FakeWard | None = None,
+    ) -> None:  # fmt: skip
         self.now = 1000.0
-        self.ward = FakeWard()
+        self.ward = ward or FakeWard()
         self.feed = Feed(lambda: b'{"beds":[]}')
         self.people = staff(directory / "people.toml")
         self.sign_in = SignIn(People(self.people), lambda: self.now, idle_s=900, longest_s=43_200)
         pages = directory / "pages"
         pages.mkdir(exist_ok=True)
         (pages / "index.html").write_text("<!doctype html><title>page</title>")
+        (pages / "call.html").write_text("<!doctype html><title>call</title>")
         (directory / "secret.txt").write_text("not for anybody")
         screens = Screens(directory / "screens.toml")
         self.web = Web(

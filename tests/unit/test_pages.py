@@ -1,4 +1,4 @@
-"""The page's files: syntax, size, no way in for markup, every text in one module, the tests' own beds true."""
+"""The page's files: syntax, size, no way in for markup, every text in one place, the tests' own beds true."""
 
 import json
 import re
@@ -36,7 +36,7 @@ WAYS_IN = re.compile(
 )
 SPOKEN = re.compile(r'"([a-zA-Z]+\.[a-zA-Z0-9/_{}%\[\].-]+)"')
 BY_GROUP = {"do", "about", "field", "score", "unit", "vital", "state", "device", "link", "priority", "symbol", "group"}
-BY_GROUP |= {"supervision", "screen", "sound", "form", "what", "header", "alarm", "page"}
+BY_GROUP |= {"supervision", "screen", "sound", "form", "what", "header", "alarm", "page", "call", "log"}
 """Groups whose texts are looked up by a word that comes from outside or from a table."""
 
 
@@ -94,9 +94,10 @@ def test_scripts_are_small_and_let_no_markup_in(path: Path) -> None:
             assert lines[at - 1].strip().endswith("*/"), f"{path.name}:{at + 1}: an export says what it is"
 
 
-def test_nothing_is_inline() -> None:
-    """Pins that the page has no script, style or handler of its own: the content-security policy forbids them."""
-    text = (PAGES / "index.html").read_text()
+@pytest.mark.parametrize("name", ["index.html", "call.html"])
+def test_nothing_is_inline(name: str) -> None:
+    """Pins that no page has a script, style or handler of its own: the content-security policy forbids them."""
+    text = (PAGES / name).read_text()
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text)
     for found in re.findall(r'(?:src|href)="/static/([^"]+)"', text):
         assert found.startswith("vendor/") or (PAGES / found).is_file(), found
@@ -104,8 +105,10 @@ def test_nothing_is_inline() -> None:
 
 def test_every_text_is_in_one_module() -> None:
     """Pins that every text asked for is there, none unused, and each instruction has its name and what it is."""
-    words = set(re.findall(r'^  "([^"]+)":', (PAGES / "js/words.js").read_text(), re.MULTILINE))
-    rest = "".join(path.read_text() for path in SCRIPTS if path.name != "words.js")
+    homes = ("words.js", "texts.js")
+    told = "".join((PAGES / "js" / name).read_text() for name in homes)
+    words = set(re.findall(r'^  "([^"]+)":', told, re.MULTILINE))
+    rest = "".join(path.read_text() for path in SCRIPTS if path.name not in homes)
     asked = set(re.findall(r'say\("([^"]+)"', rest))
     assert asked - words == set()
     unused = {word for word in words - set(SPOKEN.findall(rest)) if word.partition(".")[0] not in BY_GROUP}

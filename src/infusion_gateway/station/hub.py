@@ -27,6 +27,7 @@ from infusion_gateway.ward.shown import (
     Outcome,
     Shown,
     ShownBeat,
+    ShownBed,
     ShownBroker,
     ShownGone,
     ShownLog,
@@ -96,6 +97,13 @@ class Hub:
             beds=[shown_bed(gateway, bed, now_s, nurses=self._nurses_alive) for gateway, bed in self.picture.beds()],
             log=self.happenings(LOG),
         )
+
+    def bed(self, gateway: str, bed: str) -> ShownBed | None:
+        """Give a bed as it is now; None: there is no such bed."""
+        found = self.picture.bed(gateway, bed)
+        if found is None:
+            return None
+        return shown_bed(self.picture.gateways[gateway], found, self._now_s(), nurses=self._nurses_alive)
 
     def happenings(self, most: int = LOG) -> list[Happening]:
         """Give the newest of what happened at all beds, in order."""

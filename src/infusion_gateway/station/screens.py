@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 MOST = 256
 LONGEST_BED = 130
+CALL = "call"
+"""The profile of a patient's call button: it calls, at the one bed that it stands at, and sees and stops nothing."""
 _KEYS = ("name", "profile", "bed", "id", "by")
 
 
@@ -64,7 +66,8 @@ class Screens:
         cookie = secrets.token_urlsafe(32)
         made = Screen(name, profile, bed, digest(cookie), by)
         if not _sound(made):
-            raise ValueError(f"a screen has a name as chair-1, a profile of {', '.join(PROFILES)}, and perhaps a bed")
+            known = ", ".join((*PROFILES, CALL))
+            raise ValueError(f"a screen has a name as chair-1, a profile of {known}, and perhaps a bed; {CALL} has one")
         self._renew()
         kept = {one.id: one for one in self._screens.values() if one.name != name} | {made.id: made}
         if len(kept) > MOST:
@@ -108,4 +111,5 @@ def digest(cookie: str) -> str:
 def _sound(screen: Screen) -> bool:
     bed = screen.bed
     of_a_bed = not bed or (len(bed) <= LONGEST_BED and all(is_name(part) for part in bed.split("/", 1)))
-    return is_name(screen.name) and screen.profile in PROFILES and of_a_bed
+    known = screen.profile in PROFILES or (screen.profile == CALL and "/" in bed)
+    return is_name(screen.name) and known and of_a_bed

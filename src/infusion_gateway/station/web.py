@@ -5,8 +5,7 @@ something must be a person whose role allows it. A stop alone is taken from any 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,18 +14,21 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infusion_gateway.model.instructions import NAMES
 from infusion_gateway.station import guard
+from infusion_gateway.station.calling import CallButton
+from infusion_gateway.station.looking_back import LookingBack
 from infusion_gateway.station.people import Person
-from infusion_gateway.station.screens import Screen, Screens
-from infusion_gateway.station.signin import BY_PIN, DEMAND, Denied, Place, Session, SignIn, may
+from infusion_gateway.station.screens import CALL, Screens
+from infusion_gateway.station.signin import BY_PIN, DEMAND, Denied, Place, SignIn, may
 from infusion_gateway.station.stream import EventStream, Feed
-from infusion_gateway.ward.shown import Outcome, ShownTrend
+from infusion_gateway.station.visitor import Visitor
+from infusion_gateway.ward.shown import Outcome, ShownBed, ShownLog, ShownTrend
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,12 @@ class Ward(Protocol):
     def trend(self, gateway: str, bed: str, minutes: float = 60) -> ShownTrend | None:
         """Give a bed's course; None: there is no such bed."""
 
+    def bed(self, gateway: str, bed: str) -> ShownBed | None:
+        """Give a bed as it is now; None: there is no such bed."""
+
+    async def log(self, gateway: str, bed: str, *, before: int | None = None, kinds: Sequence[str] = ()) -> ShownLog:
+        """Ask a gateway for a stretch of a bed's events."""
+
     def alive(self, screen: str) -> None:
         """Take note that a nurses' station's screen shows and sounds."""
 
@@ -56,29 +64,6 @@ class Ward(Protocol):
         self, gateway: str, bed: str, name: str, by: str, arguments: Mapping[str, Any], *, case: str | None = None
     ) -> Outcome:
         """Ask something of a bed and wait for its answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who asks. person: signed in, and able to act now. session: what may look, perhaps no more."""
-
-    place: Place
-    local: bool
-    screen: Screen | None
-    session: Session | None
-    person: Person | None
-    cookie: str | None
-    token: str
-
-    @property
-    def sees(self) -> bool:
-        """Whether what the beds say is shown."""
-        return self.local or self.screen is not None or self.session is not None
-
-    @property
-    def stands_there(self) -> bool:
-        """Whether this is a screen where the beds are: one that may stop, and take a PIN."""
-        return self.local or self.screen is not None
 
 
 class Web:
@@ -97,6 +82,8 @@ class Web:
             ("POST", "/api/sign-in", self._begin), ("POST", "/api/sign-out", self._end),
             ("POST", "/api/again", self._again), ("POST", "/api/enrol", self._enrol),
             ("POST", "/api/alive", self._alive), ("POST", f"{bed}/do/{{name:str}}", self._instruct),
+            *LookingBack(self.visitor, ward).asked,
+            *CallButton(self.visitor, ward, self._title, pages / "call.html").asked,
         ]  # fmt: skip
         routes = [Route(path, _answering(work), methods=[method]) for method, path, work in asked]
         app = Starlette(
@@ -116,11 +103,20 @@ class Web:
         given, enrolled = asked.cookies.get(prefix + SESSION), asked.cookies.get(prefix + SCREEN)
         screen, session = self._screens.of(enrolled), self._sign_in.looking(given)
         local = guard.is_local(asked)
-        place = Place(asked.client.host if asked.client is not None else "", local or screen is not None)
+        known = local if screen is None else screen.profile != CALL
+        place = Place(asked.client.host if asked.client is not None else "", known)
         person = self._sign_in.acting(session)
         return Visitor(place, local, screen, session, person, given, guard.token(given, enrolled))
 
-    async def _page(self, _asked: Request) -> Response:
+    def _title(self, code: str) -> str:
+        """Say what a person is called; who isn't in the people's file any more by their code."""
+        person = self._sign_in.people.get(code)
+        return code if person is None else person.title
+
+    async def _page(self, asked: Request) -> Response:
+        who = self.visitor(asked)
+        if who.calls and who.session is None:
+            return RedirectResponse("/call", 303)
         return FileResponse(self._pages / "index.html", media_type="text/html; charset=utf-8")
 
     async def _me(self, asked: Request) -> Response:
@@ -142,7 +138,7 @@ class Web:
 
     async def _people(self, asked: Request) -> Response:
         who = self.visitor(asked)
-        if who.person is None and who.screen is None:
+        if who.person is None and (who.screen is None or who.calls):
             raise Denied(401, "sign in first")
         return _json([_shown(person) for person in self._sign_in.people.all()])
 
@@ -178,13 +174,15 @@ class Web:
             raise Denied(403, "a supervisor enrols screens")
         self._sign_in.touch(who.session)
         try:
-            cookie, _ = await asyncio.to_thread(
+            cookie, screen = await asyncio.to_thread(
                 self._screens.enrol, given["name"] or "", given["profile"] or "", given["bed"] or "", who.person.code
             )
         except ValueError as error:
             raise Denied(400, str(error)) from None
         except OSError as error:
             raise Denied(500, f"the screen can't be kept: {error.strerror}") from None
+        if screen.profile == CALL:  # it stands before a patient: nobody stays signed in
+            self._sign_in.sign_out(who.cookie)
         return self._with_cookie(asked, SCREEN, cookie, ENROLLED_S)
 
     async def _alive(self, asked: Request) -> Response:

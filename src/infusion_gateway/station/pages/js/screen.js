@@ -112,7 +112,7 @@ export function openScreen({ ward, changed, announce, hear }) {
 function enrolForm(ward) {
   const name = el("input", { name: "name", autocomplete: "off", maxlength: 64 });
   const bed = el("input", { name: "bed", autocomplete: "off", maxlength: 130 });
-  const room = el("select", { name: "profile" }, ...CHOICES.profile.map((value) => el("option", { value, text: term("screen.profile", value) })));
+  const room = el("select", { name: "profile" }, ...[...CHOICES.profile, "call"].map((value) => el("option", { value, text: term("screen.profile", value) })));
   const said = el("p", { class: "form-said", role: "status" });
   const form = el("form", { class: "fields" }, field(say("screen.enrolName"), name), field(say("screen.profile"), room), field(say("screen.enrolBed"), bed), el("button", { class: "big", type: "submit" }, say("screen.enrol")), said);
   form.addEventListener("submit", async (event) => {
@@ -120,6 +120,7 @@ function enrolForm(ward) {
     const answer = await call("POST", "/api/enrol", { name: name.value.trim(), profile: room.value, ...(bed.value.trim() ? { bed: bed.value.trim() } : {}) });
     put(said, answer.ok ? say("screen.enrolled.now") : say("form.failed", { reason: answer.error }));
     if (answer.ok) await learn(ward);
+    if (answer.ok && room.value === "call") location.replace("/call");
   });
   return form;
 }

@@ -1,9 +1,12 @@
 /**
- * Every text of the page, in one place: a translation replaces this module and nothing else.
+ * Every text of the page, here and in `texts.js`: a translation replaces these two and nothing else.
  * `{name}` stands for a value. Names are the clinical field's own.
  */
 
+import { TEXTS } from "./texts.js";
+
 const WORDS = {
+  ...TEXTS,
   "page.title": "Infusion Gateway: station",
   "page.skip": "Skip to the beds",
   "page.noBeds": "No bed is known to this station yet.",

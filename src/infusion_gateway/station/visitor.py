@@ -1,0 +1,35 @@
+"""Who asks, as far as a request shows it."""
+
+from dataclasses import dataclass
+
+from infusion_gateway.station.people import Person
+from infusion_gateway.station.screens import CALL, Screen
+from infusion_gateway.station.signin import Place, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks. person: signed in, and able to act now. session: what may look, perhaps no more."""
+
+    place: Place
+    local: bool
+    screen: Screen | None
+    session: Session | None
+    person: Person | None
+    cookie: str | None
+    token: str
+
+    @property
+    def sees(self) -> bool:
+        """Whether what the beds say is shown: a patient's call button sees no bed."""
+        return self.session is not None or (not self.calls and (self.local or self.screen is not None))
+
+    @property
+    def stands_there(self) -> bool:
+        """Whether this is a screen where the beds are: one that may stop, and take a PIN."""
+        return not self.calls and (self.local or self.screen is not None)
+
+    @property
+    def calls(self) -> bool:
+        """Whether this is a patient's call button."""
+        return self.screen is not None and self.screen.profile == CALL
