@@ -30,8 +30,8 @@ alone: setup debian
 
 # The fast loop, with a hundred whole sessions; what is slow, and more sessions, is left to make test.
 check: setup lint
-	$(BIN)/pytest -n auto tests/unit tests/property tests/golden tests/simulation tests/test_house.py -m "not slow" \
-	  -k "not planted_bug and not once_broke and not pump_that_was_stopped" --ignore tests/property/test_core_dose.py
+	$(BIN)/pytest -n auto tests/unit tests/property tests/golden tests/simulation/test_simulation.py tests/test_house.py -m "not slow" \
+	  -k "not planted_bug and not once_broke" --ignore tests/property/test_core_dose.py
 
 lint: setup
 	$(BIN)/ruff check .
