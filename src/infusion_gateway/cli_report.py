@@ -22,13 +22,15 @@ from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.session import SessionProtocol
 from infusion_gateway.review.cases import Span
 from infusion_gateway.review.report.case import Facts, Report, report_of
-from infusion_gateway.review.report.day import between, day_page, uses_of
+from infusion_gateway.review.report.day import Days, between, day_page, parts_of, uses_of
 from infusion_gateway.review.report.index import Index, index, of_case, own_rows
-from infusion_gateway.review.report.page import case_page
+from infusion_gateway.review.report.page import case_page, mode_words
 from infusion_gateway.review.report.sheet import case_sheet, day_sheet
+from infusion_gateway.review.report.shown import Basis, audit_json
 from infusion_gateway.review.report.times import wall
 from infusion_gateway.runtime.journal_store import Damaged, Reader
 from infusion_gateway.wire.records import Record
+from infusion_gateway.wire.stamps import rfc3339
 
 MISSING = (
     "--pdf needs WeasyPrint: pip install 'infusion-gateway[pdf]', and the system's Pango "
@@ -37,6 +39,7 @@ MISSING = (
 EARLIEST, LATEST = date(1970, 1, 2), date(9999, 1, 1)
 NEWEST = (1 << 63) - 1
 """SQLite's greatest row."""
+MOST_DAYS = 366
 SHOWN = 20
 """Cases that are named where another was asked for."""
 file_option = click.Path(path_type=Path, dir_okay=False)
@@ -75,6 +78,7 @@ class Day(click.ParamType[date]):
 @click.command()
 @click.argument("case", required=False)
 @click.option("--day", type=Day(), metavar="DATE", help="Instead of a case: all that were ordered on this day.")
+@click.option("--to", "last", type=Day(), metavar="DATE", help="With --day: all from that day to this one.")
 @click.option("--zone", type=Zone(), default="UTC", show_default=True, help="Of the day, and of the times shown.")
 @click.option("-c", "--config", "file", type=file_option, metavar="FILE", help="The gateway's configuration.")
 @click.option(
@@ -86,20 +90,23 @@ class Day(click.ParamType[date]):
 @click.option("--out", type=file_option, metavar="FILE.html", help="By default report-CASE.html or report-DATE.html.")
 @click.option("--csv", "sheet", type=file_option, metavar="FILE", help="By default beside the page, as .csv.")
 @click.option("--pdf", type=file_option, metavar="FILE", help="Also as PDF; needs the extra [pdf].")
+@click.option("--json", "data", type=file_option, metavar="FILE", help="With --day: also the audit for a program.")
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 def report(
     *,
     case: str | None,
     day: date | None,
+    last: date | None,
     zone: tzinfo,
     file: Path | None,
     journal: Path | None,
     out: Path | None,
     sheet: Path | None,
     pdf: Path | None,
+    data: Path | None,
     force: bool,
 ) -> None:
-    """Print the record of CASE, or the cases and the alarm audit of a day, as a page, with CSV beside it.
+    """Print the record of CASE, or the cases and the alarm audit of a day or more, as a page, with CSV beside it.
 
     Like an anaesthesia record: order and who, doses, vital signs every five minutes with a chart, alarms with their
     answers, stops, overrides, gaps, versions, the journal's head. Reads only, also while the gateway runs. Exit 1 where
@@ -107,17 +114,21 @@ def report(
     """
     if (case is None) == (day is None):
         raise click.UsageError("say which: a CASE, or --day DATE")
+    days = _days(day, last, zone, data)
     reader, settings = the_journal(journal, file)
-    page = out or Path(f"report-{re.sub(r'[^A-Za-z0-9_.-]', '_', case)[:80] if case else day}.html")
+    called = case or (f"{day}" if last is None else f"{day}-to-{last}")
+    page = out or Path(f"report-{re.sub(r'[^A-Za-z0-9_.-]', '_', called)[:80]}.html")
     beside = sheet or page.with_suffix(".csv")
-    wanted = [path for path in (page, beside, pdf) if path is not None]
+    wanted = [path for path in (page, beside, pdf, data) if path is not None]
     _may_write(wanted, force=force)
     printed = _printer() if pdf is not None else None
     facts = _facts(reader, settings)
     found = index(published(reader))
-    html, rows = _case(reader, found, case, facts, zone) if case else _day(reader, found, day, facts, zone)
+    html, rows, shown = _case(reader, found, case, facts, zone) if days is None else _day(reader, found, days, facts)
     _write(page, html.encode())
     _write(beside, rows.encode())
+    if data is not None:
+        _write(data, shown.encode())
     if pdf is not None and printed is not None:
         _write(pdf, printed(html))
     click.echo("written: " + ", ".join(str(path) for path in wanted))
@@ -128,7 +139,20 @@ def report(
         sys.exit(1)
 
 
-def _case(reader: Reader, found: Index, case: str, facts: Facts, zone: tzinfo) -> tuple[str, str]:
+def _days(day: date | None, last: date | None, zone: tzinfo, data: Path | None) -> Days | None:
+    """Give the days that are meant; None: a case is."""
+    if day is None:
+        if last is not None or data is not None:
+            raise click.UsageError("--to and --json go with --day")
+        return None
+    days = Days(day, last or day, zone)
+    if not 0 <= (days.last - days.first).days < MOST_DAYS:
+        raise click.UsageError(f"--to is that day or a later one, and at most {MOST_DAYS} days are told at once")
+    return days
+
+
+def _case(reader: Reader, found: Index, case: str | None, facts: Facts, zone: tzinfo) -> tuple[str, str, str]:
+    assert case is not None, "else days are meant"
     uses = of_case(found, case)
     if not uses:
         known = list(dict.fromkeys(span.case for span in reversed(found.spans)))
@@ -136,22 +160,36 @@ def _case(reader: Reader, found: Index, case: str, facts: Facts, zone: tzinfo) -
         more = f", and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
         raise click.ClickException(f"the journal has no case {case[:60]!r}; there is {listed}{more}")
     reports = [_told(use, [own_rows(span, _rows(reader, span)) for span in use], found, sampled=True) for use in uses]
-    return case_page(reports, facts, zone), case_sheet(reports)
+    return case_page(reports, facts, zone), case_sheet(reports), ""
 
 
-def _day(reader: Reader, found: Index, day: date | None, facts: Facts, zone: tzinfo) -> tuple[str, str]:
-    assert day is not None
-    uses = uses_of(found, day, zone)
+def _day(reader: Reader, found: Index, days: Days, facts: Facts) -> tuple[str, str, str]:
+    uses = uses_of(found, days)
     if not uses:
-        days = sorted({_date(span.utc_ns, zone) for span in found.spans})
-        listed = ", ".join(days[-SHOWN:]) or "none"
-        raise click.ClickException(f"no case was ordered on {day} ({zone}); there are cases on {listed}")
+        known = sorted({_date(span.utc_ns, days.zone) for span in found.spans})
+        listed = ", ".join(known[-SHOWN:]) or "none"
+        raise click.ClickException(f"no case was ordered on {days} ({days.zone}); there are cases on {listed}")
     reports = [
         _told(use, [own_rows(span, _published_rows(reader, span)) for span in use], found, sampled=False)
         for use in uses
     ]
-    idle = between(found, day, zone)
-    return day_page(day, reports, idle, facts, zone), day_sheet(day, reports, idle)
+    idle = between(found, days)
+    basis = _basis(reader, days, reports, facts)
+    shown = audit_json(days, parts_of(days, reports, idle), basis)
+    return day_page(days, reports, idle, facts), day_sheet(days, reports, idle), shown
+
+
+def _basis(reader: Reader, days: Days, reports: list[Report], facts: Facts) -> Basis:
+    """Say how far an audit can be relied on."""
+    chain = "does NOT hold" if facts.damaged else "holds"
+    notes = [f"Journal {facts.journal}, last row {facts.head_sequence}, hash {facts.head}; its chain {chain}."]
+    notes += [f"THE JOURNAL IS DAMAGED: {facts.damaged}"] if facts.damaged else []
+    first = next(iter(reader.published(0, 1)), None)
+    gone = first is not None and first.sequence > 1 and first.utc_ns > days.bounds[0]
+    if gone and first is not None:
+        notes.append(f"It begins at {rfc3339(first.utc_ns)}: what was before is kept no longer, and isn't counted.")
+    banners = tuple(mode_words(facts.mode, reports))
+    return Basis("journal", not (facts.damaged or gone), banners, tuple(notes), rfc3339(facts.made_utc_ns))
 
 
 def _told(use: tuple[Span, ...], parts: list[list[Record]], found: Index, *, sampled: bool) -> Report:

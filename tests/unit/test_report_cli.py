@@ -1,6 +1,7 @@
 """`report` as a command: what is written, for whom, and how bad input, damage and what is missing are said."""
 
 import csv
+import json
 import re
 import shutil
 import sqlite3
@@ -262,3 +263,18 @@ def test_a_pdf_is_made_of_the_page_and_loads_nothing(journal: Path, monkeypatch:
     assert call("case-1", "--journal", journal, "--pdf", "case.pdf").exit_code == 0
     assert Path("case.pdf").read_bytes() == b"%PDF-1.7"
     assert given == [Path("report-case-1.html").read_text()]
+
+
+def test_several_days_are_a_page_and_the_audit_for_a_program(journal: Path) -> None:
+    """Pins a span's file names, that the JSON says what it rests on, and how a span that is none is refused."""
+    result = call("--day", "2027-01-01", "--to", "2027-01-31", "--journal", journal, "--json", "audit.json")
+    name = "report-2027-01-01-to-2027-01-31"
+    assert result.output == f"written: {name}.html, {name}.csv, audit.json\n"
+    read = json.loads(Path("audit.json").read_text())
+    assert (read["source"], read["complete"]) == ("journal", True)
+    assert read["banners"] == ["TEST – NOT A PATIENT'S RECORD"]
+    assert Reader(journal).verify().hash.hex() in read["notes"][0]
+    for wrong in (["--to", "2026-12-31"], ["--to", "2028-01-10"]):
+        assert call("--day", "2027-01-01", *wrong, "--journal", journal).exit_code == 2
+    for wrong in (["--to", DAY], ["--json", "x.json"]):
+        assert call("case-1", *wrong, "--journal", journal).exit_code == 2

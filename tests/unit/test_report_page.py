@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import io
+import json
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, date
 from typing import Any
@@ -19,16 +20,18 @@ from infusion_gateway.model.metric import SECOND, Metric
 from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.review.report.case import Report
 from infusion_gateway.review.report.chart import chart
-from infusion_gateway.review.report.day import between, bounds, day_page, uses_of
+from infusion_gateway.review.report.day import Days, between, day_page, parts_of, uses_of
 from infusion_gateway.review.report.markup import el, page
 from infusion_gateway.review.report.page import case_page
 from infusion_gateway.review.report.scale import Axis, Span, fitting, thinned
 from infusion_gateway.review.report.sheet import HEADER, case_sheet, day_sheet
+from infusion_gateway.review.report.shown import Basis, audit_json
 from infusion_gateway.review.report.times import Moment
 from infusion_gateway.wire.records import Record
 from reporting import Page, facts, indexed, report
 from reviewing import bed_rows, rows_of
 
+DAY = Days(date(2027, 1, 15), date(2027, 1, 15), UTC)
 HOSTILE = "</style></title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&=1+1\x00\u202e"
 
 
@@ -79,7 +82,7 @@ def test_hostile_text_is_shown_as_text(rows: list[Record]) -> None:
     told = report(spoilt)
     told.case = f"case{HOSTILE}"
     said = facts(damaged=HOSTILE)
-    for html in (case_page([told], said, UTC), day_page(date(2027, 1, 15), [told], told.alarms, said, UTC)):
+    for html in (case_page([told], said, UTC), day_page(DAY, [told], told.alarms, said)):
         seen = Page(html)
         assert not {tag for tag, _ in seen.tags} & {"script", "img", "a", "link", "iframe", "form", "object"}
         assert seen.text.count("<script>alert(1)</script>") > 5
@@ -305,15 +308,15 @@ def test_a_day_has_a_line_a_case_and_the_audit(rows: list[Record]) -> None:
     journal += [(row.at, row.event) for row in rows]
     every = rows_of(journal)
     seen_by = indexed(every)
-    day = date(2027, 1, 15)
-    assert len(uses_of(seen_by, day, UTC)) == 1
-    assert uses_of(seen_by, date(2027, 1, 16), UTC) == ()
-    idle = between(seen_by, day, UTC)
+    assert len(uses_of(seen_by, DAY)) == 1
+    assert len(uses_of(seen_by, Days(date(2027, 1, 1), date(2027, 1, 31), UTC))) == 1
+    assert uses_of(seen_by, Days(date(2027, 1, 16), date(2027, 1, 20), UTC)) == ()
+    idle = between(seen_by, DAY)
     assert [alarm.code for alarm in idle] == ["monitor-link-lost"]
     told = report(every)
     assert told.alarms
     assert idle[0] not in told.alarms
-    seen = Page(day_page(day, [told], idle, facts(), UTC))
+    seen = Page(day_page(DAY, [told], idle, facts()))
     (line,) = seen.table("1 cases").rows
     assert line[0] == "case-1"
     assert line[4] == f"{told.dose_mg:.3f}"
@@ -323,7 +326,7 @@ def test_a_day_has_a_line_a_case_and_the_audit(rows: list[Record]) -> None:
     codes = {row[0]: row for row in seen.table("By code").rows}
     assert codes["spo2-low"][1:5] == ["1", "0", "0", "1"]
     assert seen.table("Alarms of medium").rows[0][0] in codes
-    lines = sheet(day_sheet(day, [told], idle))
+    lines = sheet(day_sheet(DAY, [told], idle))
     assert {one["kind"] for one in lines} == {"case", "audit", "priority", "code", "alarm"}
 
 
@@ -335,12 +338,29 @@ def _raised(rows: list[Record]) -> dict[str, Any]:
 def test_a_day_is_of_its_zone() -> None:
     """Pins a day's bounds in UTC, in a zone, and on the day that clocks are set forward, which has 23 hours."""
     hour = 3600 * SECOND
-    begins, ends = bounds(date(2026, 11, 22), UTC)
+    autumn, spring, berlin = date(2026, 11, 22), date(2026, 3, 29), ZoneInfo("Europe/Berlin")
+    begins, ends = Days(autumn, autumn, UTC).bounds
     assert (begins, ends - begins) == (1_795_305_600 * SECOND, 24 * hour)
-    berlin = ZoneInfo("Europe/Berlin")
-    assert bounds(date(2026, 11, 22), berlin)[0] == begins - hour
-    begins, ends = bounds(date(2026, 3, 29), berlin)
+    assert Days(autumn, autumn, berlin).bounds[0] == begins - hour
+    begins, ends = Days(spring, spring, berlin).bounds
     assert ends - begins == 23 * hour
+    begins, ends = Days(date(2026, 3, 28), date(2026, 3, 30), berlin).bounds
+    assert ends - begins == 71 * hour
+    assert str(Days(spring, autumn, UTC)) == "2026-03-29 to 2026-11-22"
+
+
+def test_the_audit_for_a_program_has_what_the_page_has(rows: list[Record]) -> None:
+    """Pins that the JSON's tables are the page's, cell by cell, and that hostile texts are bounded and on a line."""
+    told = report(rows)
+    parts = parts_of(DAY, [told], ())
+    basis = Basis("journal", False, (HOSTILE,), (HOSTILE * 20,), "2027-01-15T08:00:00.000Z")
+    read = json.loads(audit_json(DAY, parts, basis))
+    seen = Page(day_page(DAY, [told], (), facts()))
+    shown = {part["caption"]: part["rows"] for part in read["parts"] if part["rows"]}
+    assert shown == {table.caption: table.rows for table in seen.tables}
+    assert {"1 cases", "By code", "All alarms of these cases"} <= set(shown)
+    assert (read["complete"], read["days"], len(read["notes"][0])) == (False, "2027-01-15", 600)
+    assert not any(ord(letter) < 32 for letter in read["banners"][0])
 
 
 def test_a_case_that_never_began_has_a_page(rows: list[Record]) -> None:
@@ -352,4 +372,4 @@ def test_a_case_that_never_began_has_a_page(rows: list[Record]) -> None:
     assert "it never began" in html
     assert "Nothing was infused" in html
     assert chart(told, None).tag == "svg"
-    assert Page(day_page(date(2027, 1, 15), [told], (), facts(), UTC)).table("1 cases").rows[0][4] == "–"
+    assert Page(day_page(DAY, [told], (), facts())).table("1 cases").rows[0][4] == "–"

@@ -1,6 +1,7 @@
-"""The page of a day: one line a case, and the alarm audit over all of them."""
+"""The page of a day, or of several: one line a case, and the alarm audit over all of them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from xml.etree.ElementTree import Element
 
@@ -11,8 +12,8 @@ from infusion_gateway.review.report.alarms import Alarm
 from infusion_gateway.review.report.audit import WORST, Audit, Line, audit_of, heard, percentile
 from infusion_gateway.review.report.case import Facts, Report
 from infusion_gateway.review.report.index import Index, of_case
-from infusion_gateway.review.report.markup import Child, el, page, table
-from infusion_gateway.review.report.page import NONE, Pen, alarm_table, banners, footer, section
+from infusion_gateway.review.report.markup import el, page, table
+from infusion_gateway.review.report.page import ALARM_HEADS, NONE, Pen, alarm_rows, banners, footer
 from infusion_gateway.review.report.style import CSS
 from infusion_gateway.review.report.times import length
 
@@ -25,56 +26,98 @@ COUNTED = (
 )
 
 
-def bounds(day: date, zone: tzinfo) -> tuple[int, int]:
-    """Give a day's beginning and end in a zone, nanoseconds of UTC; a day of 23 or 25 hours is one."""
-    begins = datetime(day.year, day.month, day.day, tzinfo=zone)
-    after = day + timedelta(days=1)
-    ends = datetime(after.year, after.month, after.day, tzinfo=zone)
-    return round(begins.timestamp()) * SECOND, round(ends.timestamp()) * SECOND
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of the calendar of a zone, from the first to the last."""
+
+    first: date
+    last: date
+    zone: tzinfo
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Give beginning and end, nanoseconds of UTC; a day of 23 or 25 hours is one."""
+        after = self.last + timedelta(days=1)
+        ends = (datetime(d.year, d.month, d.day, tzinfo=self.zone) for d in (self.first, after))
+        begins, end = (round(one.timestamp()) * SECOND for one in ends)
+        return begins, end
 
 
-def uses_of(found: Index, day: date, zone: tzinfo) -> tuple[tuple[Span, ...], ...]:
-    """Give the cases that were ordered on this day, each use of a code by itself: every case is of one day."""
-    begins, ends = bounds(day, zone)
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A part of the audit, in words: a table, or what is said where there is nothing for it; notes below it."""
+
+    title: str
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    empty: str = ""
+    notes: tuple[str, ...] = ()
+    class_: str = ""
+
+
+def uses_of(found: Index, days: Days) -> tuple[tuple[Span, ...], ...]:
+    """Give the cases that were ordered on these days, each use of a code by itself: every case is of one day."""
+    begins, ends = days.bounds
     codes = dict.fromkeys(span.case for span in found.spans)
     uses = [use for code in codes for use in of_case(found, code) if begins <= use[0].utc_ns < ends]
     return tuple(sorted(uses, key=lambda use: use[0].ordered))
 
 
-def between(found: Index, day: date, zone: tzinfo) -> tuple[Alarm, ...]:
-    """Give the day's alarms that are of no case: at beds without a patient."""
-    begins, ends = bounds(day, zone)
+def between(found: Index, days: Days) -> tuple[Alarm, ...]:
+    """Give the days' alarms that are of no case: at beds without a patient."""
+    begins, ends = days.bounds
     of_day = (a for a in found.book.alarms if begins <= a.began.utc_ns < ends and not a.is_test)
     return tuple(alarm for alarm in of_day if not any(found.holds(span, alarm) for span in found.spans))
 
 
-def day_page(day: date, reports: Sequence[Report], idle: Sequence[Alarm], facts: Facts, zone: tzinfo) -> str:
-    """Write the page of a day. idle: its alarms at beds without a case."""
-    said = Pen(zone)
-    title = f"Day {day.isoformat()}: cases and alarm audit"
-    audit = audit_of(reports)
-    whose = f"Cases ordered on {day.isoformat()} by the calendar of {zone}; times in that zone."
+def day_page(days: Days, reports: Sequence[Report], idle: Sequence[Alarm], facts: Facts) -> str:
+    """Write the page of a day, or of several. idle: their alarms at beds without a case."""
+    said = Pen(days.zone)
+    title = f"{'Day' if days.first == days.last else 'Days'} {days}: cases and alarm audit"
+    whose = f"Cases ordered on {days} by the calendar of {days.zone}; times in that zone."
+    parts = (_section(part) for part in parts_of(days, reports, idle))
     return page(
         title,
         CSS,
         el("header", *banners(facts, reports), el("h1", title), el("p", whose)),
-        el(
-            "main",
-            *section("Cases", _cases(reports, said)),
-            *section("Alarm audit", *_audit(audit)),
-            *section("Worst offenders", _worst(audit)),
-            *section("Overrides", _overrides(audit)),
-            *section("Alarms at beds without a case", alarm_table(idle, said, "Alarms that are of no case")),
-        ),
+        el("main", *parts),
         footer(facts, reports, said),
     )
+
+
+def _section(part: Told) -> Element:
+    shown = table(part.caption, part.heads, part.rows, part.class_) if part.rows else el("p", part.empty)
+    return el("section", el("h2", part.title), shown, *(el("p", note) for note in part.notes))
+
+
+def parts_of(days: Days, reports: Sequence[Report], idle: Sequence[Alarm]) -> tuple[Told, ...]:
+    """Give the audit of these cases part by part, as it is shown anywhere."""
+    said, audit = Pen(days.zone), audit_of(reports)
+    every = (*(_row(line) for _, line in audit.priorities), _row(audit.whole))
+    codes = tuple(_row(line) for line in audit.lines)
+    gates = tuple((gate, str(count)) for gate, count in audit.overrides)
+    strangers = tuple(alarm_rows(idle, said))
+    return (
+        Told("Cases", f"{len(reports)} cases", HEADS, _cases(reports, said), "No case was ordered."),
+        Told("Alarm audit", "All alarms of these cases", ("Figure", "Value"), tuple(figures(audit)), class_="facts"),
+        Told("Alarms by priority", "By priority", LINES, every),
+        Told("Alarms by code", "By code", LINES, codes, "No alarm was raised.", (COUNTED,)),
+        Told("Worst offenders", WORST_CAPTION, WORST_HEADS, _worst(audit),
+             "No alarm of medium or high priority was raised."),
+        Told("Overrides", "Gates of arming that were passed by name", ("Gate", "Times"), gates, "No gate was passed."),
+        Told("Alarms at beds without a case", "Alarms that are of no case", ALARM_HEADS, strangers, "None."),
+    )  # fmt: skip
 
 
 HEADS = ("Case", "Bed", "T0", "Ended", "Dose mg", "Ordered mg", "Volume mL", "Alarms high, medium, low", "Audible",
          "Stops", "Gaps", "How it ended")  # fmt: skip
 
 
-def _cases(reports: Sequence[Report], said: Pen) -> Element:
+def _cases(reports: Sequence[Report], said: Pen) -> tuple[tuple[str, ...], ...]:
     rows = []
     for report in reports:
         counts = [sum(a.priority is p and not a.is_test for a in report.alarms) for p in sorted(Priority, reverse=True)]
@@ -95,7 +138,7 @@ def _cases(reports: Sequence[Report], said: Pen) -> Element:
                 report.how or f"under way: {report.phase.value}",
             )
         )
-    return table(f"{len(reports)} cases", HEADS, rows)
+    return tuple(rows)
 
 
 def figures(audit: Audit) -> list[tuple[str, str]]:
@@ -122,17 +165,6 @@ def _count(found: int | None) -> str:
     return NONE if found is None else str(found)
 
 
-def _audit(audit: Audit) -> tuple[Child, ...]:
-    codes = [_row(line) for line in audit.lines]
-    every = [*(_row(line) for _, line in audit.priorities), _row(audit.whole)]
-    return (
-        table("All alarms of these cases", ("Figure", "Value"), figures(audit), "facts"),
-        table("By priority", LINES, every),
-        table("By code", LINES, codes) if codes else el("p", "No alarm was raised."),
-        el("p", COUNTED),
-    )
-
-
 LINES = ("What", "High", "Medium", "Low", "All", "Lasted together", "Acknowledged after, p50", "p95",
          "Never acknowledged", "Acted on")  # fmt: skip
 
@@ -143,21 +175,13 @@ def _row(line: Line) -> tuple[str, ...]:
     return (line.code, *counts, str(line.total), *times, str(line.unanswered), str(line.acted))
 
 
-def _worst(audit: Audit) -> Element:
+WORST_CAPTION = f"Alarms of medium and high priority, at most {WORST} codes"
+WORST_HEADS = ("Code", "Times", "Of all", "Lasted together")
+
+
+def _worst(audit: Audit) -> tuple[tuple[str, ...], ...]:
     """Name what rings most, and its share of all that rings."""
     loud = [(line, sum(count for p, count in line.counts if p > Priority.LOW)) for line in audit.lines]
     worst = sorted(((n, line) for line, n in loud if n), key=lambda pair: (-pair[0], pair[1].code))[:WORST]
     whole = sum(n for _, n in loud)
-    if not worst:
-        return el("p", "No alarm of medium or high priority was raised.")
-    rows = [(line.code, str(n), f"{100 * n / whole:.0f} %", length(line.lasted)) for n, line in worst]
-    heads = ("Code", "Times", "Of all", "Lasted together")
-    return table(f"Alarms of medium and high priority, at most {WORST} codes", heads, rows)
-
-
-def _overrides(audit: Audit) -> Element:
-    if not audit.overrides:
-        return el("p", "No gate was passed.")
-    return table(
-        "Gates of arming that were passed by name", ("Gate", "Times"), [(g, str(n)) for g, n in audit.overrides]
-    )
+    return tuple((line.code, str(n), f"{100 * n / whole:.0f} %", length(line.lasted)) for n, line in worst)

@@ -70,26 +70,30 @@ class Pen:
 
 def banners(facts: Facts, reports: Sequence[Report]) -> Iterator[Element]:
     """Say in big letters what the page must not be taken for, and that a journal is damaged."""
-    for mode in _modes(facts, reports):
-        if mode in IS_NO_PATIENT:
-            yield el("p", IS_NO_PATIENT[mode], class_="mode")
-        elif mode is None:
-            yield el("p", "MODE NOT KNOWN: patient, test or demonstration", class_="mode")
+    for words in mode_words(facts.mode, reports):
+        yield el("p", words, class_="mode")
     if facts.damaged:
         words = f"THE JOURNAL IS DAMAGED: what this page says can't be relied on. {facts.damaged}"
         yield el("p", words, class_="warning", role="alert")
 
 
-def _modes(facts: Facts, reports: Sequence[Report]) -> list[GenerationMode | None]:
+def mode_words(configured: GenerationMode | None, reports: Sequence[Report]) -> list[str]:
+    """Say what these reports must not be taken for. configured: the mode where none is on record."""
+    unknown = "MODE NOT KNOWN: patient, test or demonstration"
+    words = [unknown if mode is None else IS_NO_PATIENT.get(mode, "") for mode in _modes(configured, reports)]
+    return [one for one in words if one]
+
+
+def _modes(configured: GenerationMode | None, reports: Sequence[Report]) -> list[GenerationMode | None]:
     """Give each mode that the gateway was in, as it is on record; what isn't counts as the configuration has it."""
     starts = [start.mode for report in reports for start in report.versions]
-    return sorted({mode or facts.mode for mode in starts or [None]}, key=str)
+    return sorted({mode or configured for mode in starts or [None]}, key=str)
 
 
 def footer(facts: Facts, reports: Sequence[Report], said: Pen) -> Element:
     """Say what the page was made from, by what and when, so that it can be made again and held against the journal."""
     chain = "does NOT hold" if facts.damaged else "holds"
-    modes = " and ".join("not known" if mode is None else mode.value for mode in _modes(facts, reports))
+    modes = " and ".join("not known" if mode is None else mode.value for mode in _modes(facts.mode, reports))
     kept = all(start.mode for report in reports for start in report.versions) and any(r.versions for r in reports)
     whose = "as it is on record" if kept else "as configured when the report was made, where it is not on record"
     return el(
@@ -310,9 +314,12 @@ ALARM_HEADS = (
 
 def alarm_table(alarms: Sequence[Alarm], said: Pen, caption: str) -> Element:
     """Give a table of alarms; a rise to another priority is a row of its own."""
-    if not alarms:
-        return el("p", "None.")
-    rows = [
+    return table(caption, ALARM_HEADS, alarm_rows(alarms, said)) if alarms else el("p", "None.")
+
+
+def alarm_rows(alarms: Sequence[Alarm], said: Pen) -> list[tuple[str, ...]]:
+    """Give the rows of a table of alarms."""
+    return [
         (
             said.short(alarm.began),
             alarm.bed,
@@ -330,7 +337,6 @@ def alarm_table(alarms: Sequence[Alarm], said: Pen, caption: str) -> Element:
         )
         for alarm in alarms
     ]
-    return table(caption, ALARM_HEADS, rows)
 
 
 def _number(value: float | None, unit: str) -> str:

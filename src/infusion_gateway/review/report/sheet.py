@@ -3,12 +3,12 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from datetime import date
 
 from infusion_gateway.model.metric import FACTS, SECOND, Metric
 from infusion_gateway.review.report.alarms import Alarm
 from infusion_gateway.review.report.audit import Line, audit_of, heard
 from infusion_gateway.review.report.case import Report
+from infusion_gateway.review.report.day import Days
 from infusion_gateway.review.report.page import COLUMNS, fives
 from infusion_gateway.review.report.times import Moment
 from infusion_gateway.wire.stamps import rfc3339, words
@@ -24,9 +24,9 @@ def case_sheet(reports: Sequence[Report]) -> str:
     return _written(row for report in reports for row in _case(report))
 
 
-def day_sheet(day: date, reports: Sequence[Report], idle: Sequence[Alarm]) -> str:
-    """Write a day: figures of each case, the audit by priority and by code, alarms at beds without a case."""
-    return _written(_day(day, reports, idle))
+def day_sheet(days: Days, reports: Sequence[Report], idle: Sequence[Alarm]) -> str:
+    """Write a day, or several: figures of each case, the audit by priority and code, alarms at beds without a case."""
+    return _written(_day(days, reports, idle))
 
 
 def _written(rows: Iterator[Row]) -> str:
@@ -112,7 +112,7 @@ def _alarm(alarm: Alarm) -> Row:
     return told | {"priority": alarm.priority.name.lower(), "by": alarm.answered_by, "after_s": after}
 
 
-def _day(day: date, reports: Sequence[Report], idle: Sequence[Alarm]) -> Iterator[Row]:
+def _day(days: Days, reports: Sequence[Report], idle: Sequence[Alarm]) -> Iterator[Row]:
     for report in reports:
         base: Row = {"case": report.case, "bed": " > ".join(report.beds), "time": rfc3339(report.begins.utc_ns)}
         for name, value, unit in _figures(report):
@@ -120,7 +120,7 @@ def _day(day: date, reports: Sequence[Report], idle: Sequence[Alarm]) -> Iterato
         yield base | {"kind": "case", "name": "alarms audible", "value": heard(report.alarms)}
         yield base | {"kind": "case", "name": "stops asked", "value": len(report.stops)}
     audit = audit_of(reports)
-    yield {"kind": "audit", "time": day.isoformat(), "name": "hours observed", "value": audit.observed / SECOND / 3600}
+    yield {"kind": "audit", "time": str(days), "name": "hours observed", "value": audit.observed / SECOND / 3600}
     for kind, line in [*(("priority", line) for _, line in audit.priorities), *(("code", one) for one in audit.lines)]:
         yield from _line(kind, line)
     for gate, count in audit.overrides:
