@@ -6,7 +6,7 @@ from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.moving import carried, no_room
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import CaseReceived, InstructionAccepted, InstructionRefused, MoveAsked, StopAsked
-from infusion_gateway.model.inputs import CaseArrived, LinkLost, LinkOpened
+from infusion_gateway.model.inputs import CaseArrived, LinkLost, LinkOpened, MoveAnswered
 from infusion_gateway.model.instructions import Abort, Hold, Move
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import Phase
@@ -39,10 +39,10 @@ def paused() -> Bed:
 
 
 def arrived(bed: Bed) -> Bed:
-    """Give a bed with a case of its own record that came from another, where this pump stood at 7 mL."""
+    """Give another bed, whose pump stands at 7 mL, that took this one's case half a second after its last report."""
     there = Bed(bed_setup(depression_40()))
     there.pump.rate, there.pump.counter = 52.5, 7.0
-    there.run((bed.now - there.now) / SECOND)
+    there.run((bed.now - there.now) / SECOND + 0.5)
     bed.ask(Move("chair-2", "the chair is broken"))
     there.give(CaseArrived("chair-2", carried(bed.state.durable)))
     assert there.events(CaseReceived)
@@ -106,6 +106,18 @@ def test_a_drip_in_the_very_second_of_an_arrival_is_told() -> None:
     ours.pump.counter += 0.01
     ours.run(1)
     assert ours.alarms["delivering-after-stop"].present
+
+
+def test_nobody_is_named_for_a_stop_of_our_own_when_a_case_leaves() -> None:
+    """Pins that a pump which runs when its case is gone is stopped in nobody's name, and for no phase of a case."""
+    bed = paused()
+    bed.ask(Move("chair-2"))
+    bed.pump.running = True
+    bed.run(2)
+    bed.give(MoveAnswered("case-1", "chair-2", taken=True, why=""))
+    [(_, event)] = bed.events(StopAsked)
+    assert (event.then, event.codes, event.by) == (Phase.IDLE, (), "")
+    assert event.reason == "The pump was started while its case went to chair-2"
 
 
 def test_an_arrival_alone_is_no_delivery() -> None:
