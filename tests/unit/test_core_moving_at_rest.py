@@ -1,15 +1,18 @@
 """Moving, at the moment itself: a pump is at rest at its second report of it, and what drips from then on is told."""
 
+from dataclasses import replace
+
 import pytest
 
-from core_bed import Bed, bed_setup, depression_40
+from core_bed import LOW, Bed, bed_setup, depression_40
 from infusion_gateway.core.moving import carried, no_room
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import CaseReceived, InstructionAccepted, InstructionRefused, MoveAsked, StopAsked
 from infusion_gateway.model.inputs import CaseArrived, LinkLost, LinkOpened, MoveAnswered
-from infusion_gateway.model.instructions import Abort, Hold, Move
-from infusion_gateway.model.metric import SECOND
-from infusion_gateway.model.session import Phase
+from infusion_gateway.model.instructions import Abort, Assess, Hold, Move
+from infusion_gateway.model.metric import MINUTE, SECOND, Metric
+from infusion_gateway.model.session import Phase, Scheduled, SessionProtocol
+from infusion_gateway.model.session import Step as Stage
 
 NOT_AT_REST = "zero flow is not seen: wait until the pump is seen at rest"
 
@@ -26,9 +29,9 @@ def line_breaks(bed: Bed) -> None:
     bed.give(LinkOpened("pump"))
 
 
-def paused() -> Bed:
+def paused(protocol: SessionProtocol | None = None) -> Bed:
     """Give a bed whose pump was paused by hand, and is seen at rest, after two minutes at 52.5 mL/h."""
-    bed = Bed()
+    bed = Bed(bed_setup(protocol or depression_40()))
     bed.infuse()
     bed.run(120)
     bed.pump.running = False
@@ -40,7 +43,7 @@ def paused() -> Bed:
 
 def arrived(bed: Bed) -> Bed:
     """Give another bed, whose pump stands at 7 mL, that took this one's case half a second after its last report."""
-    there = Bed(bed_setup(depression_40()))
+    there = Bed(bed.setup)
     there.pump.rate, there.pump.counter = 52.5, 7.0
     there.run((bed.now - there.now) / SECOND + 0.5)
     bed.ask(Move("chair-2", "the chair is broken"))
@@ -106,6 +109,20 @@ def test_a_drip_in_the_very_second_of_an_arrival_is_told() -> None:
     ours.pump.counter += 0.01
     ours.run(1)
     assert ours.alarms["delivering-after-stop"].present
+
+
+def test_what_was_measured_by_hand_before_the_move_is_not_overdue_after_it() -> None:
+    """Pins that the other bed counts from when a pressure was taken at the first, and asks for the next one on time."""
+    every = Scheduled(Metric.NIBP_SYS, MINUTE, frozenset({Phase.PAUSED}), (Stage(2 * MINUTE, LOW),))
+    bed = paused(replace(depression_40(), schedule=(every,)))
+    bed.run(60)
+    bed.ask(Assess((), ((Metric.NIBP_SYS, 121.0), (Metric.NIBP_DIA, 71.0)), 0))
+    taken_at = bed.now
+    there = arrived(bed)
+    there.run((taken_at + 2 * MINUTE - there.now) / SECOND - 0.001)
+    assert not there.raised("nibp-overdue")
+    there.run(0.001)
+    assert there.raised("nibp-overdue") == [((taken_at + 2 * MINUTE) / SECOND, LOW)]
 
 
 def test_nobody_is_named_for_a_stop_of_our_own_when_a_case_leaves() -> None:
