@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import deciding, latency, load, stopping
+from bench import deciding, latency, load, stopping, viewing
 from bench.figures import Figure, table
 
 Part = Callable[[Path, bool, int], Awaitable[list[Figure]]]
@@ -36,7 +36,17 @@ async def _deciding(place: Path, quick: bool, seed: int) -> list[Figure]:
     return deciding.measure(10, 5) if quick else deciding.measure(120, 60)
 
 
-PARTS: dict[str, Part] = {"latency": _latency, "load": _load, "stopping": _stopping, "deciding": _deciding}
+async def _viewing(place: Path, quick: bool, seed: int) -> list[Figure]:
+    return await viewing.measure(place, viewing.Extent(2, 10, 12) if quick else viewing.Extent(8, 60, 50), seed)
+
+
+PARTS: dict[str, Part] = {
+    "latency": _latency,
+    "load": _load,
+    "stopping": _stopping,
+    "deciding": _deciding,
+    "viewing": _viewing,
+}
 
 
 def main() -> int:

@@ -224,6 +224,21 @@ class Subscriber:
             self.messages.append(Message(at, message.topic, message.payload))
 
 
+async def in_phase(ear: Subscriber, phase: str, count: int, seconds: float = 15.0) -> None:
+    """Wait until so many beds say that they are in this phase; RuntimeError, and what was refused, where they don't."""
+    end = time.monotonic() + seconds
+    while True:
+        newest = {m.topic: m.payload for m in ear.messages if m.topic.endswith("/session")}
+        said = sorted(str(json.loads(payload)["phase"]) for payload in newest.values())
+        if said.count(phase) == count:
+            return
+        if time.monotonic() > end:
+            answers = [json.loads(m.payload) for m in ear.messages if m.topic.endswith("/answers")]
+            refused = {one["reason"] for one in answers if one.get("outcome") not in (None, "accepted")}
+            raise RuntimeError(f"not {phase}: {said}; refused: {refused}")
+        await asyncio.sleep(0.1)
+
+
 def latencies(steps: list[Step], messages: list[Message]) -> tuple[list[float], list[float]]:
     """Match each step that was said with the first message that tells it: ms from its change, and from being said.
 

@@ -11,7 +11,6 @@ six dead units. The stop is asked while a dead unit keeps the line, at any momen
 
 import asyncio
 import contextlib
-import json
 import random
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from bench.figures import Figure, percentile, spread
 from bench.inside import NAME, SITE, Beds, Measured, Placed, floor, gateway
+from bench.outside import in_phase
 from infusion_gateway.devices.bus import Bus, Transmit, Unit
 from infusion_gateway.devices.catalogue import build
 from infusion_gateway.devices.driver import WriteRegisters
@@ -183,11 +183,11 @@ async def _idle(directory: Path, count: int) -> list[float]:
         for one in bedsides:
             _order(measured, one.name)
             await asyncio.sleep(0.02)
-        await _phase(measured, "armed", count)
+        await in_phase(measured.subscriber, "armed", count)
         for one in bedsides:
             one.press_start()
             await asyncio.sleep(0.02)
-        await _phase(measured, "infusing", count)
+        await in_phase(measured.subscriber, "infusing", count)
         await _cross(bedsides)
         measured.check()
     return _over_delay(bedsides)
@@ -215,21 +215,6 @@ def _order(measured: Measured, bed: str) -> None:
             instruction, by=by, identity=f"{bed}-{name}", case=f"case-{bed}", station="bench", utc_ns=time.time_ns()
         )
         measured.subscriber.publish(Topics(SITE, NAME).do(bed, name), payload)
-
-
-async def _phase(measured: Measured, phase: str, count: int, seconds: float = 15.0) -> None:
-    """Wait until every bed says that it is in this phase."""
-    end = time.monotonic() + seconds
-    while True:
-        said = [m for m in measured.subscriber.messages if m.topic.endswith("/session")]
-        newest = {m.topic: json.loads(m.payload)["phase"] for m in said}
-        if sum(one == phase for one in newest.values()) == count:
-            return
-        if time.monotonic() > end:
-            answers = [json.loads(m.payload) for m in measured.subscriber.messages if m.topic.endswith("/answers")]
-            refused = {answer["reason"] for answer in answers if answer["outcome"] != "accepted"}
-            raise RuntimeError(f"not {phase}: {sorted(newest.values())}; refused: {refused}")
-        await asyncio.sleep(0.1)
 
 
 class Tap:

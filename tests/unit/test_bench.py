@@ -5,6 +5,7 @@ import math
 
 from bench.figures import Figure, percentile, spread, table
 from bench.outside import SPOKEN, Message, Step, latencies
+from bench.viewing import Viewed, figures
 
 MS = 1_000_000
 
@@ -45,3 +46,18 @@ def test_an_aim_that_is_missed_is_said_to_be():
     assert nothing.met is False
     assert nothing.as_dict()["value"] is None
     assert Figure("part", "what", 1.0, "s", 1).as_dict()["ratio"] is None
+
+
+def test_an_alarm_that_is_never_drawn_is_no_aim_met():
+    """Pins that one lost alarm of ten is p95, and that a slow view, a busy station and a jerky page are told so."""
+    good = Viewed(first=[400.0, 600.0], frames=[16.7] * 99, alarms=[40.0] * 10, heard=[2.0], cpu=8.0)
+    bad = Viewed(
+        first=[400.0, 1200.0], frames=[16.7] * 9 + [50.0], alarms=[40.0] * 9 + [math.inf], heard=[2.0], cpu=16.0
+    )
+    assert {one.what for one in figures(good, good) if one.met} == {
+        "longest",
+        "published to drawn, p95",
+        "CPU of the station",
+        "between two frames, p95",
+    }
+    assert [one.met for one in figures(bad, good) if one.aim] == [False] * 4
