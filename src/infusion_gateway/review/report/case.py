@@ -128,7 +128,8 @@ class Report:
     """One use of a case's code, whole. order: as it is enforced last, first: as it was entered.
 
     hidden: the order waits for its second entry, and until then nobody is shown the first. second: the other person's
-    own entry, where it is on record: it is since it is kept, and was before where it was signed.
+    own entry, where it is on record: it is since it is kept, and was before where it was signed. measured: the rows say
+    how much was given; false: what is told of order and dose is not to be shown.
     """
 
     case: str
@@ -167,6 +168,7 @@ class Report:
     stops: list[Stop] = field(default_factory=list)
     course: list[Entry] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    measured: bool = True
 
     @property
     def beds(self) -> tuple[str, ...]:

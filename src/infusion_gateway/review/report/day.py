@@ -121,16 +121,17 @@ def _cases(reports: Sequence[Report], said: Pen) -> tuple[tuple[str, ...], ...]:
     rows = []
     for report in reports:
         counts = [sum(a.priority is p and not a.is_test for a in report.alarms) for p in sorted(Priority, reverse=True)]
-        ordered = NONE if report.order is None else f"{report.order.dose_mg:.4g}"
+        ordered = NONE if report.order is None or not report.measured else f"{report.order.dose_mg:.4g}"
+        known = report.t0 is not None and report.measured
         rows.append(
             (
                 report.case,
                 " → ".join(report.beds),
                 said.short(report.t0),
                 said.short(report.ended),
-                f"{report.dose_mg:.3f}" if report.t0 else NONE,
+                f"{report.dose_mg:.3f}" if known else NONE,
                 ordered,
-                f"{report.delivered_ml:.3f}" if report.t0 else NONE,
+                f"{report.delivered_ml:.3f}" if known else NONE,
                 ", ".join(str(count) for count in counts),
                 str(heard(report.alarms)),
                 str(len(report.stops)),

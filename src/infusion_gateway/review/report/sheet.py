@@ -115,7 +115,7 @@ def _alarm(alarm: Alarm) -> Row:
 def _day(days: Days, reports: Sequence[Report], idle: Sequence[Alarm]) -> Iterator[Row]:
     for report in reports:
         base: Row = {"case": report.case, "bed": " > ".join(report.beds), "time": rfc3339(report.begins.utc_ns)}
-        for name, value, unit in _figures(report):
+        for name, value, unit in _figures(report) if report.measured else ():
             yield base | {"kind": "case", "name": name, "value": value, "unit": unit, "text": report.how}
         yield base | {"kind": "case", "name": "alarms audible", "value": heard(report.alarms)}
         yield base | {"kind": "case", "name": "stops asked", "value": len(report.stops)}
