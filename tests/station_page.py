@@ -2,18 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from argon2 import PasswordHasher
 
+from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.station.people import People, Person, save
+from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import Screens
 from infusion_gateway.station.signin import SignIn
 from infusion_gateway.station.stream import Feed
 from infusion_gateway.station.web import Web
 from infusion_gateway.ward.shown import Outcome, ShownBed, ShownLog, ShownTrend
+from infusion_gateway.wire.happenings import EventMessage
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ORIGIN = "http://127.0.0.1:8420"
@@ -54,7 +57,9 @@ class FakeWard:
         self.awake: list[str] = []
         self.hangs = False
         self.looked_up: list[tuple[str, str, int | None, tuple[str, ...]]] = []
-        self.beds: dict[str, ShownBed] = {}
+        self.shown: dict[str, ShownBed] = {}
+        self.published: list[EventMessage] = []
+        self.lacks = ""
         self.past = ShownLog(happenings=[], before=None, refused="")
         self.outcome = Outcome(outcome="accepted", reason="done", id="1")
 
@@ -64,7 +69,7 @@ class FakeWard:
 
     def bed(self, gateway: str, bed: str) -> ShownBed | None:
         """Give what is there of it."""
-        return self.beds.get(f"{gateway}/{bed}")
+        return self.shown.get(f"{gateway}/{bed}")
 
     async def log(self, gateway: str, bed: str, *, before: int | None = None, kinds: Sequence[str] = ()) -> ShownLog:
         """Note it, and give what there is, or never."""
@@ -72,6 +77,20 @@ class FakeWard:
         if self.hangs:
             await asyncio.Event().wait()
         return self.past
+
+    def beds(self, gateway: str) -> dict[str, GenerationMode | None]:
+        """Give west's only bed."""
+        return {"chair-1": GenerationMode.TEST} if gateway == "west" else {}
+
+    async def events(
+        self, gateway: str, bed: str, edges: tuple[str, str], kinds: Sequence[str], came: Callable[[int], None]
+    ) -> tuple[list[EventMessage], str]:
+        """Give what was published, or never."""
+        del gateway, bed, edges, kinds
+        came(len(self.published))
+        if self.hangs:
+            await asyncio.Event().wait()
+        return self.published, self.lacks
 
     def alive(self, screen: str) -> None:
         """Note it."""
@@ -93,7 +112,7 @@ class Station:
 
     def __init__(
         self, directory: Path, *, secure: bool = False, hosts: tuple[str, ...] = ("127.0.0.1", "::1"),
-        ward: FakeWard | None = None,
+        ward: FakeWard | None = None, beside: Beside | None = None,
     ) -> None:  # fmt: skip
         self.now = 1000.0
         self.ward = ward or FakeWard()
@@ -108,7 +127,7 @@ class Station:
         screens = Screens(directory / "screens.toml")
         self.web = Web(
             "station-1", self.ward, self.feed, self.sign_in, screens,
-            hosts=frozenset(hosts), secure=secure, pages=pages,
+            hosts=frozenset(hosts), secure=secure, pages=pages, beside=beside,
         )  # fmt: skip
         self.scheme = "https" if secure else "http"
 

@@ -10,12 +10,15 @@ from pathlib import Path
 import click
 
 from infusion_gateway.cli_config import config_option
+from infusion_gateway.config.document import read
 from infusion_gateway.config.stations import load_station
+from infusion_gateway.model.names import is_name
 from infusion_gateway.runtime import logs
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.station import people as known
 from infusion_gateway.station.hashing import LONGEST, PASSWORDS, PINS, holds
 from infusion_gateway.station.people import Person
+from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.signin import LEAST_PIN, LONGEST_PIN
 
 LEAST_PASSWORD = 10
@@ -34,7 +37,15 @@ def station(file: Path, until_eof: bool) -> None:  # noqa: FBT001 - click passes
     """
     settings = load_station(file)
     logs.configure(level="info", json_file=None)
-    sys.exit(import_module("infusion_gateway.station.main").run(settings, Notifier(), until_eof=until_eof))
+    main = import_module("infusion_gateway.station.main")
+    sys.exit(main.run(settings, Notifier(), until_eof=until_eof, beside=_beside(file)))
+
+
+def _beside(file: Path) -> Beside | None:
+    """Give the gateway of this file: its journal is where that says, on this machine."""
+    gateway = read(file).values.get("gateway")
+    name = gateway.get("name") if isinstance(gateway, dict) else None
+    return Beside(name, file.absolute()) if isinstance(name, str) and is_name(name) else None
 
 
 @click.group()

@@ -28,7 +28,7 @@ class Rings(FakeWard):
     def __init__(self, *alarms: Any, deaf: bool = False) -> None:
         super().__init__()
         self.deaf = deaf
-        self.beds["west/chair-1"] = chair(*alarms)
+        self.shown["west/chair-1"] = chair(*alarms)
 
     async def instruct(
         self, gateway: str, bed: str, name: str, by: str, arguments: Mapping[str, Any], *, case: str | None = None
@@ -36,7 +36,7 @@ class Rings(FakeWard):
         """Note it; distress of 0 ends the alarm, more raises one."""
         told = await super().instruct(gateway, bed, name, by, arguments, case=case)
         if not self.deaf and told.outcome == "accepted":
-            self.beds["west/chair-1"] = chair(*([DISTRESS] if arguments["scores"]["distress"] else []))
+            self.shown["west/chair-1"] = chair(*([DISTRESS] if arguments["scores"]["distress"] else []))
         return told
 
 
@@ -69,7 +69,7 @@ async def test_it_is_told_who_has_it(station: Station) -> None:
     """Pins that an acknowledgement is shown by the name that the people's file has, and changes nothing else."""
     browser = await button(station)
     assert (await browser.get("/api/call")).body["state"] == "ready"
-    station.ward.beds["west/chair-1"] = chair(HELD)
+    station.ward.shown["west/chair-1"] = chair(HELD)
     told = (await browser.get("/api/call")).body
     assert (told["state"], told["by"]) == ("taken", "Nurse-1")
     assert station.ward.asked == []
@@ -144,7 +144,7 @@ async def test_what_rings_is_not_asked_for_again() -> None:
     buttons, clock = alone(ward)
     assert [(await press(buttons)).state for _ in range(50)] == ["told"] * 50
     assert len(ward.asked) == 1
-    ward.beds["west/chair-1"] = chair(HELD)
+    ward.shown["west/chair-1"] = chair(HELD)
     clock[0] += APART_S - 0.5
     assert (await press(buttons)).state == "taken"
     assert len(ward.asked) == 1
@@ -199,7 +199,7 @@ async def test_a_ward_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.Monkey
 async def test_where_a_call_raises_nothing_that_is_said_before(bed: ShownBed | None, why: str, asked: int) -> None:
     """Pins that a button says beforehand that it can't call, and that it tries where it isn't sure that it can't."""
     ward = Rings(deaf=True)
-    ward.beds = {} if bed is None else {"west/chair-1": bed}
+    ward.shown = {} if bed is None else {"west/chair-1": bed}
     buttons, _ = alone(ward)
     stands = buttons.stands("west", "chair-1")
     assert (stands.state, stands.why) == ("unable", why)

@@ -1,12 +1,15 @@
-"""What was before, by hand-made requests: who is told, hostile parameters, and how many wait at once."""
+"""What was before, by hand-made requests: who is told, hostile parameters, what it rests on, how many wait at once."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
 
 from browser import ward_of_beds as made
+from infusion_gateway.station.auditing import Auditing
 from infusion_gateway.station.looking_back import AT_ONCE
+from infusion_gateway.station.printing import WAITING, Beside, CanNot, Printing
 from infusion_gateway.ward.shown import Happening, ShownLog
 from station_page import Browser, Station
 
@@ -64,3 +67,165 @@ async def test_only_so_many_wait_for_gateways(station: Station) -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
     station.ward.hangs = False
     assert (await Browser(station).get(LOG)).status == 200
+
+
+# The audit and reports
+
+AUDIT = "/api/audit?gateway=west&from=2027-01-15&to=2027-01-15"
+PRINTED = "<!DOCTYPE html><title>printed</title>"
+PROGRAM = """
+import json, sys
+from pathlib import Path
+asked = sys.argv[1:]
+page = Path(asked[asked.index("--out") + 1])
+if "nothing" in asked:
+    sys.exit("Usage: report\\nError: the journal has no case 'nothing'; there is case-1")
+if "2027-01-13" in asked:
+    sys.exit("Error: no case was ordered on 2027-01-13 (UTC); there are cases on 2027-01-15")
+if "2027-01-14" in asked:
+    sys.exit("Error: there is no journal here")
+page.write_text("<!DOCTYPE html><title>printed</title>")
+page.with_suffix(".csv").write_text("kind,case")
+if "--json" in asked:
+    Path(asked[asked.index("--json") + 1]).write_text(json.dumps({"source": "journal", "asked": asked}))
+"""
+
+
+@pytest.fixture
+def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Station:
+    """Give a station beside west's journal, with a small program in the place of `infusion-gateway report`."""
+    monkeypatch.setattr(Printing.__init__, "__defaults__", ((sys.executable, "-c", PROGRAM),))
+    return Station(tmp_path, beside=Beside("west", tmp_path / "gateway.toml"))
+
+
+async def signed_in(station: Station, code: str = "nurse-1") -> Browser:
+    """Give somebody's browser, elsewhere."""
+    browser = Browser(station, ELSEWHERE)
+    await browser.sign_in(code)
+    return browser
+
+
+@pytest.mark.parametrize("path", [AUDIT, AUDIT.replace("audit?", "audit.csv?"), "/report/west/case-1"])
+async def test_only_clinicians_look_into_records(printed: Station, path: str) -> None:
+    """Pins that neither this machine's browser, nor a viewer, is told an audit or a report; a clinician is."""
+    assert (await Browser(printed).get(path)).status == 401
+    assert (await (await signed_in(printed, "viewer-1")).get(path)).status == 403
+    answer = await (await signed_in(printed)).get(path)
+    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+
+
+async def test_a_report_is_printed_by_the_command(printed: Station) -> None:
+    """Pins the page as the command wrote it, under a policy without any script, and its words where there is none."""
+    browser = await signed_in(printed)
+    answer = await browser.get("/report/west/case-1?zone=Europe/Berlin")
+    assert (answer.bytes.decode(), answer.headers["content-type"]) == (PRINTED, "text/html; charset=utf-8")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
+    missing = await browser.get("/report/west/nothing")
+    assert missing.status == 404
+    assert "there is case-1" in missing.bytes.decode()
+    assert "Usage" not in missing.bytes.decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["/report/west/-c", "/report/west/%3Cscript%3E", "/report/%2E%2E/case-1", "/report/west/a%20b",
+             "/report/west/case-1?zone=../../etc/passwd", f"/report/west/{'x' * 65}"],
+)  # fmt: skip
+async def test_a_hostile_case_reaches_no_command(printed: Station, path: str) -> None:
+    """Pins that what is no code of a case, or no zone, is refused in words that are a page of text."""
+    answer = await (await signed_in(printed)).get(path)
+    assert answer.status == 400
+    assert b"<script" not in answer.bytes
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+async def test_where_the_journal_is_elsewhere_words_say_where_to_ask(printed: Station, tmp_path: Path) -> None:
+    """Pins that a case of another gateway, or at a station alone, names the command to run and where."""
+    answer = await (await signed_in(printed)).get("/report/east/case-1")
+    assert answer.status == 404
+    assert "infusion-gateway report case-1 -c FILE" in answer.bytes.decode()
+    (tmp_path / "alone").mkdir()
+    alone = await (await signed_in(Station(tmp_path / "alone"))).get("/report/west/case-1")
+    assert "The journal of west is not beside this station" in alone.bytes.decode()
+
+
+async def test_an_audit_comes_from_the_journal_beside(printed: Station) -> None:
+    """Pins the days and the zone that the command is asked for, and that what it wrote is given whole."""
+    browser = await signed_in(printed)
+    answer = await browser.get(f"{AUDIT}&zone=Europe/Berlin")
+    asked = answer.body["asked"]
+    assert (answer.body["source"], asked[0]) == ("journal", "report")
+    assert asked[asked.index("--day") : asked.index("--day") + 4] == ["--day", "2027-01-15", "--to", "2027-01-15"]
+    assert asked[asked.index("--zone") + 1] == "Europe/Berlin"
+    sheet = await browser.get(AUDIT.replace("audit?", "audit.csv?"))
+    assert (sheet.bytes, sheet.headers["content-type"]) == (b"kind,case", "text/csv; charset=utf-8")
+    assert sheet.headers["content-disposition"] == 'attachment; filename="audit-west-2027-01-15-to-2027-01-15.csv"'
+    nothing = await browser.get(AUDIT.replace("01-15", "01-13"))
+    assert (nothing.status, "there are cases on 2027-01-15" in nothing.body["error"]) == (404, True)
+
+
+async def test_an_audit_falls_back_on_history_and_says_so(printed: Station) -> None:
+    """Pins that a journal that can't be read leaves the audit to the gateway's history, and that this is told."""
+    printed.ward.lacks = "it did not answer"
+    answer = await (await signed_in(printed)).get(AUDIT.replace("01-15", "01-14"))
+    assert (answer.body["source"], answer.body["complete"]) == ("history", False)
+    assert "there is no journal here" in answer.body["notes"][0]
+    assert answer.body["notes"][1] == "chair-1: 0 events; NOT ALL OF THEM: it did not answer"
+    assert answer.body["banners"] == ["TEST – NOT A PATIENT'S RECORD"]
+
+
+async def test_an_audit_that_takes_long_says_how_far_it_is(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that nobody waits for gateways for long, that two audits at most are made at once, and no third begins."""
+    monkeypatch.setattr(Auditing.__init__, "__kwdefaults__", Auditing.__init__.__kwdefaults__ | {"patience_s": 0.01})
+    slow = Station(station.people.parent, ward=station.ward)
+    station.ward.hangs = True
+    browser = await signed_in(slow)
+    for day in ("01-15", "01-16"):
+        answer = await browser.get(AUDIT.replace("01-15", day))
+        assert (answer.status, answer.body) == (202, {"working": True, "events": 0})
+    third = await browser.get(AUDIT.replace("01-15", "01-17"))
+    assert (third.status, third.headers["retry-after"]) == (503, "3")
+    assert (await browser.get(AUDIT.replace("audit?", "audit.csv?"))).status == 503
+    assert (await browser.get(AUDIT.replace("west", "east"))).status == 503
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("from=2027-01-15&to=2027-01-15", "gateway"), ("gateway=%2B&from=2027-01-15&to=2027-01-15", "gateway"),
+        ("gateway=west&from=2027-1-5&to=2027-01-15", "from"), ("gateway=west&from=2027-01-15", "to"),
+        ("gateway=west&from=2027-02-30&to=2027-03-01", "from"), ("gateway=west&from=0001-01-01&to=2027-01-15", "from"),
+        ("gateway=west&from=2027-01-15&to=2027-01-14", "to"), ("gateway=west&from=2027-01-15&to=2027-02-15", "to"),
+        ("gateway=west&from=2027-01-15&to=9999-12-31", "to"),
+        ("gateway=west&from=2027-01-15&to=2027-01-15&zone=%00", "zone"),
+        ("gateway=west&from=2027-01-15&to=2027-01-15&zone=../../etc/passwd", "zone"),
+        (f"gateway=west&from=2027-01-15&to=2027-01-15&zone={'x' * 5000}", "zone"),
+    ],
+)  # fmt: skip
+async def test_days_that_are_none_are_refused(printed: Station, query: str, field: str) -> None:
+    """Pins that hostile days, zones and gateways are answered with which of them is wrong, and begin nothing."""
+    for path in ("/api/audit", "/api/audit.csv"):
+        answer = await (await signed_in(printed)).get(f"{path}?{query}")
+        assert (answer.status, answer.body["field"]) == (400, field)
+
+
+async def test_reports_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a command that hangs is killed and said, that one that writes too much is, and that few may wait."""
+    monkeypatch.setattr("infusion_gateway.station.printing.WITHIN_S", 0.3)
+    hangs = Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", "import signal; signal.pause()"))
+    waiting = [asyncio.create_task(hangs.case("case-1", "UTC")) for _ in range(WAITING)]
+    await asyncio.wait(waiting, timeout=0)
+    with pytest.raises(CanNot) as refused:
+        await hangs.case("case-1", "UTC")
+    assert refused.value.busy
+    for task in waiting:
+        with pytest.raises(CanNot, match="longer than"):
+            await task
+    monkeypatch.setattr("infusion_gateway.station.printing.WITHIN_S", 60)
+    monkeypatch.setattr("infusion_gateway.station.printing.LONGEST", 10)
+    with pytest.raises(CanNot, match="more than 10 bytes"):
+        await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", PROGRAM)).case("case-1", "UTC")
+    with pytest.raises(CanNot, match="ended with 3"):
+        await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", "raise SystemExit(3)")).case("c", "UTC")

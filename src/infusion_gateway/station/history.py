@@ -16,6 +16,7 @@ from infusion_gateway.ward.picture import Change, Picture
 from infusion_gateway.ward.seen import read
 from infusion_gateway.ward.shown import Happening, ShownLog
 from infusion_gateway.ward.trend import SLOT_S
+from infusion_gateway.wire.happenings import EventMessage
 from infusion_gateway.wire.history import PAGE, HistoryPage
 from infusion_gateway.wire.stamps import words
 
@@ -26,6 +27,10 @@ STRETCH = 100
 WITHIN_S = 3.0
 """A page that has not come by then is asked for once more."""
 OPEN = 32
+PAGES = 400
+"""Pages of a bed's events that are read for one audit."""
+SLOWLY_S = 0.4
+"""From page to page of them: a gateway answers five a second, and what is lacking live comes first."""
 
 
 class History:
@@ -91,6 +96,41 @@ class History:
             asked["page"] = page.next
         more = first > 1 and oldest is not None and oldest < first
         return ShownLog(happenings=rows, before=first if more else None, refused="")
+
+    async def events(
+        self, gateway: str, bed: str, edges: tuple[str, str], kinds: Sequence[str], came: Callable[[int], None]
+    ) -> tuple[list[EventMessage], str]:
+        """Ask for all of a bed's events of these kinds between two times, slowly: others ask too. came: how many did.
+
+        Gives them, and why some may lack ("": none does). Never raises.
+        """
+        found = self._picture.bed(gateway, bed)
+        if found is None:
+            return [], f"there is no bed {words(bed, 40)} here"
+        whole = self._picture.gateways[gateway]
+        asked: dict[str, object] = {"bed": bed, "from": edges[0], "to": edges[1], "kinds": list(kinds)}
+        rows: list[EventMessage] = []
+        for _ in range(PAGES):
+            page = await self._page(whole, asked)
+            if page is None or page.refused:
+                return rows, words("it did not answer" if page is None else page.refused, 200)
+            rows += page.events
+            came(len(page.events))
+            if page.next is None:
+                return rows, await self._forgotten(whole, bed, page.oldest, edges[0])
+            asked["page"] = page.next
+            await asyncio.sleep(SLOWLY_S)
+        return rows, f"it has more than {PAGES} pages of them: ask for fewer days"
+
+    async def _forgotten(self, whole: WardGateway, bed: str, oldest: int | None, begins: str) -> str:
+        """Say whether events of after this time are kept no longer; "" where none is known to lack."""
+        if oldest is None or oldest <= 1:
+            return ""
+        page = await self._page(whole, {"bed": bed, "from": oldest, "to": oldest})
+        if page is None or not page.events:
+            return "how far back it goes is not known"
+        first = page.events[0].recorded
+        return f"it goes back to {words(first, 40)}" if first > begins else ""
 
     async def _page(self, whole: WardGateway, asked: dict[str, object]) -> HistoryPage | None:
         """Ask for one page, once more where it doesn't come; None: it didn't."""

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, assert_never
 from infusion_gateway.config import signing
 from infusion_gateway.config.settings import StationSettings
 from infusion_gateway.model.keys import EnrolledKey
+from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.station.client import Mouth, listen
 from infusion_gateway.station.history import History
 from infusion_gateway.station.instructing import Instructing
@@ -35,6 +36,7 @@ from infusion_gateway.ward.shown import (
     ShownTrend,
 )
 from infusion_gateway.ward.sound import ALIVE_S
+from infusion_gateway.wire.happenings import EventMessage
 from infusion_gateway.wire.sealing import Keyring, Signer
 from infusion_gateway.wire.stamps import rfc3339, words
 from infusion_gateway.wire.topics import Topics
@@ -159,6 +161,18 @@ class Hub:
     async def log(self, gateway: str, bed: str, *, before: int | None = None, kinds: Sequence[str] = ()) -> ShownLog:
         """Ask a gateway for a hundred of a bed's events before a sequence, the newest by default. Never raises."""
         return await self._history.log(gateway, bed, before, kinds)
+
+    def beds(self, gateway: str) -> dict[str, GenerationMode | None]:
+        """Give a gateway's beds with the mode that each is in, as far as it has said; {}: it isn't known."""
+        whole = self.picture.gateways.get(gateway)
+        said = {} if whole is None else {name: bed.descriptor for name, bed in whole.beds.items()}
+        return {name: None if one is None else GenerationMode(one.generation_mode) for name, one in said.items()}
+
+    async def events(
+        self, gateway: str, bed: str, edges: tuple[str, str], kinds: Sequence[str], came: Callable[[int], None]
+    ) -> tuple[list[EventMessage], str]:
+        """Ask a gateway for all of a bed's events of these kinds between two times. Never raises."""
+        return await self._history.events(gateway, bed, edges, kinds, came)
 
     # Running
 

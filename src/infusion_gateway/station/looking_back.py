@@ -1,12 +1,21 @@
-"""What was before, for who may see it: a bed's log, page after page, as its gateway tells it."""
+"""What was before, for who may see it: a bed's log as its gateway tells it; the audit and reports, for clinicians."""
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from typing import Protocol, TypeAlias
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from infusion_gateway.model.names import is_code, is_name
+from infusion_gateway.review.report.day import Days
+from infusion_gateway.review.report.markup import el, page, policy_of
+from infusion_gateway.review.report.style import CSS
+from infusion_gateway.station.auditing import Audited, Auditing, Published
+from infusion_gateway.station.printing import Beside, CanNot, Printing
 from infusion_gateway.station.signin import Denied
 from infusion_gateway.station.visitor import Visitor
 from infusion_gateway.ward.shown import ShownLog
@@ -19,9 +28,19 @@ AT_ONCE = 8
 """Questions to gateways that wait for their answers; a gateway answers five pages a second, to everybody together."""
 MOST_KINDS = 64
 NEWEST = 2**53
+MOST_DAYS = 31
+LONGEST_ZONE = 64
+EARLIEST, LATEST = date(1970, 1, 2), date(9999, 1, 1)
+MAY = ("clinician", "supervisor")
+"""Who may look into reports and audits."""
+REPORT = NO_STORE | {
+    "content-security-policy": f"{policy_of(CSS)}; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    "trusted-types 'none'"
+}
+"""Of a report: no script at all, nothing loaded, its one style sheet by its hash."""
 
 
-class Past(Protocol):
+class Past(Published, Protocol):
     """What this needs of a station's hub."""
 
     async def log(self, gateway: str, bed: str, *, before: int | None = None, kinds: Sequence[str] = ()) -> ShownLog:
@@ -29,16 +48,23 @@ class Past(Protocol):
 
 
 class LookingBack:
-    """The routes. visitor: who asks."""
+    """The routes. visitor: who asks; beside: the gateway whose journal is on this machine."""
 
-    def __init__(self, visitor: Callable[[Request], Visitor], past: Past) -> None:
+    def __init__(self, visitor: Callable[[Request], Visitor], past: Past, beside: Beside | None) -> None:
         self._visitor, self._past = visitor, past
+        self._printing = None if beside is None else Printing(beside)
+        self._auditing = Auditing(past, self._printing)
         self._waiting = 0
 
     @property
     def asked(self) -> list[Asked]:
         """Give what can be asked."""
-        return [("GET", "/api/beds/{gateway:str}/{bed:str}/log", self._log)]
+        return [
+            ("GET", "/api/beds/{gateway:str}/{bed:str}/log", self._log),
+            ("GET", "/api/audit", self._audit),
+            ("GET", "/api/audit.csv", self._sheet),
+            ("GET", "/report/{gateway:str}/{case:str}", self._report),
+        ]
 
     async def _log(self, asked: Request) -> Response:
         if not self._visitor(asked).sees:
@@ -54,6 +80,90 @@ class LookingBack:
         finally:
             self._waiting -= 1
         return Response(found.to_bytes(), media_type="application/json", headers=NO_STORE)
+
+    async def _audit(self, asked: Request) -> Response:
+        made = await self._audited(asked)
+        if isinstance(made, int):
+            said = json.dumps({"working": True, "events": made})
+            return Response(said, 202, NO_STORE, "application/json")
+        return Response(made.shown, media_type="application/json", headers=NO_STORE)
+
+    async def _sheet(self, asked: Request) -> Response:
+        made = await self._audited(asked)
+        if isinstance(made, int):
+            raise Denied(503, "the audit is being made: ask again in a moment", "", 2.0)
+        query = asked.query_params
+        name = f"audit-{query['gateway']}-{query['from']}-to-{query['to']}.csv"
+        headers = NO_STORE | {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(made.sheet, media_type="text/csv; charset=utf-8", headers=headers)
+
+    async def _audited(self, asked: Request) -> Audited | int:
+        self._clinician(asked)
+        gateway, days = asked.query_params.get("gateway", ""), days_of(asked)
+        if not is_name(gateway):
+            raise Denied(400, "say which gateway", "gateway")
+        try:
+            return await self._auditing.of(gateway, days)
+        except CanNot as error:
+            raise Denied(503 if error.busy else 404, error.words, "", 2.0 if error.busy else 0.0) from None
+
+    async def _report(self, asked: Request) -> Response:
+        """Give the record of a case as it is printed, or words on where it can be."""
+        gateway, case = asked.path_params["gateway"], asked.path_params["case"]
+        try:
+            self._clinician(asked)
+        except Denied as error:
+            return _words(error.status, f"{error.words}, then open this page again.")
+        if not (is_name(gateway) and is_code(case)):
+            return _words(400, "This is no case of a gateway.")
+        if self._printing is None or self._printing.beside.gateway != gateway:
+            command = f"infusion-gateway report {case} -c FILE"
+            return _words(404, f"The journal of {gateway} is not beside this station. Run on its machine: {command}")
+        try:
+            made = await self._printing.case(case, _zone(asked.query_params.get("zone", "UTC")).key)
+        except Denied as error:
+            return _words(error.status, error.words)
+        except CanNot as error:
+            return _words(503 if error.busy else 404, f"The report can't be made: {error.words}")
+        return Response(made, media_type="text/html; charset=utf-8", headers=REPORT)
+
+    def _clinician(self, asked: Request) -> None:
+        person = self._visitor(asked).person
+        if person is None:
+            raise Denied(401, "sign in first")
+        if person.role not in MAY:
+            raise Denied(403, f"a {person.role} may not look into reports and audits", "role")
+
+
+def _words(status: int, text: str) -> Response:
+    html = page("No report here", CSS, el("main", el("h1", "No report here"), el("p", text)))
+    return Response(html, status, REPORT, "text/html; charset=utf-8")
+
+
+def days_of(asked: Request) -> Days:
+    """Read `from`, `to` and `zone` of a question. Denied: one of them is none."""
+    zone = _zone(asked.query_params.get("zone", "UTC"))
+    first, last = (_day(asked.query_params.get(name, ""), name) for name in ("from", "to"))
+    if not 0 <= (last - first).days < MOST_DAYS:
+        raise Denied(400, f"to is that day or a later one, and at most {MOST_DAYS} days are audited at once", "to")
+    return Days(first, last, zone)
+
+
+def _day(text: str, name: str) -> date:
+    try:
+        found = date.fromisoformat(text) if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
+    except ValueError:
+        found = None
+    if found is None or not EARLIEST <= found < LATEST:
+        raise Denied(400, f"{name} is a day, as 2026-11-22", name)
+    return found
+
+
+def _zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text) if len(text) <= LONGEST_ZONE else ZoneInfo("")
+    except (KeyError, ValueError, OSError):
+        raise Denied(400, "zone is a time zone's name, as Europe/Berlin", "zone") from None
 
 
 def sequence(text: str) -> int | None:

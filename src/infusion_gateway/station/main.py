@@ -20,6 +20,7 @@ from infusion_gateway.config.settings import StationSettings
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.station.hub import Hub
 from infusion_gateway.station.people import People
+from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import Screens
 from infusion_gateway.station.serving import listening, server, sweep
 from infusion_gateway.station.signin import SignIn
@@ -45,13 +46,16 @@ class Manager(Protocol):
         """Say that the end was asked for."""
 
 
-def run(settings: StationSettings, manager: Manager, *, until_eof: bool = False) -> int:
+def run(
+    settings: StationSettings, manager: Manager, *, until_eof: bool = False, beside: Beside | None = None
+) -> int:
     """Serve until SIGTERM or SIGINT. Exit: 0 ended as told, 1 failed, 2 its address or certificate can't be used.
 
-    until_eof: until standard input, a pipe, ends, too: whoever started this process is gone then.
+    until_eof: until standard input, a pipe, ends, too: whoever started this process is gone then. beside: the gateway
+    whose journal is on this machine.
     """
     try:
-        asyncio.run(_until_told(settings, manager, until_eof=until_eof))
+        asyncio.run(_until_told(settings, manager, until_eof, beside))
     except (OSError, ssl.SSLError) as error:
         log.error("the page can't be served", at=f"{settings.host}:{settings.port}", error=str(error))  # noqa: TRY400 - a sentence
         return 2
@@ -61,13 +65,13 @@ def run(settings: StationSettings, manager: Manager, *, until_eof: bool = False)
     return 0
 
 
-async def _until_told(settings: StationSettings, manager: Manager, *, until_eof: bool) -> None:
+async def _until_told(settings: StationSettings, manager: Manager, until_eof: bool, beside: Beside | None) -> None:  # noqa: FBT001 - told by run alone
     end = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, end.set)
     if until_eof:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _read, end)
-    await serve(settings, manager, end, _say)
+    await serve(settings, manager, end, _say, beside)
 
 
 def _read(end: asyncio.Event) -> None:
@@ -81,7 +85,10 @@ def _say(url: str) -> None:
     sys.stdout.flush()
 
 
-async def serve(settings: StationSettings, manager: Manager, end: asyncio.Event, ready: Callable[[str], None]) -> None:
+async def serve(
+    settings: StationSettings, manager: Manager, end: asyncio.Event, ready: Callable[[str], None],
+    beside: Beside | None = None,
+) -> None:  # fmt: skip
     """Hear and serve until `end` is set. ready: told the page's address once it can be asked."""
     sign_in = SignIn(
         People(settings.people), _now_s,
@@ -99,7 +106,7 @@ async def serve(settings: StationSettings, manager: Manager, end: asyncio.Event,
     feed = Feed(lambda: hub.snapshot().to_bytes(), drain)
     secure = settings.certificate is not None
     web = Web(
-        settings.name, hub, feed, sign_in, Screens(settings.screens),
+        settings.name, hub, feed, sign_in, Screens(settings.screens), beside=beside,
         hosts=LOOPBACK | {settings.host.lower()} | names(settings.certificate), secure=secure,
     )  # fmt: skip
     opened = listening(settings.host, settings.port)

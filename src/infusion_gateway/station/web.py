@@ -5,7 +5,7 @@ something must be a person whose role allows it. A stop alone is taken from any 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,14 +21,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infusion_gateway.model.instructions import NAMES
 from infusion_gateway.station import guard
-from infusion_gateway.station.calling import CallButton
-from infusion_gateway.station.looking_back import LookingBack
+from infusion_gateway.station.calling import Bedside, CallButton
+from infusion_gateway.station.looking_back import LookingBack, Past
 from infusion_gateway.station.people import Person
+from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import CALL, Screens
 from infusion_gateway.station.signin import BY_PIN, DEMAND, Denied, Place, SignIn, may
 from infusion_gateway.station.stream import EventStream, Feed
 from infusion_gateway.station.visitor import Visitor
-from infusion_gateway.ward.shown import Outcome, ShownBed, ShownLog, ShownTrend
+from infusion_gateway.ward.shown import Outcome, ShownTrend
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ STOP_S, ANSWER_S = 2.0, 8.0
 TREND_MIN = 120
 
 
-class Ward(Protocol):
+class Ward(Past, Bedside, Protocol):
     """What the page needs of a station's hub."""
 
     clients: int
@@ -51,26 +52,15 @@ class Ward(Protocol):
     def trend(self, gateway: str, bed: str, minutes: float = 60) -> ShownTrend | None:
         """Give a bed's course; None: there is no such bed."""
 
-    def bed(self, gateway: str, bed: str) -> ShownBed | None:
-        """Give a bed as it is now; None: there is no such bed."""
-
-    async def log(self, gateway: str, bed: str, *, before: int | None = None, kinds: Sequence[str] = ()) -> ShownLog:
-        """Ask a gateway for a stretch of a bed's events."""
-
     def alive(self, screen: str) -> None:
         """Take note that a nurses' station's screen shows and sounds."""
-
-    async def instruct(
-        self, gateway: str, bed: str, name: str, by: str, arguments: Mapping[str, Any], *, case: str | None = None
-    ) -> Outcome:
-        """Ask something of a bed and wait for its answer."""
 
 
 class Web:
     """One station's page. hosts: the names that it answers to; secure: it is reached over TLS."""
 
     def __init__(
-        self, station: str, ward: Ward, feed: Feed, sign_in: SignIn, screens: Screens, *,
+        self, station: str, ward: Ward, feed: Feed, sign_in: SignIn, screens: Screens, *, beside: Beside | None = None,
         hosts: frozenset[str], secure: bool, pages: Path = PAGES,
     ) -> None:  # fmt: skip
         self._station, self._ward, self._feed = station, ward, feed
@@ -82,7 +72,7 @@ class Web:
             ("POST", "/api/sign-in", self._begin), ("POST", "/api/sign-out", self._end),
             ("POST", "/api/again", self._again), ("POST", "/api/enrol", self._enrol),
             ("POST", "/api/alive", self._alive), ("POST", f"{bed}/do/{{name:str}}", self._instruct),
-            *LookingBack(self.visitor, ward).asked,
+            *LookingBack(self.visitor, ward, beside).asked,
             *CallButton(self.visitor, ward, self._title, pages / "call.html").asked,
         ]  # fmt: skip
         routes = [Route(path, _answering(work), methods=[method]) for method, path, work in asked]

@@ -1,0 +1,104 @@
+"""Reports of the journal beside a station, made by `infusion-gateway report` as a process of its own.
+
+A journal of months takes seconds to look through, and the page must tell an alarm within a tenth of one: so that is
+never done in here. One at a time, at low priority, for a bounded time; where it can't, people read what it says.
+"""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+WITHIN_S = 90.0
+WAITING = 4
+"""Who comes after so many is told to come again."""
+LONGEST = 32 * 1024 * 1024
+"""Bytes of one file of a report."""
+SAID = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The gateway whose journal is on this machine. file: its configuration, which says where."""
+
+    gateway: str
+    file: Path
+
+
+class CanNot(Exception):
+    """A report that can't be had, and why, in words. busy: it could be in a moment."""
+
+    def __init__(self, words: str, *, busy: bool = False) -> None:
+        super().__init__(words)
+        self.words, self.busy = words, busy
+
+
+class Printing:
+    """Makes them. command: how the program is called."""
+
+    def __init__(self, beside: Beside, command: Sequence[str] = (sys.executable, "-m", "infusion_gateway")) -> None:
+        self.beside = beside
+        lowly = ("nice", "-n", "10") if shutil.which("nice") else ()
+        self._command = (*lowly, *command, "report", "-c", str(beside.file))
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def case(self, case: str, zone: str) -> bytes:
+        """Give the page of a case. CanNot: there is none, or it can't be made."""
+        (page,) = await self._printed(("--zone", zone), ("page.html",), (case,))
+        return page
+
+    async def days(self, first: str, last: str, zone: str) -> tuple[bytes, bytes]:
+        """Give the audit of these days as JSON and as CSV. CanNot: no case was ordered then, or it can't be made."""
+        asked = ("--zone", zone, "--day", first, "--to", last)
+        audit, sheet = await self._printed(asked, ("audit.json", "page.csv"), ())
+        return audit, sheet
+
+    async def _printed(self, asked: Sequence[str], files: Sequence[str], case: Sequence[str]) -> list[bytes]:
+        if self._waiting >= WAITING:
+            raise CanNot("reports are being made already: ask again in a moment", busy=True)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                with tempfile.TemporaryDirectory(prefix="igw-report-") as directory:
+                    return await self._made(Path(directory), asked, files, case)
+        finally:
+            self._waiting -= 1
+
+    async def _made(
+        self, directory: Path, asked: Sequence[str], files: Sequence[str], case: Sequence[str]
+    ) -> list[bytes]:
+        """Run it; a damaged journal makes it end with 1, and a page that says so."""
+        out = ["--out", str(directory / "page.html")]
+        out += ["--json", str(directory / "audit.json")] if "audit.json" in files else []
+        process = await asyncio.create_subprocess_exec(
+            *self._command, *asked, *out, "--", *case,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                _, said = await process.communicate()
+        except TimeoutError:
+            raise CanNot(f"it took longer than {WITHIN_S:g} s: infusion-gateway report makes it too") from None
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        try:
+            return [_read(directory / name) for name in files]
+        except OSError:
+            words = said.decode(errors="replace").strip().rpartition("Error: ")[2]
+            raise CanNot(words[:SAID] or f"it ended with {process.returncode}") from None
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(LONGEST + 1)
+    if len(content) > LONGEST:
+        raise CanNot(f"it has more than {LONGEST} bytes: infusion-gateway report writes it to a file")
+    return content
