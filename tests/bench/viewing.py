@@ -6,9 +6,12 @@ The floor is a bare bridge from MQTT to a page (bridge.py), before the same beds
 """
 
 import asyncio
+import contextlib
 import random
+import re
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +28,7 @@ BEDS = 60
 FIRST_S, ALARM_MS, CPU_PERCENT, FRAME_MS = 1.0, 100.0, 15.0, 34.0
 """The most: until the first tile is drawn; an alarm at p95; the station; between two frames at p95 (two of 60 Hz)."""
 SETTLE_S, SHOWN_S, LONGEST_S = 5.0, 1.0, 30.0
+NUMBER = re.compile(rb"number (\d+) is so")
 LOOKS = 50
 """At both clocks."""
 WATCH = """
@@ -68,6 +72,7 @@ class Viewed:
     frames: list[float] = field(default_factory=list)
     long: list[float] = field(default_factory=list)
     alarms: list[float] = field(default_factory=list)
+    streamed: list[float] = field(default_factory=list)
     heard: list[float] = field(default_factory=list)
     cpu: float = 0.0
     memory: float = 0.0
@@ -120,6 +125,10 @@ def figures(found: Viewed, least: Viewed) -> list[Figure]:
         ),
         *spread(told, "published to drawn", found.alarms, least.alarms, aims={95: ALARM_MS}),
         Figure(told, "of it to a bare subscriber, p95", percentile(found.heard, 95), "ms", len(found.heard)),
+        Figure(
+            told, "of it to a bare reader of the page's events, p95", percentile(found.streamed, 95), "ms",
+            len(found.streamed), percentile(least.streamed, 95),
+        ),
         Figure(told, "of it one frame, p50", percentile(found.frames, 50), "ms", len(found.frames)),
         Figure(told, "the two clocks agree to", found.drift, "ms", LOOKS),
         Figure(
@@ -172,20 +181,21 @@ class Viewing:
         drawn, found.long = await page.evaluate("[bench.frames, bench.long]")
         found.frames = [later - one for one, later in pairwise(drawn)]
         served.check()
-        await self._alarms(page, found)
+        async with _reading(address) as streamed:
+            await self._alarms(page, streamed, found)
         await context.close()
         return found
 
     async def _open(self, address: str) -> tuple[BrowserContext, Page]:
         """Open the page in a browser profile of its own."""
-        context = await self.browser.new_context(viewport=ViewportSize(**WALL))
+        context = await self.browser.new_context(viewport=ViewportSize(width=WALL["width"], height=WALL["height"]))
         await context.add_init_script(WATCH)
         page = await context.new_page()
         await page.goto(address)
         return context, page
 
-    async def _alarms(self, page: Page, found: Viewed) -> None:
-        """Raise alarms at any moment of a second, one after the other; note when each was heard, and drawn."""
+    async def _alarms(self, page: Page, streamed: dict[int, int], found: Viewed) -> None:
+        """Raise alarms at any moment of a second, one after the other; note when each was heard, told, and drawn."""
         offset, found.drift = await _offset(page)
         self.ear.messages.clear()
         self.ear.keeps = True
@@ -204,6 +214,29 @@ class Viewing:
             drawn, words = seen.get(str(number)), f"number {number} is so".encode()
             found.alarms.append(float("inf") if drawn is None else drawn + offset - at / 1e6)
             found.heard += [(one.at - at) / 1e6 for one in self.ear.messages if words in one.payload]
+            found.streamed.append((streamed[number] - at) / 1e6 if number in streamed else float("inf"))
+
+
+@contextlib.asynccontextmanager
+async def _reading(address: str) -> AsyncIterator[dict[int, int]]:
+    """Read a server's events beside the page, and only note when each number first came, ns."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1 << 24)
+    writer.write(f"GET /events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    found: dict[int, int] = {}
+
+    async def read() -> None:
+        while line := await reader.readline():
+            for number in NUMBER.findall(line) if b"is so" in line else ():
+                found.setdefault(int(number), time.monotonic_ns())
+
+    reading = asyncio.create_task(read())
+    try:
+        yield found
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        writer.close()
 
 
 async def _offset(page: Page) -> tuple[float, float]:

@@ -50,9 +50,14 @@ def test_an_aim_that_is_missed_is_said_to_be():
 
 def test_an_alarm_that_is_never_drawn_is_no_aim_met():
     """Pins that one lost alarm of ten is p95, and that a slow view, a busy station and a jerky page are told so."""
-    good = Viewed(first=[400.0, 600.0], frames=[16.7] * 99, alarms=[40.0] * 10, heard=[2.0], cpu=8.0)
+    good = Viewed(first=[400.0, 600.0], frames=[16.7] * 99, alarms=[40.0] * 10, streamed=[5.0], heard=[2.0], cpu=8.0)
     bad = Viewed(
-        first=[400.0, 1200.0], frames=[16.7] * 9 + [50.0], alarms=[40.0] * 9 + [math.inf], heard=[2.0], cpu=16.0
+        first=[400.0, 1200.0],
+        frames=[16.7] * 9 + [50.0],
+        alarms=[40.0] * 9 + [math.inf],
+        streamed=[5.0],
+        heard=[2.0],
+        cpu=16.0,
     )
     assert {one.what for one in figures(good, good) if one.met} == {
         "longest",
