@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from core_bed import HELD, HIGH, MEDIUM, TELL, Bed, bed_setup, depression_40
+from core_bed import HELD, HIGH, MEDIUM, STOP, TELL, Bed, bed_setup, depression_40
 from infusion_gateway.model.inputs import Observed
 from infusion_gateway.model.metric import Metric
 from infusion_gateway.model.observation import Reading, Validity
@@ -62,3 +62,18 @@ def test_a_longer_doubtful_witness_does_not_hide_a_shorter_sure_one() -> None:
         alarm = bed.alarms["apnoea"]
         assert (alarm.priority, alarm.response) == (HIGH, HELD)
         assert f"({sure}: no respiration)" in alarm.text
+
+
+def test_who_saw_no_breath_before_a_crash_is_said_to_be_from_before_it() -> None:
+    """Pins the words while no device has said anything yet since: no device is named that may be off by now."""
+    bed = infusing()
+    bed.monitor.values[Metric.SPO2] = 90
+    breathless(bed, 22, a=(0.0, Validity.VALID))
+    assert (bed.alarms["apnoea"].priority, bed.alarms["apnoea"].response) == (HIGH, STOP)
+    bed.monitor.mute = True
+    bed.crash()
+    bed.run(1)
+    alarm = bed.alarms["apnoea"]
+    assert (alarm.priority, alarm.response) == (HIGH, HELD)
+    said = "No breath seen for more than 40 s (before the restart), SpO2 not known. Check patient and cannula."
+    assert alarm.text == said
