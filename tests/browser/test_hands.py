@@ -8,6 +8,7 @@ import pytest
 
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
+from browser.looking import tab_to
 from infusion_gateway.model.instructions import NAMES
 from infusion_gateway.wire.asking import arguments_of
 
@@ -106,10 +107,10 @@ def test_acknowledge_by_pin(page: Any, station: FakeStation) -> None:
 def test_keyboard_alone(page: Any, station: FakeStation) -> None:
     """Pins that a bed in alarm is found, opened and acknowledged with no pointer, and the focus returns."""
     show(page, station, made.bed("one", alarms=[made.pressure_high()]))
-    _tab_to(page, "a.chip")
+    tab_to(page, "a.chip")
     page.keyboard.press("Enter")
     page.locator(".bed-page").wait_for()
-    _tab_to(page, '[data-do="acknowledge"]')
+    tab_to(page, '[data-do="acknowledge"]')
     page.keyboard.press("Enter")
     page.keyboard.type("2580")
     page.keyboard.press("Backspace")
@@ -118,20 +119,11 @@ def test_keyboard_alone(page: Any, station: FakeStation) -> None:
     assert asked["pin"] == "258"
     page.locator(".sheet").wait_for(state="detached")
     assert page.evaluate("document.activeElement.dataset.do") == "acknowledge"
-    _tab_to(page, '[data-do="assess"]')
+    tab_to(page, '[data-do="assess"]')
     page.keyboard.press("Enter")
     page.locator(".sheet").wait_for()
     page.keyboard.press("Escape")
     page.locator(".sheet").wait_for(state="detached")
-
-
-def _tab_to(page: Any, chosen: str) -> None:
-    for _ in range(80):
-        if page.evaluate("chosen => document.activeElement.matches(chosen)", chosen):
-            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-            return
-        page.keyboard.press("Tab")
-    pytest.fail(f"the keyboard does not reach {chosen}")
 
 
 def test_hold_off_and_paused_audio(page: Any, station: FakeStation) -> None:
@@ -142,6 +134,10 @@ def test_hold_off_and_paused_audio(page: Any, station: FakeStation) -> None:
     page.get_by_role("button", name="Do it").click()
     [asked] = waited(page, station, "/do/hold-off")
     arguments_of("hold-off").model_validate(asked["arguments"])
+    held = made.spo2_low(countdown_ends=made.at(4), held_until=made.at(80))
+    station.show(made.bed("one", alarms=[held]))
+    page.locator(".alarm-countdown", has_text=re.compile(r"stop held off 1:(1\d|20)")).wait_for()
+    assert page.locator('[data-do="hold-off"]').first.is_hidden()
     page.locator('[data-do="pause-audio"]').last.click()
     page.keyboard.type("22")
     page.get_by_role("button", name="Do it").click()

@@ -4,25 +4,14 @@ import re
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
+from browser.looking import banner, flashes, judge, tile
 from browser.shoot import PHONE
 
 pytestmark = pytest.mark.slow(6)
 
-WATCH_COLOURS = """async ([chosen, forMs]) => {
-  const node = document.querySelector(chosen);
-  const seen = [];
-  const begun = performance.now();
-  while (performance.now() - begun < forMs) {
-    await new Promise(requestAnimationFrame);
-    const colour = getComputedStyle(node).backgroundColor;
-    if (seen.at(-1)?.[1] !== colour) seen.push([performance.now() - begun, colour]);
-  }
-  return seen;
-}"""
 SCROLLS = """() => [document.scrollingElement, ...document.querySelectorAll('.wall-page, .wall')]
   .map(e => [e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight])"""
 STOPS = """() => [...document.querySelectorAll('.stop')].map(e => e.getBoundingClientRect())
@@ -41,28 +30,14 @@ def show(page: Any, station: FakeStation, *beds: made.Json, address: str = "") -
     page.locator(".tile").first.wait_for()
 
 
-def tile(page: Any, key: str) -> Any:
-    """Give a bed's tile."""
-    return page.locator(f'[data-key="{key}"]')
-
-
-def flashes(page: Any, chosen: str, seconds: float) -> float:
-    """Measure how often a second a node's ground changes and changes back."""
-    seen = page.evaluate(WATCH_COLOURS, [chosen, seconds * 1000])
-    if len(seen) < 3:
-        return 0.0
-    whole = (len(seen) - 2) / 2
-    return whole / ((seen[-1][0] - seen[1][0]) / 1000)
-
-
 def test_each_priority_by_symbol_text_and_flash(page: Any, station: FakeStation) -> None:
     """Pins that the priorities differ by symbol and words, flash at 2 Hz, 0.6 Hz and not at all, and are counted."""
     alarms = {"high": made.spo2_low(), "medium": made.pressure_high(), "low": made.cuff_overdue()}
     show(page, station, *(made.bed(name, alarms=[alarm]) for name, alarm in alarms.items()))
     for name, symbol in (("high", "!!!"), ("medium", "!!"), ("low", "!")):
-        banner = tile(page, f"west/{name}").locator(".alarm-banner")
-        assert banner.locator(".alarm-symbol").inner_text() == symbol
-        assert banner.locator(".alarm-text").inner_text() == alarms[name]["text"]
+        shown = tile(page, f"west/{name}").locator(".alarm-banner")
+        assert shown.locator(".alarm-symbol").inner_text() == symbol
+        assert shown.locator(".alarm-text").inner_text() == alarms[name]["text"]
         assert page.locator(f'.count[data-priority="{name}"] .count-number').inner_text() == "1"
     said = tile(page, "west/high").locator(".alarm-banner").inner_text()
     assert "88 %" in said
@@ -70,9 +45,10 @@ def test_each_priority_by_symbol_text_and_flash(page: Any, station: FakeStation)
     assert "nobody has it" in said
     assert re.search(r"STOP IN 0:1\d", said)
     assert [chip.inner_text().split("\n")[0] for chip in page.locator(".chip").all()] == ["!!!", "!!", "!"]
-    assert 1.4 <= flashes(page, '[data-key="west/high"] .alarm-banner', 3) <= 2.8
-    assert 0.4 <= flashes(page, '[data-key="west/medium"] .alarm-banner', 6) <= 0.8
-    assert flashes(page, '[data-key="west/low"] .alarm-banner', 1.2) == 0
+    high, medium, low = flashes(page, 6, *(banner(f"west/{name}") for name in alarms))
+    assert 1.4 <= high <= 2.8
+    assert 0.4 <= medium <= 0.8
+    assert low == 0
 
 
 def test_what_somebody_has_is_steady(page: Any, station: FakeStation) -> None:
@@ -80,9 +56,9 @@ def test_what_somebody_has_is_steady(page: Any, station: FakeStation) -> None:
     taken = made.spo2_low(signal="acknowledged", acknowledged_by="nurse-7", countdown_ends=None)
     show(page, station, made.bed("one", alarms=[taken]), made.bed("two", alarms=[made.pressure_high()]))
     assert "nurse-7 has it" in tile(page, "west/one").locator(".alarm-banner").inner_text()
-    assert flashes(page, '[data-key="west/one"] .alarm-banner', 1.2) == 0
+    assert flashes(page, 1.2, banner("west/one")) == [0]
     page.emulate_media(reduced_motion="reduce")
-    assert flashes(page, '[data-key="west/two"] .alarm-banner', 2) == 0
+    assert flashes(page, 2, banner("west/two")) == [0]
 
 
 def test_old_and_invalid_values_look_it(page: Any, station: FakeStation) -> None:
@@ -228,21 +204,14 @@ def test_axe_finds_nothing(page: Any, station: FakeStation, theme: str, palette:
     page.emulate_media(reduced_motion="reduce")
     page.reload()
     page.locator(".tile").first.wait_for()
-    _judge(page, "wall")
+    judge(page, "wall")
     page.goto("/#/bed/west/chair-2")
     page.locator(".alarm-row").first.wait_for()
     page.locator('[data-do="acknowledge"]').first.click()
-    _judge(page, "bed and PIN")
+    judge(page, "bed and PIN")
     page.locator('[data-do="order"]').click()
     page.locator('[name="weight_kg"]').wait_for()
-    _judge(page, "order")
-
-
-def _judge(page: Any, what: str) -> None:
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
-    said = [(one["id"], [node["html"][:160] for node in one["nodes"]][:3]) for one in found.response["violations"]]
-    assert said == [], f"{what}: {said}"
+    judge(page, "order")
 
 
 def test_the_large_trends_and_without_them(page: Any, station: FakeStation) -> None:

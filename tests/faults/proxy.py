@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Self
@@ -28,7 +28,10 @@ class Bad:
 
 @dataclass
 class Proxy:
-    """Listens on a port of the loopback and carries every connection to another. carried: bytes, both ways."""
+    """Listens on a port of the loopback and carries every connection to another.
+
+    carried: bytes, both ways; tape: is given the number of a connection and what comes down it.
+    """
 
     target: int
     seed: int = 0
@@ -36,6 +39,7 @@ class Proxy:
     port: int = 0
     connections: int = 0
     carried: int = 0
+    tape: Callable[[int, bytes], object] | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _carrying: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -68,20 +72,21 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.transport.abort()
             return
-        chance = Random(self.seed + self.connections)
+        chance = Random(self.seed + number)
         self._open |= {writer, there_writer}
         for source, sink, up in ((reader, there_writer, True), (there_reader, writer, False)):
-            task = asyncio.create_task(self._carry(source, sink, chance, up=up))
+            task = asyncio.create_task(self._carry(source, sink, chance, number, up=up))
             self._carrying.add(task)
             task.add_done_callback(self._carrying.discard)
 
     async def _carry(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, chance: Random, *, up: bool
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, chance: Random, number: int, *, up: bool
     ) -> None:
         try:
             while piece := await source.read(PIECE):
@@ -92,6 +97,8 @@ class Proxy:
                 if self.bad.bytes_s:
                     await asyncio.sleep(len(piece) / self.bad.bytes_s)
                 self.carried += len(piece)
+                if self.tape is not None and not up:
+                    self.tape(number, piece)
                 sink.write(piece)
                 await sink.drain()
         except OSError:

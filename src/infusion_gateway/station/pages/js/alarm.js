@@ -2,7 +2,7 @@
 
 import { age, clock, left, number, since, until } from "./clock.js";
 import { el, mark, match, put, show } from "./dom.js";
-import { countdownOf, topAlarm, topUnanswered } from "./state.js";
+import { countdownOf, pendingStop, topAlarm, topUnanswered } from "./state.js";
 import { say, term } from "./words.js";
 
 const FLASHES = new Set(["high", "medium"]);
@@ -36,12 +36,14 @@ function whoText(alarm) {
 }
 
 /**
- * Give the seconds in words of a countdown.
- * @param {number} seconds
+ * Say in words how a pending stop stands.
+ * @param {{seconds: number, held: boolean} | null} stop
  * @returns {string}
  */
-export function countdownText(seconds) {
-  return seconds > 0 ? say("alarm.countdown", { left: left(seconds) }) : say("alarm.countdownNow");
+export function countdownText(stop) {
+  if (stop === null) return "";
+  if (stop.held) return say("alarm.held", { left: left(stop.seconds) });
+  return stop.seconds > 0 ? say("alarm.countdown", { left: left(stop.seconds) }) : say("alarm.countdownNow");
 }
 
 /**
@@ -84,9 +86,9 @@ export function banner() {
       mark(parts.who, "data-nobody", alarm.acknowledged_by ? null : "");
       const more = bed.alarms.length - 1 + (bed.more ?? 0);
       put(parts.more, more > 0 ? say("alarm.more", { count: more }) : "");
-      const ends = countdownOf(bed);
-      show(parts.countdown, ends !== null);
-      put(parts.countdown, ends === null ? "" : countdownText(ends));
+      const stop = countdownOf(bed);
+      show(parts.countdown, stop !== null);
+      put(parts.countdown, countdownText(stop));
       return undefined;
     },
   };
@@ -147,11 +149,10 @@ function row(act) {
       put(facts, [valueText(alarm), limitText(alarm), began, kind, others, told].filter(Boolean).join(" · "));
       put(who, whoText(alarm));
       mark(who, "data-nobody", alarm.acknowledged_by ? null : "");
-      const ends = until(alarm.countdown_ends);
-      const held = until(alarm.held_until);
-      show(countdown, ends !== null || (held ?? 0) > 0);
-      put(countdown, ends !== null ? countdownText(ends) : say("alarm.held", { left: left(held ?? 0) }));
-      show(hold, ends !== null);
+      const stop = pendingStop(alarm);
+      show(countdown, stop !== null);
+      put(countdown, countdownText(stop));
+      show(hold, stop !== null && !alarm.held_until); // once
     },
   };
 }

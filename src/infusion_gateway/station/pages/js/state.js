@@ -103,14 +103,25 @@ export function quietOf(bed) {
 }
 
 /**
- * Give the end of the countdown to a stop that can still be held off; the earliest.
+ * Give the stop that an alarm counts down to. Held off, the end of that is what counts: the first end still stands there.
+ * @param {any} alarm
+ * @returns {{seconds: number, held: boolean} | null} seconds left; null: none is pending
+ */
+export function pendingStop(alarm) {
+  const ends = until(alarm.countdown_ends);
+  const held = until(alarm.held_until);
+  if (held !== null && held > 0) return { seconds: held, held: true };
+  return ends === null ? null : { seconds: ends, held: false };
+}
+
+/**
+ * Give a bed's pending stop: the earliest, one that nobody holds off before one that somebody does.
  * @param {any} bed
- * @returns {number | null} seconds left
+ * @returns {{seconds: number, held: boolean} | null}
  */
 export function countdownOf(bed) {
-  const ends = [bed.annunciation?.countdown_ends, ...(bed.alarms ?? []).map((alarm) => alarm.countdown_ends)];
-  const found = ends.map(until).filter((seconds) => seconds !== null);
-  return found.length ? Math.min(...found) : null;
+  const found = [{ countdown_ends: bed.annunciation?.countdown_ends }, ...(bed.alarms ?? [])].map(pendingStop).filter((stop) => stop !== null);
+  return found.sort((a, b) => Number(a.held) - Number(b.held) || a.seconds - b.seconds)[0] ?? null;
 }
 
 /** @param {any} bed @returns {number | null} seconds that the audio stays paused. */

@@ -1,0 +1,67 @@
+"""How a test looks at the page: a bed's tile, how often something flashes, the keyboard's way, what axe says."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+WATCH_COLOURS = """async ([chosen, forMs]) => {
+  const nodes = chosen.map(one => document.querySelector(one));
+  const seen = chosen.map(() => []);
+  const begun = performance.now();
+  while (performance.now() - begun < forMs) {
+    await new Promise(requestAnimationFrame);
+    nodes.forEach((node, at) => {
+      const colour = getComputedStyle(node).backgroundColor;
+      if (seen[at].at(-1)?.[1] !== colour) seen[at].push([performance.now() - begun, colour]);
+    });
+  }
+  return seen;
+}"""
+CRITERIA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def tile(page: Any, key: str) -> Any:
+    """Give a bed's tile. key: gateway/bed."""
+    return page.locator(f'.tile[data-key="{key}"]')
+
+
+def banner(key: str) -> str:
+    """Say how the alarm on a bed's tile is chosen."""
+    return f'[data-key="{key}"] .alarm-banner'
+
+
+def flashes(page: Any, seconds: float, *chosen: str) -> list[float]:
+    """Measure how often a second each node's ground changes and changes back."""
+    return [_rate(seen) for seen in page.evaluate(WATCH_COLOURS, [list(chosen), seconds * 1000])]
+
+
+def _rate(seen: list[tuple[float, str]]) -> float:
+    if len(seen) < 3:
+        return 0.0
+    whole = (len(seen) - 2) / 2
+    return whole / ((seen[-1][0] - seen[1][0]) / 1000)
+
+
+def tab_to(page: Any, chosen: str) -> None:
+    """Go on with Tab until this has the focus, and shows it."""
+    for _ in range(120):
+        if page.evaluate("chosen => document.activeElement.matches(chosen)", chosen):
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"the keyboard does not reach {chosen}")
+
+
+def judge(page: Any, what: str) -> None:
+    """Fail where axe finds a violation of WCAG 2.2 AA."""
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": CRITERIA}})
+    said = [(one["id"], [node["html"][:160] for node in one["nodes"]][:3]) for one in found.response["violations"]]
+    assert said == [], f"{what}: {said}"
+
+
+def pin(page: Any, digits: str) -> None:
+    """Touch a PIN's digits, and say that it is meant."""
+    for digit in digits:
+        page.locator(".pin-key", has_text=digit).click()
+    page.locator(".sheet .go").click()
