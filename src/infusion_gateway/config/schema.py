@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from infusion_gateway.model.keys import ROLES
 from infusion_gateway.model.metric import FACTS
-from infusion_gateway.model.names import NAME, RESERVED, is_name
+from infusion_gateway.model.names import NAME, RESERVED, is_code, is_name
 from infusion_gateway.model.session import GenerationMode
 
 LAST_PORT = 65535
@@ -20,6 +20,8 @@ LAST_COIL = 65535
 LONGEST_PATH = 1024
 LONGEST_HOST = 253
 LABEL = re.compile("[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+DUTY = re.compile("duty(-[1-8])?")
+"""Whoever is on duty, or has that place among those who are."""
 METRICS = {facts.word: metric for metric, facts in FACTS.items()}
 """Every metric by its word, as people name it."""
 
@@ -88,6 +90,33 @@ def _serial(text: str) -> str:
             'A device path, "socket://HOST:PORT" or "rfc2217://HOST:PORT"',
         )
     _host_port(rest)
+    return text
+
+
+def _code(text: str) -> str:
+    if not is_code(text) or text.lower() != text or DUTY.fullmatch(text):
+        raise wrong(f"{text[:40]!r} is no person's code", 'Write it like "nurse-7", in small letters; "duty" is none')
+    return text
+
+
+def _told(text: str) -> str:
+    if not DUTY.fullmatch(text):
+        return _code(text)
+    return text
+
+
+def _link(text: str | None) -> str | None:
+    if text is None:
+        return None
+    scheme, _, rest = text.partition("://")
+    host = rest if ":" in rest.rpartition("]")[2] else f"{rest}:443"
+    try:
+        _host_port(host)
+    except PydanticCustomError:
+        host = ""
+    ours = host.rpartition(":")[0].strip("[]") in ("127.0.0.1", "::1", "localhost")
+    if not host or not (scheme == "https" or (scheme == "http" and ours)):
+        raise wrong(f"{text[:80]!r} is no address of the page", 'Write "https://HOST:PORT"; http on the loopback alone')
     return text
 
 
@@ -303,6 +332,45 @@ class BedTable(Table):
     """The bed's own alarm; without it there is none."""
 
 
+class ContactTable(Table):
+    """`[[station.notify.person]]`: somebody who can be told of an alarm away from the page."""
+
+    code: Annotated[str, AfterValidator(_code), Field(examples=["nurse-7"])]
+    """Their code, as in the people's file; whoever is on duty must be one of these."""
+    urls_file: Annotated[PathText, Field(examples=["secrets/nurse-7.urls"])]
+    """Apprise URLs of their e-mail, SMS or push, one a line; readable by this user alone, or `credential:NAME`."""
+
+
+class NotifyTable(Table):
+    """`[station.notify]`: telling people away from the page, by e-mail, SMS gateways or push (Apprise)."""
+
+    file: Annotated[PathText, Field(examples=["notify.json"])]
+    """Who is on duty, who was told, who has it: written by the station itself, so that a restart forgets nothing."""
+    call: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ward 3, 4711"])]
+    """Whom a message says to call where its link can't be opened."""
+    link: Annotated[str | None, AfterValidator(_link), Field(max_length=300, examples=["https://station-1:8420"])] = (
+        None
+    )
+    """The page's address as people's phones reach it, with TLS; without it messages have no link, only whom to call."""
+    repeat_s: Annotated[float, Field(ge=15, le=600, examples=[60.0])]
+    """Seconds after which, the last step told, everybody is told again, until somebody has it."""
+    test_at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["07:30"])]
+    """When the day starts, by this machine's local time: each on duty is sent a test, which they must answer."""
+    others: Annotated[list[Name], Field(max_length=8, examples=[["station-2"]])] = []
+    """Other stations that tell the same people: one tells while they hear each other, else both."""
+    person: Annotated[list[ContactTable], Field(min_length=1, max_length=32)]
+    """Who can be told."""
+
+
+class EscalationTable(Table):
+    """`[[station.escalation]]`: one step of telling people of an alarm that nobody has acknowledged."""
+
+    after_s: Annotated[float, Field(ge=0, le=1800, examples=[45.0])]
+    """Seconds after the alarm (a medium one: after its first 60 s); of the first step 0, of each later one more."""
+    to: Annotated[list[Annotated[str, AfterValidator(_told)]], Field(min_length=1, max_length=8, examples=[["duty-2"]])]
+    """Whom: `duty-1` the first on duty, `duty-2` the second …, `duty` everybody on duty, or a person's code."""
+
+
 class StationTable(Table):
     """`[station]`: the clinicians' page, `infusion-gateway station`; a file with no `[gateway]` is a station's own."""
 
@@ -337,6 +405,10 @@ class StationTable(Table):
     """Hours after which a person signs in again in any case."""
     broker: BrokerTable | None = None
     """How the station reaches the broker, with its own certificate or password; as `[broker]` by default."""
+    notify: NotifyTable | None = None
+    """Telling people away from the page; by default nobody is."""
+    escalation: Annotated[list[EscalationTable], Field(max_length=8)] = []
+    """Whom first, whom next and when; needed with `[station.notify]`."""
 
 
 class File(Table):

@@ -72,12 +72,39 @@ class BrokerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationStep:
+    """One step. to: people's codes, `duty-N` for whoever is Nth on duty, or `duty` for all of those."""
+
+    after: Nanos
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Telling people away from the page. file: may not exist yet. link: the page's address, "" none.
+
+    day_starts: minutes after midnight, local. people: codes, each with the URLs that reach them, which nothing shows.
+    steps: one at least, the first after 0, ascending.
+    """
+
+    file: Path
+    call: str
+    link: str
+    repeat: Nanos
+    day_starts: int
+    others: tuple[str, ...]
+    people: dict[str, tuple[str, ...]] = field(repr=False)
+    steps: tuple[EscalationStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StationSettings:
     """The clinicians' page. host, port: where it is served; beyond the loopback certificate and key are there.
 
     people, screens: files that may not exist yet; None: nobody signs in, no screen is enrolled. signing_key: a file;
     None: nothing is signed. kid: what it is called. gateways: public keys, each called as its gateway; (): nothing is
-    verified. idle, signed_in_for: until a person who touches nothing, or anybody, is signed out.
+    verified. idle, signed_in_for: until a person who touches nothing, or anybody, is signed out. notify: None: nobody
+    is told away from the page.
     """
 
     name: str
@@ -94,6 +121,7 @@ class StationSettings:
     gateways: tuple[EnrolledKey, ...] = ()
     idle: Nanos = 15 * MINUTE
     signed_in_for: Nanos = 720 * MINUTE
+    notify: NotifySettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from infusion_gateway.config import signing
 from infusion_gateway.config.broker import is_loopback, resolve
 from infusion_gateway.config.document import Document, Key, Report, absolute, read
 from infusion_gateway.config.explain import part, unknown
+from infusion_gateway.config.notify import notify
 from infusion_gateway.config.schema import BrokerTable, File, StationTable
 from infusion_gateway.config.secrets import exposed, place
 from infusion_gateway.config.settings import BrokerSettings, StationSettings
@@ -65,14 +66,15 @@ def station(table: StationTable | None, broker: BrokerSettings | None, report: R
     certificate, key = _page(table, report)
     signing_key = _signing(table, report)
     keys = _gateways(table, gateway, report)
-    people, screens = (_written(table, name, report) for name in ("people_file", "screens_file"))
+    people, screens = (_written(getattr(table, name), (*AT, name), report) for name in ("people_file", "screens_file"))
+    told = notify(table, report, place=_place, written=_written)
     if broker is None:
         return None
     host, port = _split(table.listen)
     idle, longest = round(table.idle_min * MINUTE), round(table.signed_in_h * 60 * MINUTE)
     return StationSettings(
         table.name, site, broker, host, port, certificate, key, people, screens,
-        signing_key, table.kid or table.name, keys, idle, longest,
+        signing_key, table.kid or table.name, keys, idle, longest, told,
     )  # fmt: skip
 
 
@@ -125,17 +127,17 @@ def _place(written: str | None, at: Key, report: Report) -> Path | None:
         return None
 
 
-def _written(table: StationTable, name: str, report: Report) -> Path | None:
+def _written(written: str | None, at: Key, report: Report) -> Path | None:
     """Give the place of a file that is made later; one that is there must be this user's alone."""
-    path = _place(getattr(table, name), (*AT, name), report)
+    path = _place(written, at, report)
     if path is None:
         return None
     if not path.parent.is_dir():
-        report.add((*AT, name), f"there is no directory {path.parent}", "Make it, or name another one")
+        report.add(at, f"there is no directory {path.parent}", "Make it, or name another one")
     elif path.exists() and not path.is_file():
-        report.add((*AT, name), f"{path} is no file", "Name a file")
+        report.add(at, f"{path} is no file", "Name a file")
     elif path.exists() and exposed(path):
-        report.add((*AT, name), f"others may read {path}", f"Run: chmod 600 {path}")
+        report.add(at, f"others may read {path}", f"Run: chmod 600 {path}")
     return path
 
 

@@ -21,7 +21,7 @@ from infusion_gateway.config.broker import AGREED_S, ANSWER_S, HALF_OPEN, KEEP_A
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
 from infusion_gateway.station.binding import Binding
-from infusion_gateway.ward.seen import availability
+from infusion_gateway.ward.seen import Telling, availability
 from infusion_gateway.wire.asking import Answer
 from infusion_gateway.wire.topics import ROOT, Topics
 
@@ -332,12 +332,13 @@ async def listen(
     linked: Callable[[str], None] = lambda _why: None,
     kept: Callable[[str, bytes], None] | None = None,
     mouth: Mouth | None = None,
+    telling: Callable[[], Telling] = Telling,
 ) -> None:
     """Be a station for ever: hear everything of the site, say that one is there, and how far one really has it.
 
     Connects again within a second when the broker is away; ends by being cancelled. `take` must not block. `linked` is
     told "" whenever the station listens, and after each try that failed or ended why it does not. kept: takes, where
-    given, what the broker had kept; mouth: what is asked by the same connection.
+    given, what the broker had kept; mouth: what is asked by the same connection; telling: whom it tells, as it says.
     """
     mouth = mouth or Mouth()
     while True:
@@ -348,7 +349,7 @@ async def listen(
                 try:
                     await _either(
                         _hear(client, take, kept or take),
-                        _say(client, topics, station, utc_ns, seen),
+                        _say(client, topics, station, utc_ns, seen, telling=telling),
                         _ping(client),
                         mouth.speak(client, topics.answers(station)),
                     )
@@ -413,10 +414,16 @@ async def _hear(client: Client, take: Callable[[str, bytes], None], kept: Callab
 
 
 async def _say(
-    client: Client, topics: Topics, station: str, utc_ns: Callable[[], int], seen: Callable[[], bytes]
+    client: Client,
+    topics: Topics,
+    station: str,
+    utc_ns: Callable[[], int],
+    seen: Callable[[], bytes],
+    *,
+    telling: Callable[[], Telling],
 ) -> None:
     for sequence in count(1):
-        said = availability("online", utc_ns(), sequence)
+        said = availability("online", utc_ns(), sequence, telling())
         await client.publish(topics.station_availability(station), said, qos=1, retain=True, timeout=AGREED_S)
         await client.publish(topics.seen(station), seen(), qos=1, timeout=AGREED_S)
         await asyncio.sleep(SEEN_EVERY_S)

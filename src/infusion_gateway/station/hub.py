@@ -22,6 +22,7 @@ from infusion_gateway.station.client import Mouth, listen
 from infusion_gateway.station.history import History
 from infusion_gateway.station.instructing import Instructing
 from infusion_gateway.ward.picture import BedChanged, BedGone, Change, EventCame, GatewayChanged, Lacks, Picture
+from infusion_gateway.ward.seen import Telling
 from infusion_gateway.ward.showing import shown_bed, shown_gateway, shown_trend
 from infusion_gateway.ward.shown import (
     Happening,
@@ -32,14 +33,16 @@ from infusion_gateway.ward.shown import (
     ShownBroker,
     ShownGone,
     ShownLog,
+    ShownNotify,
     ShownPicture,
     ShownTrend,
 )
 from infusion_gateway.ward.sound import ALIVE_S
+from infusion_gateway.ward.standing import Stands, standing
 from infusion_gateway.wire.happenings import EventMessage
 from infusion_gateway.wire.sealing import Keyring, Signer
 from infusion_gateway.wire.stamps import rfc3339, words
-from infusion_gateway.wire.topics import Topics
+from infusion_gateway.wire.topics import StationState, Topics
 
 Told: TypeAlias = tuple[str, bytes]
 """A kind and its JSON."""
@@ -56,7 +59,11 @@ SCREENS = 256
 
 
 class Hub:
-    """One station. clients: how many pages are open; duty: who is on duty: both are said by who serves the pages."""
+    """One station. clients: how many pages are open, said by who serves them.
+
+    duty, notify: who is on duty, and how telling people away from the page stands; telling: what other stations are
+    told of it; heard: told each station's availability, and whether the broker had kept it. All by station.notifying.
+    """
 
     def __init__(
         self,
@@ -68,6 +75,9 @@ class Hub:
         self.settings = settings
         self.clients = 0
         self.duty: list[dict[str, Any]] = []
+        self.notify: ShownNotify | None = None
+        self.telling: Callable[[], Telling] = Telling
+        self.heard: Callable[[str, bytes, bool], None] = lambda _station, _payload, _kept: None
         self.not_connected = "not connected yet"
         self.picture = Picture(settings.site, keyrings(settings.gateways))
         self._topics = Topics(settings.site, settings.name)
@@ -128,7 +138,12 @@ class Hub:
             clients=self.clients,
             nurses_alive=self._nurses_alive,
             duty=self.duty,
+            notify=self.notify,
         )
+
+    def stands(self, utc_s: float) -> Stands:
+        """Give what stands at the beds that somebody away from the page must hear of. utc_s: since the epoch."""
+        return standing(self.picture, self._now_s(), utc_s, self.not_connected)
 
     def subscribe(self) -> "asyncio.Queue[Told]":
         """Give a queue of what is told from now on, which begins with a picture. Give it back with `unsubscribe`."""
@@ -187,6 +202,7 @@ class Hub:
                 take=lambda topic, payload: self.take(topic, payload, kept=False),
                 kept=lambda topic, payload: self.take(topic, payload, kept=True),
                 seen=lambda: self.picture.seen.payload(self._utc_ns()),
+                telling=lambda: self.telling(),  # noqa: PLW0108 - set later, by who tells
                 linked=self.linked,
                 mouth=self._mouth,
             )
@@ -206,7 +222,9 @@ class Hub:
 
     def take(self, topic: str, payload: bytes, *, kept: bool) -> None:
         """Take a message from the broker."""
-        if topic != self._answers:
+        if topic.endswith("/availability") and isinstance(said := self._topics.parse(topic), StationState):
+            self.heard(said.station, payload, kept)
+        elif topic != self._answers:
             self._changed(self.picture.take(topic, payload, self._now_s(), kept=kept))
         elif not kept and not self._instructing.answered(topic, payload):
             self._changed(self._history.answered(topic, payload))

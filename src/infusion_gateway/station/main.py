@@ -19,6 +19,7 @@ import structlog
 from infusion_gateway.config.settings import StationSettings
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.station.hub import Hub
+from infusion_gateway.station.notifying import begun
 from infusion_gateway.station.people import People
 from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import Screens
@@ -46,9 +47,7 @@ class Manager(Protocol):
         """Say that the end was asked for."""
 
 
-def run(
-    settings: StationSettings, manager: Manager, *, until_eof: bool = False, beside: Beside | None = None
-) -> int:
+def run(settings: StationSettings, manager: Manager, *, until_eof: bool = False, beside: Beside | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Exit: 0 ended as told, 1 failed, 2 its address or certificate can't be used.
 
     until_eof: until standard input, a pipe, ends, too: whoever started this process is gone then. beside: the gateway
@@ -95,6 +94,7 @@ async def serve(
         idle_s=settings.idle / SECOND, longest_s=settings.signed_in_for / SECOND,
     )  # fmt: skip
     hub = Hub(settings)
+    notifying = begun(settings, hub)
     queue = hub.subscribe()
     queue.get_nowait()  # the picture that it begins with: each page gets one of its own
 
@@ -107,7 +107,7 @@ async def serve(
     secure = settings.certificate is not None
     web = Web(
         settings.name, hub, feed, sign_in, Screens(settings.screens), beside=beside,
-        hosts=LOOPBACK | {settings.host.lower()} | names(settings.certificate), secure=secure,
+        hosts=LOOPBACK | {settings.host.lower()} | names(settings.certificate), secure=secure, notifying=notifying,
     )  # fmt: skip
     opened = listening(settings.host, settings.port)
     try:
@@ -119,6 +119,8 @@ async def serve(
                 group.create_task(sweep(serving, _now_s), name="sweep"),
                 group.create_task(_live(feed, manager), name="live"),
             ]
+            if notifying is not None:
+                tasks.append(group.create_task(notifying.run(), name="notify"))
             served = group.create_task(serving.serve(sockets=[opened]), name="serve")
             async with asyncio.timeout(STARTED_S):
                 while not serving.started:  # noqa: ASYNC110 - uvicorn has no event for it

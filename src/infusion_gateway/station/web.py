@@ -22,7 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from infusion_gateway.model.instructions import NAMES
 from infusion_gateway.station import guard
 from infusion_gateway.station.calling import Bedside, CallButton
+from infusion_gateway.station.duty import Duty
 from infusion_gateway.station.looking_back import LookingBack, Past
+from infusion_gateway.station.notifying import Notifying
 from infusion_gateway.station.people import Person
 from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import CALL, Screens
@@ -61,7 +63,7 @@ class Web:
 
     def __init__(
         self, station: str, ward: Ward, feed: Feed, sign_in: SignIn, screens: Screens, *, beside: Beside | None = None,
-        hosts: frozenset[str], secure: bool, pages: Path = PAGES,
+        hosts: frozenset[str], secure: bool, pages: Path = PAGES, notifying: Notifying | None = None,
     ) -> None:  # fmt: skip
         self._station, self._ward, self._feed = station, ward, feed
         self._sign_in, self._screens = sign_in, screens
@@ -73,6 +75,7 @@ class Web:
             ("POST", "/api/again", self._again), ("POST", "/api/enrol", self._enrol),
             ("POST", "/api/alive", self._alive), ("POST", f"{bed}/do/{{name:str}}", self._instruct),
             *LookingBack(self.visitor, ward, beside).asked,
+            *Duty(self.visitor, sign_in.touch, self._title, notifying).asked,
             *CallButton(self.visitor, ward, self._title, pages / "call.html").asked,
         ]  # fmt: skip
         routes = [Route(path, _answering(work), methods=[method]) for method, path, work in asked]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from infusion_gateway.wire.asking import LONGEST
 from infusion_gateway.wire.stamps import rfc3339
-from infusion_gateway.wire.stations import SeenBed, StationAvailability, StationSeen
+from infusion_gateway.wire.stations import TELLING, SeenBed, StationSeen, StationTelling, TellingOf
 
 BEDS = 256
 """Beds that one station follows."""
@@ -54,10 +54,18 @@ class Seen:
         return StationSeen(time=rfc3339(utc_ns), seen=seen).model_dump_json().encode()
 
 
-def availability(status: str, utc_ns: int, sequence: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a station says of whom it tells. notifies: it can; of: the alarms that it has in hand."""
+
+    notifies: bool = False
+    of: tuple[TellingOf, ...] = ()
+
+
+def availability(status: str, utc_ns: int, sequence: int, telling: Telling = Telling()) -> bytes:
     """Write a station's availability."""
-    said = {"time": rfc3339(utc_ns), "status": status, "sequence": sequence}
-    return StationAvailability.model_validate(said).model_dump_json().encode()
+    said = {"time": rfc3339(utc_ns), "status": status, "sequence": sequence, "notifies": telling.notifies}
+    return StationTelling.model_validate(said | {"telling": list(telling.of[:TELLING])}).model_dump_json().encode()
 
 
 def read(payload: bytes) -> dict[str, object] | None:

@@ -65,7 +65,7 @@ def shown_bed(gateway: WardGateway, bed: WardBed, now_s: float, *, nurses: bool)
         tile=_tile(bed, utc_s),
         annunciation=annunciation(heard),
         bedside_alarm="none" if session is None else session.bedside_alarm,
-        generation_mode=_mode(bed),
+        generation_mode=mode_of(bed),
         missing=bed.missing,
     )
 
@@ -219,7 +219,8 @@ def _age(now_s: float, since_s: float | None) -> float | None:
     return None if since_s is None else round(max(now_s - since_s, 0.0), 1)
 
 
-def _mode(bed: WardBed) -> Literal["real", "test", "demo"]:
+def mode_of(bed: WardBed) -> Literal["real", "test", "demo"]:
+    """Say whose bed it is, as far as is known: a patient's says so itself."""
     if bed.session is not None:
         return bed.session.generation_mode
     return "test" if bed.descriptor is None else bed.descriptor.generation_mode

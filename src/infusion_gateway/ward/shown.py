@@ -200,6 +200,44 @@ class ShownBroker(Shown):
     why: str
 
 
+class ShownDuty(Shown):
+    """Somebody on duty, and how the day's test of their phone stands."""
+
+    person: str
+    test: Literal["none", "waiting", "unanswered", "answered", "not-delivered"]
+    tested: str | None
+    answered_by: str
+
+
+class ShownNotTold(Shown):
+    """Somebody whom the newest messages did not reach."""
+
+    person: str
+    why: str
+    since: str
+    times: int
+
+
+class ShownNotify(Shown):
+    """How telling people away from the page stands."""
+
+    undelivered: list[ShownNotTold]
+    """Until something gets there, or somebody on the page has seen it."""
+    alone: list[str]
+    """What no bed can acknowledge and nobody has yet: gateways that aren't heard, by name."""
+    trouble: str
+    """What is wrong with telling itself; empty: nothing."""
+
+
+class ShownToldLine(Shown):
+    """One thing that was done away from the page."""
+
+    at: str
+    kind: Literal["told", "not-delivered", "taken", "ended", "test", "answered", "duty"]
+    person: str
+    text: str
+
+
 class ShownBeat(Shown):
     """That the station lives, every second."""
 
@@ -209,6 +247,9 @@ class ShownBeat(Shown):
     nurses_alive: bool
     """A nurses' station screen has proved itself alive in the last 10 s."""
     duty: list[dict[str, Any]]
+    """ShownDuty, who is told first first."""
+    notify: ShownNotify | None = None
+    """Null: nobody is told away from the page."""
 
 
 class ShownPressure(Shown):

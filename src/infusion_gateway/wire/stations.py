@@ -1,15 +1,18 @@
 """What stations say: that they are there, and how far they really have each bed's events."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from infusion_gateway.model.names import NAME
 
 LONGEST = 16 * 1024
+TELLING = 48
+"""Alarms of a station's availability: more are told of twice, by each station."""
 
 _Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+Read = TypeVar("Read", bound=BaseModel)
 _Time = Annotated[str, StringConstraints(max_length=40)]
 
 
@@ -27,6 +30,27 @@ class StationAvailability(_FromStation):
     status: Literal["online", "offline"]
     sequence: Annotated[int, Field(ge=0)] = 0
     """The station's own heartbeat."""
+
+
+class TellingOf(BaseModel):
+    """An alarm that a station tells people of, or that somebody away from it has."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    alarm: Annotated[str, StringConstraints(max_length=140)]
+    """`gateway/bed/code`."""
+    held_s: Annotated[float, Field(ge=0, le=600)] = 0.0
+    """For so long somebody has it; 0: nobody."""
+    by: Annotated[str, StringConstraints(max_length=64)] = ""
+
+
+class StationTelling(StationAvailability):
+    """The same as other stations read it; gateways pass over what they don't know."""
+
+    notifies: bool = False
+    """It tells people away from its page of alarms, and can: a message got to somebody."""
+    telling: Annotated[list[TellingOf], Field(max_length=TELLING)] = []
+    """The alarms that it has in hand."""
 
 
 class SeenBed(BaseModel):
@@ -55,10 +79,19 @@ class Nonsense:
 
 def parse_availability(payload: bytes) -> StationAvailability | Nonsense:
     """Read a station's availability."""
+    return _read(StationAvailability, payload)
+
+
+def parse_telling(payload: bytes) -> StationTelling | Nonsense:
+    """Read a station's availability as another station does."""
+    return _read(StationTelling, payload)
+
+
+def _read(model: type[Read], payload: bytes) -> Read | Nonsense:
     if len(payload) > LONGEST:
         return Nonsense(f"{len(payload)} bytes")
     try:
-        return StationAvailability.model_validate_json(payload)
+        return model.model_validate_json(payload)
     except ValidationError as error:
         return Nonsense(str(error.errors(include_url=False)[0]["msg"])[:100])
 

@@ -1,0 +1,384 @@
+"""Whom to tell of an alarm that nobody has, when, and until when: the policy as a machine without a clock.
+
+What stands, who is on duty, answers, and what became of messages come in, each with the moment; messages to send
+come out. High is told at once, medium after 60 s, low never; the next step follows after its time, or at once where a
+message could not be delivered; after the last step everybody is told again, until a person has it. "I have it" by a
+link stops that for 120 s, and quiets nothing at the bed; acknowledged at the bed ends it. An alarm that is over for a
+moment and comes back goes on where it was: else one that comes and goes would never reach the second person.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from infusion_gateway.ward.kept import ENTRIES, HELD_S, LINK_S, LINKS, Entry, Kept, Kind, Line, Link
+from infusion_gateway.ward.peers import LISTED_S, Elsewhere
+from infusion_gateway.ward.reach import Reach
+from infusion_gateway.ward.seen import Telling
+from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, Key, Standing, Stands
+from infusion_gateway.wire.stations import TELLING, TellingOf
+
+MEDIUM_AFTER_S = 60.0
+LINGERS_S = 120.0
+"""What was over for so long is another alarm when it comes again."""
+FORGOTTEN_S = 30 * 60.0
+"""So long an alarm is kept whose bed is not heard since the station began."""
+DELIVERY_S = 25.0
+"""A message of which nothing is heard for so long did not get there."""
+RETRY_S = 30.0
+"""After the last step, while nobody at all can be reached: from one try to the next."""
+IN_ONE = 5
+"""Alarms that one message names, each with its link; of more it says how many."""
+EVERYBODY = "duty"
+ALONE = frozenset({NOT_HEARD, BROKER_LOST})
+"""What can't be acknowledged at any bed."""
+Stand: TypeAlias = Literal["open", "held", "over", "test", "answered", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. to: people's codes, `duty-N` for whoever is Nth on duty, or `duty` for all of those."""
+
+    after_s: float
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The clinic's. repeat_s: from the last step on, again and again. contacts: the codes that can be reached."""
+
+    steps: tuple[Step, ...]
+    repeat_s: float
+    contacts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One alarm of a message. token: of its link."""
+
+    where: str
+    priority: str
+    what: str
+    mode: str
+    since_s: float
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to one person: alarms, `more` that it doesn't name; or a test, whose token is `test`."""
+
+    id: int
+    person: str
+    alarms: tuple[Told, ...] = ()
+    more: int = 0
+    test: str = ""
+    nobody_on_duty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What a link leads to. gone: to nothing, or nothing any more. by: who has it, or acknowledged."""
+
+    stand: Stand
+    person: str = ""
+    entry: Entry | None = None
+    by: str = ""
+    until_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Under:
+    """A message that is on its way. of: alarms by number, each with its step then."""
+
+    person: str
+    at_s: float
+    of: dict[int, int] = field(default_factory=dict)
+
+
+class Escalation:
+    """One station's. token: makes an unguessable one; kept: what was before a restart."""
+
+    def __init__(self, policy: Policy, token: Callable[[], str], kept: Kept | None = None) -> None:
+        self.policy, self._token = policy, token
+        self.kept = kept or Kept()
+        self.reach = Reach(self.kept.people)
+        self.entries: dict[Key, Entry] = {entry.key: entry for entry in self.kept.entries}
+        self._under: dict[int, _Under] = {}
+        self._messages = 0
+
+    # What comes in
+
+    def on_duty(self, codes: Sequence[str], by: str, now_s: float) -> None:
+        """Set who is on duty, the first to be told first. ValueError: somebody can't be reached at all."""
+        for code in codes:
+            if code not in self.policy.contacts:
+                raise ValueError(f"{code[:64]} can't be reached: give them a [[station.notify.person]]")
+        if len(set(codes)) != len(codes):
+            raise ValueError("somebody is named twice")
+        self.kept.duty, self.kept.duty_s, self.kept.duty_by = list(codes), now_s, by
+        self._line(now_s, "duty", by, "on duty: " + (", ".join(codes) or "nobody"))
+
+    def delivered(self, message: int, why: str, now_s: float) -> None:
+        """Take what became of a message. why: "" it got there; else the next step is told at once."""
+        under = self._under.pop(message, None)
+        if under is None:
+            return
+        if not why:
+            self.reach.delivered(under.person, now_s)
+        else:
+            self.reach.failed(under.person, why, now_s)
+            self._line(now_s, "not-delivered", under.person, why)
+        nobody = all(self.reach.of(code, now_s).why for code in self._who(self.policy.steps))
+        for entry in self.entries.values():
+            if entry.number not in under.of:
+                continue
+            if not why:
+                entry.failed = False
+            elif entry.step == under.of[entry.number]:
+                entry.failed = True
+                if entry.step < len(self.policy.steps):
+                    entry.next_s = now_s
+                elif nobody:
+                    entry.next_s = min(entry.next_s, now_s + RETRY_S)
+
+    def look(self, token: str, now_s: float) -> Linked:
+        """Say what a link leads to; that takes nothing, for whatever reads mail opens links."""
+        link = self.kept.links.get(digest(token))
+        if link is None or now_s >= link.until_s:
+            return Linked("gone")
+        if not link.number:
+            answered = self.reach.of(link.person, now_s).answered
+            return Linked("answered" if answered else "test", link.person)
+        entry = self.entries.get((link.gateway, link.bed, link.code))
+        if entry is None or entry.number != link.number or entry.gone_s is not None:
+            return Linked("over", link.person)
+        if entry.here:
+            return Linked("held", link.person, entry, entry.here)
+        if entry.held_until_s > now_s:
+            return Linked("held", link.person, entry, entry.held_by, entry.held_until_s)
+        return Linked("open", link.person, entry)
+
+    def answer(self, token: str, now_s: float) -> Linked:
+        """Take a person's press on a link: they have it, or their test came."""
+        found = self.look(token, now_s)
+        if found.stand == "open" and found.entry is not None:
+            found.entry.held_until_s, found.entry.held_by = now_s + HELD_S, found.person
+            self._line(now_s, "taken", found.person, self._where(found.entry))
+        elif found.stand == "test":
+            self.answered(found.person, found.person, now_s)
+        return self.look(token, now_s)
+
+    def answered(self, person: str, by: str, now_s: float) -> None:
+        """Take note that somebody's test came; by: who says so."""
+        of = self.reach.of(person, now_s)
+        if of.day and not of.answered:
+            of.answered = by
+            self._line(now_s, "answered", person, "" if by == person else f"by {by}")
+
+    def test(self, person: str, now_s: float) -> None:
+        """Send somebody a test anew."""
+        self.reach.of(person, now_s).day = ""
+
+    def have(self, name: str, by: str, now_s: float) -> bool:
+        """Take it that somebody at the page has what can't be acknowledged at a bed; false: there is no such thing."""
+        for entry in self.entries.values():
+            if entry.name == name and entry.code in ALONE and entry.gone_s is None:
+                entry.here = by
+                self._line(now_s, "taken", by, self._where(entry))
+                return True
+        return False
+
+    # What comes of it
+
+    def step(self, now_s: float, stands: Stands, day: str, elsewhere: Elsewhere) -> list[Message]:
+        """Take what stands now; give what is to be sent. day: each on duty is sent a test once for each such word."""
+        for message in [key for key, under in self._under.items() if now_s - under.at_s >= DELIVERY_S]:
+            self.delivered(message, f"no word of it for {DELIVERY_S:.0f} s", now_s)
+        self._follow(now_s, stands)
+        for entry in self.entries.values():
+            self._elsewhere(entry, now_s, elsewhere)
+            if entry.held_until_s and entry.held_until_s <= now_s:
+                entry.held_until_s, entry.held_by = 0.0, ""
+                self._begin_again(entry, now_s)
+            if self._open(entry):
+                self._advance(entry, now_s)
+        self.kept.links = {key: link for key, link in self.kept.links.items() if link.until_s > now_s}
+        return [*self._owed(now_s), *self._tests(now_s, day)]
+
+    def telling(self, now_s: float) -> Telling:
+        """Say to other stations what this one has in hand."""
+        ours = self.kept.duty or self.policy.contacts
+        able = any(not self.reach.of(code, now_s).why for code in ours)
+        mine = [e for e in self.entries.values() if e.gone_s is None and not e.quiet and not e.failed]
+        of = (
+            TellingOf(alarm=entry.name, held_s=round(max(entry.held_until_s - now_s, 0.0), 1), by=entry.held_by[:64])
+            for entry in mine[:TELLING]
+        )
+        return Telling(able, tuple(of) if able else ())
+
+    def alone(self) -> list[str]:
+        """Give the names of what no bed can acknowledge, and nobody has taken at the page."""
+        return [e.name for e in self.entries.values() if e.code in ALONE and e.gone_s is None and not e.here]
+
+    def keep(self) -> Kept:
+        """Give what the next one needs."""
+        self.kept.entries = list(self.entries.values())
+        return self.kept
+
+    # Alarms that come and go
+
+    def _follow(self, now_s: float, stands: Stands) -> None:
+        there = {one.key: one for one in stands.found}
+        for one in there.values():
+            entry = self.entries.get(one.key)
+            if entry is not None and one.by:
+                self._end(entry, now_s, f"acknowledged by {one.by}")
+            elif one.by:
+                continue
+            elif entry is None:
+                if one.present:
+                    self._begin(one, now_s)
+            elif not one.present:
+                entry.gone_s = now_s
+            else:
+                self._goes_on(entry, one, now_s)
+        for entry in [entry for key, entry in self.entries.items() if key not in there]:
+            heard = (entry.gateway, entry.bed) in stands.heard
+            if entry.gone_s is None:
+                entry.gone_s = now_s if heard else None
+            elif now_s - entry.gone_s >= (LINGERS_S if heard else FORGOTTEN_S):
+                self._end(entry, now_s, "over")
+
+    def _begin(self, one: Standing, now_s: float) -> None:
+        if len(self.entries) >= ENTRIES:
+            least = min(self.entries.values(), key=lambda e: (e.gone_s is None, e.priority == "high"))
+            if least.gone_s is None and (least.priority, one.priority) != ("medium", "high"):
+                return
+            del self.entries[least.key]
+        self.kept.number += 1
+        age_s = min(max(now_s - one.since_s, 0.0), MEDIUM_AFTER_S)
+        from_s = now_s if one.priority == "high" else now_s + MEDIUM_AFTER_S - age_s
+        self.entries[one.key] = Entry(
+            one.gateway, one.bed, one.code, self.kept.number, one.priority, one.what, one.mode, one.since_s,
+            now_s, from_s, from_s + self.policy.steps[0].after_s,
+        )  # fmt: skip
+
+    def _goes_on(self, entry: Entry, one: Standing, now_s: float) -> None:
+        """Carry it on. A rise is a new alarm, which breaks through whoever had it; a fall is none."""
+        if one.priority == "high" and entry.priority == "medium":
+            del self.entries[entry.key]
+            self._begin(one, now_s)
+            return
+        entry.priority, entry.mode, entry.what = one.priority, one.mode, one.what
+        if entry.gone_s is not None:
+            entry.since_s, entry.gone_s, entry.here = one.since_s, None, ""
+
+    def _end(self, entry: Entry, now_s: float, why: str) -> None:
+        del self.entries[entry.key]
+        if entry.step or entry.held_by:
+            self._line(now_s, "ended", "", f"{self._where(entry)}: {why}")
+
+    def _elsewhere(self, entry: Entry, now_s: float, elsewhere: Elsewhere) -> None:
+        """Leave it to another station that says it has it, and wait a little for one that should."""
+        until_s, by = elsewhere.held.get(entry.name, (0.0, ""))
+        if until_s > max(now_s, entry.held_until_s):
+            entry.held_until_s, entry.held_by = until_s, by
+        covered = entry.name in elsewhere.told or (elsewhere.before and now_s < entry.seen_s + LISTED_S)
+        if entry.quiet and not covered:
+            self._begin_again(entry, now_s)
+        entry.quiet = covered
+
+    # Steps
+
+    def _open(self, entry: Entry) -> bool:
+        """Say whether this is one that this station tells of now."""
+        return entry.gone_s is None and not (entry.held_until_s or entry.here or entry.quiet)
+
+    def _begin_again(self, entry: Entry, now_s: float) -> None:
+        entry.step, entry.failed = 0, False
+        entry.from_s = max(entry.from_s, now_s)
+        entry.next_s = entry.from_s + self.policy.steps[0].after_s
+
+    def _advance(self, entry: Entry, now_s: float) -> None:
+        steps = self.policy.steps
+        while entry.next_s <= now_s:
+            if entry.step < len(steps):
+                to = self._who(steps[entry.step : entry.step + 1])
+                entry.step += 1
+            else:
+                to = self._who(steps)
+            more = entry.step < len(steps)
+            entry.next_s = entry.from_s + steps[entry.step].after_s if more else now_s + self.policy.repeat_s
+            for person in to:
+                owed = self.kept.owed.setdefault(person, [])
+                if entry.key not in owed:
+                    owed.append(entry.key)
+
+    def _who(self, steps: Iterable[Step]) -> list[str]:
+        """Give whom steps tell; where that is nobody, all on duty, and where nobody is, everybody that can be."""
+        duty = self.kept.duty
+        found: dict[str, None] = {}
+        for step in steps:
+            for name in step.to:
+                place = name.removeprefix("duty-")
+                if name == EVERYBODY:
+                    found |= dict.fromkeys(duty)
+                elif place != name:
+                    found |= dict.fromkeys(duty[int(place) - 1 : int(place)])
+                else:
+                    found[name] = None
+        return list(found) or list(duty) or list(self.policy.contacts)
+
+    def _owed(self, now_s: float) -> Iterable[Message]:
+        for person, keys in list(self.kept.owed.items()):
+            open_ = [self.entries[key] for key in keys if key in self.entries and self._open(self.entries[key])]
+            if not open_:
+                del self.kept.owed[person]
+            elif self.reach.may(person, now_s):
+                del self.kept.owed[person]
+                yield self._message(person, sorted(open_, key=lambda e: (e.priority != "high", e.since_s)), now_s)
+
+    def _message(self, person: str, entries: list[Entry], now_s: float) -> Message:
+        named = entries[:IN_ONE]
+        told = tuple(
+            Told(self._where(e), e.priority, e.what, e.mode, e.since_s, self._link(person, e, now_s)) for e in named
+        )
+        self._line(now_s, "told", person, ", ".join(self._where(e) for e in named))
+        more = len(entries) - len(named)
+        made = Message(self._next(), person, told, more, nobody_on_duty=not self.kept.duty)
+        self._under[made.id] = _Under(person, now_s, {e.number: e.step for e in entries})
+        return made
+
+    def _tests(self, now_s: float, day: str) -> Iterable[Message]:
+        for person in self.kept.duty:
+            if self.reach.due(person, day, now_s) and self.reach.may(person, now_s):
+                self.reach.tested(person, day, now_s)
+                self._line(now_s, "test", person, "")
+                made = Message(self._next(), person, test=self._link(person, None, now_s))
+                self._under[made.id] = _Under(person, now_s)
+                yield made
+
+    def _next(self) -> int:
+        self._messages += 1
+        return self._messages
+
+    def _link(self, person: str, entry: Entry | None, now_s: float) -> str:
+        token = self._token()
+        where = ("", "", "", 0) if entry is None else (*entry.key, entry.number)
+        while len(self.kept.links) >= LINKS:
+            del self.kept.links[next(iter(self.kept.links))]
+        self.kept.links[digest(token)] = Link(person, *where, now_s + LINK_S)
+        return token
+
+    def _where(self, entry: Entry) -> str:
+        return f"{entry.bed or entry.gateway} {entry.what}".strip()
+
+    def _line(self, at_s: float, kind: Kind, person: str, text: str) -> None:
+        self.kept.lines.append(Line(at_s, kind, person, text[:200]))
+
+
+def digest(token: str) -> str:
+    """Give what is kept of a link's token: who reads the file has no link by it."""
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()

@@ -1,0 +1,120 @@
+"""What stands at the beds that somebody away from the page must hear of: high and medium alarms, and beds not heard.
+
+Nothing of a patient is in it: bed, priority, what, since when. A bed that is not heard while a case of it may be
+running is high (`ward.sound` sounds it likewise); one gateway's beds are told of as one, and all of them where it is
+the station that has lost the broker.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from infusion_gateway.ward.beds import WardBed, WardGateway, epoch
+from infusion_gateway.ward.picture import Picture
+from infusion_gateway.ward.showing import mode_of
+from infusion_gateway.wire.messages import Alarm
+from infusion_gateway.wire.stamps import words
+
+Key: TypeAlias = tuple[str, str, str]
+"""Gateway, bed ("": all of it), code: of an alarm, or `not-heard`. All three "" or `broker-lost`: the station's own."""
+Urgent: TypeAlias = Literal["high", "medium"]
+NOT_HEARD, BROKER_LOST = "not-heard", "broker-lost"
+MOST = 500
+NAMED = 6
+"""Beds that are named in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One of them, now. since_s: seconds since the epoch, by its gateway. present: false: it is over, but latched.
+
+    mode: of the bed, for one that is no patient's must say so. by: who has acknowledged it; "": nobody.
+    """
+
+    gateway: str
+    bed: str
+    code: str
+    priority: Urgent
+    what: str
+    since_s: float
+    mode: Literal["real", "test", "demo"] = "real"
+    present: bool = True
+    by: str = ""
+
+    @property
+    def key(self) -> Key:
+        """What it is known by."""
+        return self.gateway, self.bed, self.code
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """All of it. heard: the beds, (gateway, ""): the gateways, whose word is here: what doesn't stand there is over."""
+
+    found: tuple[Standing, ...] = ()
+    heard: frozenset[tuple[str, str]] = frozenset()
+
+
+def standing(picture: Picture, now_s: float, utc_s: float, lost: str) -> Stands:
+    """Give what stands. utc_s: seconds since the epoch. lost: why the station doesn't hear the broker; "": it does."""
+    heard = {("", "")}
+    found: list[Standing] = []
+    unheard: list[tuple[WardGateway, WardBed, str]] = []
+    for gateway, bed in picture.beds():
+        name = gateway.topics.gateway
+        heard.add((name, ""))
+        if bed.alarms is not None:
+            heard.add((name, bed.bed))
+            found += _alarms(name, bed, bed.alarms.alarms)
+        link, _ = gateway.link(now_s, bed)
+        if bed.in_session and link not in ("live", "unknown"):
+            unheard.append((gateway, bed, link))
+    found += _broker(unheard, utc_s) if lost else _gateways(unheard, utc_s)
+    found.sort(key=lambda one: (one.priority != "high", one.since_s))
+    return Stands(tuple(found[:MOST]), frozenset(heard))
+
+
+def _alarms(gateway: str, bed: WardBed, alarms: Iterable[Alarm]) -> Iterable[Standing]:
+    for alarm in alarms:
+        if alarm.priority == "low" or alarm.collapsed:
+            continue
+        code = words(alarm.code, 64)
+        yield Standing(
+            gateway,
+            bed.bed,
+            code,
+            "high" if alarm.priority == "high" else "medium",
+            code.replace("-", " "),
+            epoch(alarm.since),
+            mode_of(bed),
+            alarm.present,
+            "" if alarm.signal != "acknowledged" else words(alarm.acknowledged_by or "somebody", 64),
+        )
+
+
+def _gateways(unheard: list[tuple[WardGateway, WardBed, str]], utc_s: float) -> Iterable[Standing]:
+    by_name: dict[str, list[tuple[WardGateway, WardBed, str]]] = {}
+    for one in unheard:
+        by_name.setdefault(one[0].topics.gateway, []).append(one)
+    for name, beds in by_name.items():
+        what = f"{beds[0][2]}: {_named(bed.bed for _, bed, _ in beds)} in a session, not supervised from here"
+        yield Standing(name, "", NOT_HEARD, "high", what, utc_s, _mode(bed for _, bed, _ in beds))
+
+
+def _broker(unheard: list[tuple[WardGateway, WardBed, str]], utc_s: float) -> Iterable[Standing]:
+    if unheard:
+        names = _named(bed.bed for _, bed, _ in unheard)
+        what = f"the station has lost the broker: {names} in a session, not supervised from here"
+        yield Standing("", "", BROKER_LOST, "high", what, utc_s, _mode(bed for _, bed, _ in unheard))
+
+
+def _named(beds: Iterable[str]) -> str:
+    names = list(beds)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _mode(beds: Iterable[WardBed]) -> Literal["real", "test", "demo"]:
+    """Say whose beds these are: one that may be a patient's is enough."""
+    modes = {mode_of(bed) for bed in beds}
+    return "real" if "real" in modes else "test" if "test" in modes else "demo"
