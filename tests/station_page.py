@@ -15,6 +15,7 @@ from infusion_gateway.station.screens import Screens
 from infusion_gateway.station.signin import SignIn
 from infusion_gateway.station.stream import Feed
 from infusion_gateway.station.web import Web
+from infusion_gateway.ward.handing_over import ShownHandover, ShownHandovers
 from infusion_gateway.ward.shown import Outcome, ShownBed, ShownLog, ShownTrend
 from infusion_gateway.wire.happenings import EventMessage
 
@@ -91,6 +92,15 @@ class FakeWard:
         if self.hangs:
             await asyncio.Event().wait()
         return self.published, self.lacks
+
+    def handover(self, gateway: str = "", bed: str = "") -> ShownHandovers:
+        """Give nothing of any bed, but chair-1 where that is asked for."""
+        asked = [("west", "chair-1")] if (gateway, bed) == ("west", "chair-1") else []
+        shown = [
+            ShownHandover(gateway=g, bed=b, key=f"{g}/{b}", complete=True, why="", due=[], answers=[], hour=[])
+            for g, b in asked
+        ]
+        return ShownHandovers(station="station-1", time="", beds=shown)
 
     def alive(self, screen: str) -> None:
         """Note it."""

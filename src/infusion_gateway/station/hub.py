@@ -21,6 +21,7 @@ from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.station.client import Mouth, listen
 from infusion_gateway.station.history import History
 from infusion_gateway.station.instructing import Instructing
+from infusion_gateway.ward.handing_over import ShownHandovers, handover
 from infusion_gateway.ward.picture import BedChanged, BedGone, Change, EventCame, GatewayChanged, Lacks, Picture
 from infusion_gateway.ward.seen import Telling
 from infusion_gateway.ward.showing import shown_bed, shown_gateway, shown_trend
@@ -116,6 +117,17 @@ class Hub:
         if found is None:
             return None
         return shown_bed(self.picture.gateways[gateway], found, self._now_s(), nurses=self._nurses_alive)
+
+    def handover(self, gateway: str = "", bed: str = "") -> ShownHandovers:
+        """Give what is to be handed over of a bed, of a gateway's beds, or, with "", of all."""
+        now_s, utc_ns, learning = self._now_s(), self._utc_ns(), self._history.lacking.learning
+        wanted = [
+            (whole, one)
+            for whole, one in self.picture.beds()
+            if gateway in ("", one.gateway) and bed in ("", one.bed)
+        ]
+        shown = [handover(whole, one, now_s, utc_ns / 1e9, learning=learning) for whole, one in wanted]
+        return ShownHandovers(station=self.settings.name, time=rfc3339(utc_ns), beds=shown)
 
     def happenings(self, most: int = LOG) -> list[Happening]:
         """Give the newest of what happened at all beds, in order."""

@@ -18,6 +18,7 @@ from infusion_gateway.station.auditing import Audited, Auditing, Published
 from infusion_gateway.station.printing import Beside, CanNot, Printing
 from infusion_gateway.station.signin import Denied
 from infusion_gateway.station.visitor import Visitor
+from infusion_gateway.ward.handing_over import ShownHandovers
 from infusion_gateway.ward.shown import ShownLog
 from infusion_gateway.wire.records import PUBLISHED
 
@@ -46,6 +47,9 @@ class Past(Published, Protocol):
     async def log(self, gateway: str, bed: str, *, before: int | None = None, kinds: Sequence[str] = ()) -> ShownLog:
         """Ask a gateway for a stretch of a bed's events."""
 
+    def handover(self, gateway: str = "", bed: str = "") -> ShownHandovers:
+        """Give what is to be handed over of a bed, of a gateway's, or of all."""
+
 
 class LookingBack:
     """The routes. visitor: who asks; beside: the gateway whose journal is on this machine."""
@@ -61,6 +65,7 @@ class LookingBack:
         """Give what can be asked."""
         return [
             ("GET", "/api/beds/{gateway:str}/{bed:str}/log", self._log),
+            ("GET", "/api/handover", self._handover),
             ("GET", "/api/audit", self._audit),
             ("GET", "/api/audit.csv", self._sheet),
             ("GET", "/report/{gateway:str}/{case:str}", self._report),
@@ -79,6 +84,17 @@ class LookingBack:
             )
         finally:
             self._waiting -= 1
+        return Response(found.to_bytes(), media_type="application/json", headers=NO_STORE)
+
+    async def _handover(self, asked: Request) -> Response:
+        if not self._visitor(asked).sees:
+            raise Denied(401, "sign in first")
+        given = {name: asked.query_params.get(name, "") for name in ("gateway", "bed")}
+        if wrong := [name for name, value in given.items() if value and not is_name(value)]:
+            raise Denied(400, "this is no name", wrong[0])
+        found = self._past.handover(**given)
+        if given["bed"] and not found.beds:
+            raise Denied(404, "there is no such bed here")
         return Response(found.to_bytes(), media_type="application/json", headers=NO_STORE)
 
     async def _audit(self, asked: Request) -> Response:

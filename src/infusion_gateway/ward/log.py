@@ -1,26 +1,37 @@
 """A bed's events as a station has them: in order, none twice, the newest of them, however they came."""
 
 from bisect import insort
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import get_args
 
-from infusion_gateway.model.metric import FACTS, Metric
+from infusion_gateway.model.instructions import Score
+from infusion_gateway.model.metric import FACTS
+from infusion_gateway.model.session import Phase
 from infusion_gateway.ward.shown import Happening
 from infusion_gateway.wire.happenings import EventMessage
 from infusion_gateway.wire.messages import PriorityName
 from infusion_gateway.wire.stamps import words
 
+MOST_PAIRS = 64
 MOST = 500
 """Events of a bed that are kept; older ones are the gateway's to tell."""
-BEGINS, BASELINE = ("case-ordered", "case-received"), "baseline-taken"
+BEGINS, BASELINE, ASSESSED = ("case-ordered", "case-received"), "baseline-taken", "assessed"
 _PRIORITIES = frozenset(get_args(PriorityName))
+_PHASES = frozenset(Phase)
+_SCORES = frozenset(Score)
 _WORDS = {metric.value: facts.word for metric, facts in FACTS.items()}
 
 
 @dataclass(slots=True)
 class Log:
-    """What happened at a bed. baseline: by the metric's word, of the newest case. case_since: when that was ordered."""
+    """What happened at a bed. baseline: by the metric's word, of the newest case. case_since: when that was ordered.
 
+    assessed: when a person last entered each score, by its word; phases: when each phase last began.
+    """
+
+    assessed: dict[str, str] = field(default_factory=dict)
+    phases: dict[str, str] = field(default_factory=dict)
     baseline: dict[str, float] = field(default_factory=dict)
     _rows: list[tuple[str, int, str]] = field(default_factory=list)
     """(when recorded, sequence, id), in order."""
@@ -40,6 +51,13 @@ class Log:
         self._by_id[identity] = made
         if len(self._rows) > MOST:
             del self._by_id[self._rows.pop(0)[2]]
+        if event.type == ASSESSED:
+            for word, _ in _scores(event):
+                self.assessed[word] = max(self.assessed.get(word, ""), _text(event.data.get("measured_at")))
+        elif event.type == "phase-changed":
+            phase = _text(event.data.get("phase"), 20)
+            if phase in _PHASES:
+                self.phases[phase] = max(self.phases.get(phase, ""), event.recorded)
         if event.type in (*BEGINS, BASELINE) and row[:2] > self._told_at:
             self._told_at = row[:2]
             if event.type in BEGINS:
@@ -68,7 +86,7 @@ def happening(gateway: str, bed: str, event: EventMessage) -> Happening:
         at=event.recorded,
         type=words(event.type, 40),
         title=title[:1].upper() + title[1:],
-        text=words(_text(data.get("reason"), 500), 500),
+        text=_entered(event) if event.type == ASSESSED else words(_text(data.get("reason"), 500), 500),
         priority=priority if priority in _PRIORITIES else None,  # type: ignore[arg-type]  # one of its words
         code=code or None,
         by=by or None,
@@ -78,16 +96,31 @@ def happening(gateway: str, bed: str, event: EventMessage) -> Happening:
     )
 
 
+def _entered(event: EventMessage) -> str:
+    """Say what a person assessed and measured."""
+    found = [*_scores(event), *((_WORDS[metric], value) for metric, value in _pairs(event, "vitals", _WORDS))]
+    return words(", ".join(f"{word} {value:g}" for word, value in found), 500)
+
+
+def _scores(event: EventMessage) -> list[tuple[str, float]]:
+    return _pairs(event, "scores", _SCORES)
+
+
+def _pairs(event: EventMessage, key: str, known: Container[str]) -> list[tuple[str, float]]:
+    """Read pairs of a known word and a number."""
+    listed = event.data.get(key)
+    found: list[tuple[str, float]] = []
+    for pair in listed[:MOST_PAIRS] if isinstance(listed, list) else ():
+        match pair:
+            case [str() as word, int() | float() as number] if word in known and not isinstance(number, bool):
+                found.append((word, float(number)))
+    return found
+
+
 def _text(value: object, most: int = 64) -> str:
     return words(value, most) if isinstance(value, str) else ""
 
 
 def _baseline(event: EventMessage) -> dict[str, float]:
     """Read the vital signs that limits over baseline refer to: pairs of the metric's identifier and a number."""
-    values = event.data.get("values")
-    found: dict[str, float] = {}
-    for pair in values[: len(Metric)] if isinstance(values, list) else ():
-        match pair:
-            case [str() as metric, int() | float() as number] if metric in _WORDS:
-                found[_WORDS[metric]] = float(number)
-    return found
+    return {_WORDS[metric]: value for metric, value in _pairs(event, "values", _WORDS)}

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infusion_gateway.model.alarm import AlarmStatus
 from infusion_gateway.model.metric import FACTS, Metric, Nanos
-from infusion_gateway.model.session import BedSetup, GenerationMode, Order, Phase, SessionProtocol, SessionStatus
+from infusion_gateway.model.session import (
+    BedSetup,
+    GenerationMode,
+    Order,
+    Phase,
+    Scheduled,
+    SessionProtocol,
+    SessionStatus,
+)
 from infusion_gateway.model.status import DeviceStatus, VitalStatus
 from infusion_gateway.wire.stamps import age, finite, point, rfc3339, seconds, words
 
@@ -335,6 +343,15 @@ class DescribedCondition(Part):
     delay_s: float
 
 
+class DescribedSchedule(Part):
+    """What a person is to assess, or to measure, every so often in these phases."""
+
+    what: str
+    """The score, as moaa-s, or the vital sign, as nibp-sys."""
+    every_s: float
+    phases: list[Phase]
+
+
 class DescribedProtocol(Part):
     """A session protocol that can be ordered on this bed."""
 
@@ -345,6 +362,8 @@ class DescribedProtocol(Part):
     signed: bool
     digest: str
     conditions: list[DescribedCondition]
+    schedule: list[DescribedSchedule] = []
+    """What people do every so often."""
 
 
 class Descriptor(Payload):
@@ -462,4 +481,18 @@ def _protocol(protocol: SessionProtocol) -> DescribedProtocol:
             for condition in protocol.conditions
             for row in condition.rows
         ],
+        schedule=[_scheduled(one) for one in scheduled(protocol)],
     )
+
+
+def _scheduled(one: Scheduled) -> DescribedSchedule:
+    what = FACTS[one.what].word if isinstance(one.what, Metric) else one.what.value
+    return DescribedSchedule(what=what, every_s=seconds(one.every), phases=sorted(one.phases))
+
+
+def scheduled(protocol: SessionProtocol) -> tuple[Scheduled, ...]:
+    """Give what people do every so often: where no pressure is scheduled while it infuses, one is all the same."""
+    infusing = frozenset({Phase.INFUSING})
+    if any(one.what is Metric.NIBP_SYS and Phase.INFUSING in one.phases for one in protocol.schedule):
+        return protocol.schedule
+    return (*protocol.schedule, Scheduled(Metric.NIBP_SYS, protocol.nibp_every, infusing, ()))
