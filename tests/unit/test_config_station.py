@@ -152,3 +152,90 @@ def test_where_keys_are_enrolled_a_station_signs_with_one_of_them(tmp_path: Path
 def test_what_is_no_station_is_refused(tmp_path: Path, raw: str) -> None:
     """Pins that a table that can't be read is a problem with a place, never an exception of another kind."""
     assert problems(tmp_path, f'{raw}\n[broker]\nurl = "mqtt://127.0.0.1:1883"\n')
+
+
+NOTIFY = """
+[station.notify]
+file = "notify.json"
+call = "ward 3, 4711"
+repeat_s = 60
+test_at = "07:30"
+[[station.notify.person]]
+code = "nurse-1"
+urls_file = "nurse-1.urls"
+[[station.escalation]]
+after_s = 0
+to = ["duty-1"]
+[[station.escalation]]
+after_s = 45
+to = ["duty", "nurse-1"]
+"""
+URL = "mailtos://user:pass-word@mail.example?to=nurse-1@example.org"
+
+
+def with_urls(directory: Path, text: str = f"# how\n{URL}\n\n", mode: int = 0o600) -> None:
+    """Write the file of URLs."""
+    (directory / "nurse-1.urls").write_text(text)
+    (directory / "nurse-1.urls").chmod(mode)
+
+
+def test_who_is_told_and_when_is_resolved(tmp_path: Path) -> None:
+    """Pins what [station.notify] resolves to, and that no URL shows where settings are shown."""
+    with_urls(tmp_path)
+    found = load_station(written(tmp_path, ALONE + NOTIFY)).notify
+    assert found is not None
+    assert (found.file, found.link, found.day_starts) == (tmp_path / "notify.json", "", 450)
+    assert found.people == {"nurse-1": (URL,)}
+    assert [(step.after / 1e9, step.to) for step in found.steps] == [(0, ("duty-1",)), (45, ("duty", "nurse-1"))]
+    assert "pass-word" not in repr(found)
+    assert load_station(written(tmp_path, ALONE)).notify is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key", "says"),
+    [
+        ("after_s = 0", "after_s = 5", "station.escalation[0].after_s", "at once"),
+        ("after_s = 45", "after_s = 0", "station.escalation[1].after_s", "not after"),
+        ('"duty-1"', '"doctor-9"', "station.escalation[0].to", "doctor-9 can't be reached"),
+        ('"duty-1"', '"duty-9"', "station.escalation[0].to", "duty-9 can't be reached"),
+        ('code = "nurse-1"', 'code = "duty-1"', "station.notify.person[0].code", "no person's code"),
+        ('call = "ward 3, 4711"', 'cal = "x"', "station.notify.cal", "`call`"),
+        ("repeat_s = 60", "repeat_s = 1", "station.notify.repeat_s", "15"),
+        ('test_at = "07:30"', 'test_at = "25:00"', "station.notify.test_at", "07:30"),
+        ('call = "ward', 'link = "http://ward-3:1"\ncall = "ward', "station.notify.link", "https"),
+        ('call = "ward', 'link = "https://a:1/x"\ncall = "ward', "station.notify.link", "https"),
+        ('file = "notify.json"', 'file = "no/notify.json"', "station.notify.file", "no directory"),
+        ('"nurse-1.urls"', '"other.urls"', "station.notify.person[0].urls_file", "can't be read"),
+    ],
+)
+def test_what_is_wrong_with_telling_is_said(tmp_path: Path, before: str, after: str, key: str, says: str) -> None:
+    """Pins that each key and step which can't be is refused where it stands, in words with a way out."""
+    with_urls(tmp_path)
+    assert before in NOTIFY
+    assert says in problems(tmp_path, ALONE + NOTIFY.replace(before, after, 1))[key]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "says"),
+    [
+        (URL, 0o644, "chmod 600"),
+        ("# nothing\n", 0o600, "0 URLs"),
+        (f"{URL}\n" * 5, 0o600, "5 URLs"),
+        (f"{URL}\nno url at all", 0o600, "number 2"),
+        ("x://" + "y" * 2000, 0o600, "number 1"),
+    ],
+)
+def test_a_file_of_urls_is_private_and_of_urls(tmp_path: Path, text: str, mode: int, says: str) -> None:
+    """Pins that URLs which others may read, or that are none, are refused, and none of them is repeated."""
+    with_urls(tmp_path, text, mode)
+    found = problems(tmp_path, ALONE + NOTIFY)["station.notify.person[0].urls_file"]
+    assert says in found
+    assert "pass-word" not in found
+
+
+def test_steps_and_who_is_told_go_together(tmp_path: Path) -> None:
+    """Pins that neither steps without people nor people without steps are taken."""
+    with_urls(tmp_path)
+    tables, steps = NOTIFY.split("[[station.escalation]]", 1)
+    assert "whom next" in problems(tmp_path, ALONE + tables)["station.escalation"]
+    assert "nobody to tell" in problems(tmp_path, f"{ALONE}[[station.escalation]]{steps}")["station.escalation"]

@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 
 WITHIN_S = 15.0
 """A provider that has not taken a message by then did not get it."""
-BUSY = 3
-"""Messages that may be on their way to one URL at once."""
+BUSY, BUSY_ALL = 3, 24
+"""Messages that may be on their way to one URL at once, and to all: each has a thread, which may hang."""
 _SILENT = logging.getLogger("apprise")
 _SILENT.setLevel(logging.CRITICAL + 1)
 
@@ -38,6 +38,7 @@ class Providers:
 
     def __init__(self, people: Mapping[str, tuple[str, ...]]) -> None:
         self._ways = {code: tuple(Way(url) for url in urls) for code, urls in people.items()}
+        self._busy = 0
         threading.Thread(target=_warm, daemon=True, name="notify-warm").start()
 
     async def send(self, person: str, title: str, text: str) -> str:
@@ -45,37 +46,35 @@ class Providers:
         ways = self._ways.get(person, ())
         if not ways:
             return "no way to reach them is configured"
-        whys = await asyncio.gather(*(_by(way, title, text) for way in ways))
+        whys = await asyncio.gather(*(self._by(way, title, text) for way in ways))
         if all(whys):
             return "; ".join(dict.fromkeys(whys))
         if any(whys):
             log.warning("one of somebody's ways did not take a message, another did", failed=sum(map(bool, whys)))
         return ""
 
+    async def _by(self, way: Way, title: str, text: str) -> str:
+        if way.busy >= BUSY or self._busy >= BUSY_ALL:
+            return "messages of before are still on their way"
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[str] = loop.create_future()
 
-async def _by(way: Way, title: str, text: str) -> str:
-    if way.busy >= BUSY:
-        return f"{BUSY} messages to them are still on their way"
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[str] = loop.create_future()
+        def came(why: str) -> None:
+            way.busy, self._busy = way.busy - 1, self._busy - 1
+            if not done.done():
+                done.set_result(why)
 
-    def came(why: str) -> None:
-        way.busy -= 1
-        if not done.done():
-            done.set_result(why)
-
-    way.busy += 1
-    try:
-        args = (way, title, text, _calling(loop, came))
-        threading.Thread(target=_tell, args=args, daemon=True, name="notify").start()
-    except RuntimeError:
-        way.busy -= 1
-        return "this machine starts no more threads"
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            return await done
-    except TimeoutError:
-        return f"their provider has not taken it for {WITHIN_S:.0f} s"
+        way.busy, self._busy = way.busy + 1, self._busy + 1
+        try:
+            args = (way, title, text, _calling(loop, came))
+            threading.Thread(target=_tell, args=args, daemon=True, name="notify").start()
+        except RuntimeError:
+            came("this machine starts no more threads")
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                return await done
+        except TimeoutError:
+            return f"their provider has not taken it for {WITHIN_S:.0f} s"
 
 
 def _calling(loop: asyncio.AbstractEventLoop, came: Callable[[str], None]) -> Callable[[str], None]:

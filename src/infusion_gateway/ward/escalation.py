@@ -138,8 +138,9 @@ class Escalation:
                 entry.failed = False
             elif entry.step == under.of[entry.number]:
                 entry.failed = True
-                if entry.step < len(self.policy.steps):
+                if entry.step < len(self.policy.steps):  # those after it follow as much sooner
                     entry.next_s = now_s
+                    entry.from_s = min(entry.from_s, now_s - self.policy.steps[entry.step].after_s)
                 elif nobody:
                     entry.next_s = min(entry.next_s, now_s + RETRY_S)
 
