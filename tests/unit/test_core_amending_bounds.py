@@ -7,6 +7,7 @@ import pytest
 from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.step import Step
 from infusion_gateway.model.events import InstructionAccepted, InstructionRefused, OrderAmended
+from infusion_gateway.model.inputs import LinkLost, LinkOpened
 from infusion_gateway.model.instructions import Amend, Extend, Instruction
 from infusion_gateway.model.metric import MINUTE, SECOND
 from infusion_gateway.model.session import Phase
@@ -110,3 +111,15 @@ def test_each_of_the_protocols_greatest_is_allowed_and_no_more(asked: Instructio
     bed = Bed()
     bed.arm(concentration_mg_ml=5.0, rate_ml_h=10.5, volume_ml=14.0)
     assert words(bed.ask(asked)) == said
+
+
+def test_an_order_is_lowered_though_nobody_hears_the_pump() -> None:
+    """Pins that a line that is gone keeps nobody from a lower rate: the pump is held to it as soon as it is heard."""
+    bed = infusing()
+    bed.pump.mute = True
+    bed.give(LinkLost("pump", "unplugged"))
+    assert words(bed.ask(Amend("dizzy", rate_ml_h=26.0))).startswith("enforced from now on: 26 mL/h")
+    bed.pump.mute = False
+    bed.give(LinkOpened("pump"))
+    bed.run(3)
+    assert bed.stops()

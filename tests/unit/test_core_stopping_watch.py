@@ -4,6 +4,7 @@ import pytest
 
 from core_bed import Bed, Pump
 from infusion_gateway.model.events import PhaseChanged, StopAsked
+from infusion_gateway.model.inputs import LinkLost
 from infusion_gateway.model.instructions import Hold, Stop
 from infusion_gateway.model.metric import SECOND, Metric
 from infusion_gateway.model.session import Phase
@@ -148,3 +149,46 @@ def test_recovery_begins_once_and_only_with_zero_flow_for_good() -> None:
     assert [e.phase for _, e in bed.events(PhaseChanged)][-1] is Phase.STOPPED
     bed.run(30)
     assert [e.phase for _, e in bed.events(PhaseChanged)][-2:] == [Phase.STOPPED, Phase.RECOVERY]
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_pump_that_says_it_delivers_after_the_end_is_stopped_before_any_volume_shows(counted: bool) -> None:
+    """Pins that its own word is enough, where a step of the counter takes 36 seconds or no volume is told at all."""
+    bed = Bed(pump=Pump(resolution=0.01, counted=counted))
+    bed.infuse(rate_ml_h=1.0, dose_mg=0.6667, volume_ml=5.0)
+    bed.run(120)
+    bed.ask(Stop("enough"))
+    bed.run(70)
+    assert bed.phase is Phase.RECOVERY
+    bed.pump.running = True
+    bed.run(1)
+    assert told(bed)
+    reason = bed.events(StopAsked)[-1][1].reason
+    assert reason == "Delivering after the stop: the pump delivers again after the session's end"
+
+
+def test_a_stop_confirmed_so_far_is_not_for_good_because_the_line_went() -> None:
+    """Pins that without a reading nothing is known of the pump: silence is no proof that it stands."""
+    bed = Bed(pump=Pump(resolution=0.01))
+    bed.infuse(rate_ml_h=1.0, dose_mg=0.6667, volume_ml=5.0)
+    bed.run(120)
+    bed.ask(Stop("enough"))
+    bed.run(2)
+    assert bed.session.stopping == "provisional"
+    bed.pump.mute = True
+    bed.give(LinkLost("pump", "unplugged"))
+    bed.run(60)
+    assert bed.session.stopping == "provisional"
+    assert bed.phase is Phase.STOPPED
+
+
+def test_a_pump_without_a_counter_stands_for_good_after_a_minute_exactly() -> None:
+    """Pins the minute from its first report of rest on: the report of that very second confirms the stop."""
+    bed = Bed(pump=Pump(counted=False))
+    bed.infuse()
+    bed.run(60)
+    bed.ask(Stop("enough"))
+    bed.run(60)
+    assert bed.session.stopping == "provisional"
+    bed.run(1)
+    assert bed.session.stopping == "confirmed"
