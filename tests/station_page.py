@@ -9,6 +9,7 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from infusion_gateway.model.session import GenerationMode
+from infusion_gateway.station.notifying import Notifying
 from infusion_gateway.station.people import People, Person, save
 from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import Screens
@@ -122,7 +123,7 @@ class Station:
 
     def __init__(
         self, directory: Path, *, secure: bool = False, hosts: tuple[str, ...] = ("127.0.0.1", "::1"),
-        ward: FakeWard | None = None, beside: Beside | None = None,
+        ward: FakeWard | None = None, beside: Beside | None = None, notifying: Notifying | None = None,
     ) -> None:  # fmt: skip
         self.now = 1000.0
         self.ward = ward or FakeWard()
@@ -137,7 +138,7 @@ class Station:
         screens = Screens(directory / "screens.toml")
         self.web = Web(
             "station-1", self.ward, self.feed, self.sign_in, screens,
-            hosts=frozenset(hosts), secure=secure, pages=pages, beside=beside,
+            hosts=frozenset(hosts), secure=secure, pages=pages, beside=beside, notifying=notifying,
         )  # fmt: skip
         self.scheme = "https" if secure else "http"
 
