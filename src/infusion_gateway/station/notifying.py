@@ -96,7 +96,8 @@ class Notifying:
                     kept_s = self._now_s()
                     self._keep()
             except Exception as error:  # whatever it is, the page goes on, and says so
-                log.exception("telling people away from the page failed")
+                if not self.trouble:  # once: it may go on for long
+                    log.exception("telling people away from the page failed")
                 self.trouble = f"telling people away from the page failed: {type(error).__name__}"
             self.show()
             await asyncio.sleep(LOOK_S)
