@@ -5,7 +5,7 @@ collected already and calls them as the plain functions that they are. A mutant 
 of the function's own, so that all others run as fast as ever. Of the tests those can tell that go through a line that
 the mutant has otherwise, which is known from one traced run of all; they are tried in the order in which they are
 likely to: first those that caught others of the same function, then a few that caught others of the same module, then
-sessions told, the module's own and the quick ones. Who isn't caught within MOST_S seconds of work has survived, which
+the module's own that are quick, sessions told, the rest of the module's own and the quick ones. Who isn't caught within MOST_S seconds of work has survived, which
 counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds of a bed's time, and those
 whose functions want anything but their parameters.
 """
@@ -34,7 +34,8 @@ from mutmut.state import state
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 LONGEST_S = 2500
-MOST_S = 5.0
+MOST_S = 6.0
+QUICK_S = 0.05  # a module's own tests of no more than this are tried before sessions told
 HANGING_S = 16.0  # of work: a mutant that never ends
 JUDGES = ("test_core_", "test_backoff", "test_sessions_told", "test_bad_input", "test_alarm_page")
 NEAR, FIRST_TOLD = 8, 60  # tests that are likely though they caught none of the same function yet
@@ -308,7 +309,7 @@ def _statements(function: ast.AST) -> Iterable[range]:
 def _likely_first(mutant: str, tests: list[str]) -> list[str]:
     """Put those first that caught most a second of the same function, then a few of the same module.
 
-    Then a few sessions told, which look at everything, then the module's own tests, then the quick ones.
+    Then the module's own quick tests, sessions told, which look at everything, the rest of its own, and the others.
     """
     own, near, every = Counter[str](), Counter[str](), Counter[str]()
     function = mangled_name_from_mutant_name(mutant)
@@ -320,11 +321,13 @@ def _likely_first(mutant: str, tests: list[str]) -> list[str]:
         every[test] += 1
     times = {test: state().duration_by_test.get(test, 0.0) + START_S for test in tests}
     told = [test for test in tests if "test_sessions_told.py" in test]
+    its = {test for test in tests if f"test_core_{module.rpartition('.')[2]}" in test}
     kinds = (
         {test for test in tests if own[test]},
         set(sorted((test for test in tests if near[test]), key=lambda test: -near[test] / times[test])[:NEAR]),
+        {test for test in its if times[test] <= QUICK_S},
         set(sorted(told, key=lambda test: -(every[test] + 1) / times[test])[:FIRST_TOLD]),
-        {test for test in tests if f"test_core_{module.rpartition('.')[2]}" in test},
+        its,
         set(tests),
     )
     kind = {test: rank for rank, those in reversed(tuple(enumerate(kinds))) for test in those}
