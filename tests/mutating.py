@@ -5,9 +5,9 @@ collected already and calls them as the plain functions that they are. A mutant 
 of the function's own, so that all others run as fast as ever. Of the tests those can tell that go through a line that
 the mutant has otherwise, which is known from one traced run of all; they are tried in the order in which they are
 likely to: first those that caught others of the same function, then a few that caught others of the same module, then
-the module's own that are quick, sessions told, the rest of the module's own and the quick ones. Who isn't caught within MOST_S seconds of work has survived, which
-counts against the tests, never for them. Left out are tests of more than LONGEST_S seconds of a bed's time, and those
-whose functions want anything but their parameters.
+the module's own that are quick, sessions told, the rest of the module's own and the quick ones. Who isn't caught
+within MOST_S seconds of work has survived, which counts against the tests, never for them. Left out are tests of more
+than LONGEST_S seconds of a bed's time, and those whose functions want anything but their parameters.
 """
 
 import ast
