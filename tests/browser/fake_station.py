@@ -74,6 +74,8 @@ class FakeStation:
             self.open = True
             self.trend: Callable[[], Json] = trend
             self.answers: dict[str, tuple[int, Json, float]] = {}
+            self.told: dict[str, tuple[int, Json]] = {}
+            self.asked: list[str] = []
             self.without: set[str] = set()
 
     def close(self) -> None:
@@ -109,6 +111,10 @@ class FakeStation:
     def answer(self, path: str, body: Json, status: int = 200, after_s: float = 0.0) -> None:
         """Answer this path's POSTs so."""
         self.answers[path] = (status, body, after_s)
+
+    def tell(self, path: str, body: Json, status: int = 200) -> None:
+        """Answer this path's GETs so."""
+        self.told[path] = (status, body)
 
     def posted(self, path: str) -> list[Json]:
         """Give the bodies that were posted to a path ending so."""
@@ -160,7 +166,11 @@ def _handler(station: FakeStation) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
-            if path == "/events":
+            station.asked.append(self.path)
+            if path in station.told:
+                status, told = station.told[path]
+                self._json(status, told)
+            elif path == "/events":
                 self._events()
             elif path == "/api/me":
                 self._json(200, station.me)
@@ -169,12 +179,15 @@ def _handler(station: FakeStation) -> type[BaseHTTPRequestHandler]:
             elif path.endswith("/log"):
                 self._json(200, {"happenings": [], "before": None, "refused": ""})
             else:
-                self._file("index.html" if path == "/" else unquote(path).removeprefix("/static/"))
+                self._file(
+                    {"/": "index.html", "/call": "call.html"}.get(path) or unquote(path).removeprefix("/static/")
+                )
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             station.posts.append((self.path, body))
-            if self.headers.get("X-IGW-CSRF") != station.me["csrf"]:
+            token = self.headers.get("X-IGW-CSRF")
+            if token != station.me["csrf"] and not (token and self.path == "/api/call"):
                 self._json(403, {"error": "no token"})
                 return
             found = next((answer for path, answer in station.answers.items() if self.path.endswith(path)), None)

@@ -6,6 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+from browser import looked_back
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
 
@@ -21,7 +22,17 @@ ARGUMENTS = [
 ]
 WALL = {"width": 1920, "height": 1080}
 PHONE = {"width": 390, "height": 844}
+TABLET = {"width": 1024, "height": 768}
 ALARMED = [made.spo2_low(), made.pressure_high(), made.cuff_overdue(signal="acknowledged", acknowledged_by="nurse-7")]
+
+
+OVER = {
+    "/api/handover": looked_back.handovers(
+        looked_back.handover("chair-1"), looked_back.handover("chair-2"), looked_back.quiet("chair-3"),
+        looked_back.handover("chair-4", complete=False, why="3 events are missing here"),
+    )
+}  # fmt: skip
+AUDIT = {"/api/audit": looked_back.audit()}
 
 
 def shots() -> dict[str, dict[str, Any]]:
@@ -42,6 +53,23 @@ def shots() -> dict[str, dict[str, Any]]:
         "grey-8": {"beds": made.ward(8), "sight": "achromatopsia"},
         "deuteranopia-8": {"beds": made.ward(8), "sight": "deuteranopia"},
         "lost-8": {"beds": made.ward(8), "lost": True},
+        "handover": {"beds": made.ward(4), "address": "#/handover", "told": OVER, "wait": ".look-answers .look-row"},
+        "handover-bed": {
+            "beds": [alarmed],
+            "address": "#/handover/west/chair-2",
+            "told": OVER,
+            "theme": "light",
+            "size": PHONE,
+            "wait": ".look-answers .look-row",
+        },
+        "audit": {"beds": made.ward(4), "address": "#/audit", "told": AUDIT, "press": ".look-form .go"},
+        "call": {"told": {"/api/call": looked_back.call("told")}, "address": "call", "size": TABLET, "wait": ".call"},
+        "call-phone": {
+            "told": {"/api/call": looked_back.call("taken", by="Nurse 7")},
+            "address": "call",
+            "size": PHONE,
+            "wait": ".call",
+        },
     }
 
 
@@ -50,7 +78,10 @@ def shoot(page: Page, station: FakeStation, told: dict[str, Any], path: Path) ->
     station.reset()
     station.gateways = [made.gateway()]
     station.log = [made.happening(n, title, bed="chair-1", by=by) for n, (title, by) in enumerate(LOG, 1)]
-    station.beds = {bed["key"]: bed for bed in told["beds"]}
+    station.beds = {bed["key"]: bed for bed in told.get("beds", [])}
+    for asked, body in told.get("told", {}).items():
+        station.tell(asked, body)
+        station.me |= {"signed_in": True, "person": {"code": "nurse-7", "title": "Nurse 7", "role": "clinician"}}
     if told.get("lost"):
         station.broker = {"connected": False, "why": "connection refused"}
     page.set_viewport_size(told.get("size", WALL))
@@ -61,7 +92,7 @@ def shoot(page: Page, station: FakeStation, told: dict[str, Any], path: Path) ->
     )
     page.goto(f"{station.url}/{told.get('address', '')}")
     page.reload()
-    page.wait_for_selector(".tile")
+    page.wait_for_selector(told.get("wait", ".tile, .look"))
     page.wait_for_timeout(1500)
     if "press" in told:
         page.locator(told["press"]).first.click()

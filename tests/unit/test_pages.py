@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from browser import looked_back
 from browser import ward_of_beds as made
 from infusion_gateway.model.instructions import NAMES
+from infusion_gateway.station.calling import ShownCall
 from infusion_gateway.ward import shown
+from infusion_gateway.ward.handing_over import ShownHandovers
 
 PAGES = Path(__file__).parents[2] / "src/infusion_gateway/station/pages"
 SCRIPTS = sorted((PAGES / "js").glob("*.js"))
@@ -36,7 +39,7 @@ WAYS_IN = re.compile(
 )
 SPOKEN = re.compile(r'"([a-zA-Z]+\.[a-zA-Z0-9/_{}%\[\].-]+)"')
 BY_GROUP = {"do", "about", "field", "score", "unit", "vital", "state", "device", "link", "priority", "symbol", "group"}
-BY_GROUP |= {"supervision", "screen", "sound", "form", "what", "header", "alarm", "page", "call", "log"}
+BY_GROUP |= {"supervision", "screen", "sound", "form", "what", "header", "alarm", "page", "call", "log", "handover"}
 """Groups whose texts are looked up by a word that comes from outside or from a table."""
 
 
@@ -127,3 +130,12 @@ def test_the_browser_tests_beds_fit_the_contract() -> None:
     assert set(made.trend()) == set(shown.ShownTrend.model_validate(made.trend()).model_dump(by_alias=True))
     assert set(made.happening(1, "x")) == set(shown.Happening.model_fields)
     assert set(made.gateway()) == set(shown.ShownGateway.model_fields)
+
+
+def test_what_the_browser_tests_look_back_on_fits_the_contract() -> None:
+    """Pins that the handover and the call that the pages are tried with are what the station answers, key by key."""
+    told = looked_back.handovers(looked_back.handover())
+    assert ShownHandovers.model_validate(told).model_dump() == told
+    for state in ("ready", "told", "taken", "unable", "failed"):
+        called = looked_back.call(state)
+        assert set(ShownCall.model_validate(called).model_dump()) == set(called)

@@ -18,6 +18,7 @@ import { say, term } from "./words.js";
 const PAUSES_S = [60, 120];
 const WITHOUT_FORM = new Set(["stop", "acknowledge", "pause-audio", "hold-off"]);
 const TRENDS_EVERY_MS = 2000;
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 /**
  * Make a bed's page.
@@ -136,14 +137,17 @@ function facts(list, rows) {
 function orderPanel() {
   const list = el("dl", { class: "facts" });
   const none = el("p", { class: "quiet", text: say("order.none") });
+  const over = el("a", { class: "report", "data-do": "handover" });
   const report = el("a", { class: "report", target: "_blank", rel: "noopener" }, say("bed.report"));
   return {
-    node: el("section", { class: "panel", "aria-label": say("bed.order") }, el("h2", { text: say("bed.order") }), none, list, report),
+    node: el("section", { class: "panel", "aria-label": say("bed.order") }, el("h2", { text: say("bed.order") }), none, list, el("p", { class: "order-links" }, report, over)),
     update(bed) {
       const order = bed.session?.order;
       const held = bed.session?.case;
       show(report, Boolean(held));
-      mark(report, "href", held ? `/report/${encodeURIComponent(bed.gateway)}/${encodeURIComponent(held)}` : null);
+      mark(report, "href", held ? `/report/${encodeURIComponent(bed.gateway)}/${encodeURIComponent(held)}?zone=${encodeURIComponent(ZONE)}` : null);
+      put(over, say("handover.ofBed", { bed: bed.bed }));
+      mark(over, "href", `#/handover/${encodeURIComponent(bed.gateway)}/${encodeURIComponent(bed.bed)}`);
       show(none, !order);
       const rows = !order
         ? []

@@ -32,8 +32,9 @@ export function header({ ward, signIn, signOut, screen }) {
   const paused = el("span", { class: "audio-paused" });
   const person = el("button", { class: "plain", type: "button", onclick: () => (ward.me.signed_in ? signOut() : signIn()) });
   const settings = el("button", { class: "plain", type: "button", onclick: screen }, say("header.settings"));
+  const looks = el("nav", { class: "looks", "aria-label": say("header.looks") }, el("a", { class: "plain", href: "#/handover", text: say("look.handover") }), el("a", { class: "plain", href: "#/audit", text: say("look.audit") }));
   const list = el("div", { class: "chips-box" }, chips, more);
-  const node = el("header", { class: "head" }, counts, list, paused, el("div", { class: "head-end" }, beds, person, settings, time));
+  const node = el("header", { class: "head" }, counts, list, paused, el("div", { class: "head-end" }, looks, beds, person, settings, time));
 
   return {
     node,

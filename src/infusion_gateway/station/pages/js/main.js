@@ -1,10 +1,12 @@
 /** Puts the page together: the stream in, the head, the notices, and the wall or one bed. */
 
 import { call } from "./api.js";
+import { auditPage } from "./audit.js";
 import { bedPage } from "./bed.js";
 import { tell } from "./clock.js";
 import { mark, put } from "./dom.js";
 import { Feed } from "./feed.js";
+import { handoverPage } from "./handover.js";
 import { header } from "./header.js";
 import { lostPriority, notices } from "./notices.js";
 import { dress, learn, openScreen, openSignIn, openSoundTest, profileOf, signOut } from "./screen.js";
@@ -52,21 +54,30 @@ put(document.querySelector(".skip"), say("page.skip"));
 
 let page = null;
 
+/** Read the address: what page, and of which bed; what can't be read leads to the wall. */
+function place() {
+  const found = /^#\/(bed|handover|audit)(?:\/([^/]+)\/([^/]+))?$/.exec(location.hash);
+  try {
+    const key = found?.[2] ? `${decodeURIComponent(found[2])}/${decodeURIComponent(found[3])}` : null;
+    return found && (key !== null || found[1] !== "bed") ? { name: found[1], key } : { name: "wall", key: null };
+  } catch {
+    return { name: "wall", key: null };
+  }
+}
+
 /** Go where the address says. */
 function route() {
-  const found = /^#\/bed\/([^/]+)\/([^/]+)$/.exec(location.hash);
+  const { name, key } = place();
   page?.gone?.();
   closeSheet();
-  let key = null;
-  try {
-    key = found ? `${decodeURIComponent(found[1])}/${decodeURIComponent(found[2])}` : null;
-  } catch {
-    // an address that can't be read leads to the wall
-  }
-  page = key ? bedPage({ ward, trends, announce, key }) : wall({ ward, trends, announce });
-  mark(document.documentElement, "data-page", key ? "bed" : "wall");
+  if (name === "bed") page = bedPage({ ward, trends, announce, key });
+  else if (name === "handover") page = handoverPage({ ward, announce, key });
+  else if (name === "audit") page = auditPage({ ward, announce });
+  else page = wall({ ward, trends, announce });
+  mark(document.documentElement, "data-page", name);
   main.replaceChildren(page.node);
-  document.title = key ? `${say("bed.title", { bed: key })}: ${say("page.title")}` : say("page.title");
+  const titles = { bed: say("bed.title", { bed: key }), handover: say("look.handover"), audit: say("audit.title") };
+  document.title = titles[name] ? `${titles[name]}: ${say("page.title")}` : say("page.title");
   page.fit();
   update();
 }

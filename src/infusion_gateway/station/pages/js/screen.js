@@ -105,7 +105,8 @@ export function openScreen({ ward, changed, announce, hear }) {
   const test = el("button", { class: "big", type: "button", onclick: hear }, say("screen.testSound"));
   const version = el("p", { class: "about", text: say("screen.version", { station: ward.me.station ?? ward.station, version: ward.me.version ?? "" }) });
   const only = el("p", { class: "about", text: say("page.notPrimary") });
-  const content = [el("div", { class: "fields" }, ...selects), enrolled, test, ward.me.person?.role === "supervisor" ? enrolForm(ward) : null, version, only];
+  const looks = el("p", { class: "looks-too" }, el("a", { href: "#/handover", text: say("look.handover") }), " · ", el("a", { href: "#/audit", text: say("look.audit") }));
+  const content = [looks, el("div", { class: "fields" }, ...selects), enrolled, test, ward.me.person?.role === "supervisor" ? enrolForm(ward) : null, version, only];
   sheet({ title: say("screen.title"), content: content.filter(Boolean), announce });
 }
 

@@ -1,0 +1,108 @@
+/** The alarm audit of a gateway's cases, for a day or a span of days: asked for, shown as tables, and as CSV. */
+
+import { call } from "./api.js";
+import { stationNow } from "./clock.js";
+import { el, mark, put, show } from "./dom.js";
+import { day } from "./handover.js";
+import { say } from "./words.js";
+
+const PATIENCE_MS = 110_000;
+const AGAIN_MS = 300;
+let counted = 0;
+
+/**
+ * Make the page of the audit.
+ * @param {{ward: any, announce: (text: string) => void}} given
+ * @returns {{node: Element, update: () => void, one: (key: string) => void, fit: () => void, gone: () => void}}
+ */
+export function auditPage({ ward, announce }) {
+  const gateway = el("select", { name: "gateway" });
+  const today = day(stationNow());
+  const from = el("input", { name: "from", type: "date", value: today, required: true });
+  const to = el("input", { name: "to", type: "date", value: today, required: true });
+  const go = el("button", { class: "big go", type: "submit" }, say("audit.show"));
+  const sheet = el("a", { class: "big look-link", "data-do": "csv", download: true, hidden: true }, say("audit.csv"));
+  const print = el("button", { class: "big", type: "button", hidden: true, onclick: () => globalThis.print() }, say("look.print"));
+  const who = el("p", { class: "look-lacks" });
+  const said = el("p", { class: "form-said", role: "status" });
+  const form = el("form", { class: "look-form no-print" }, field("audit.gateway", gateway), field("audit.from", from), field("audit.to", to), go, sheet, print);
+  const found = el("div", { class: "look-found" });
+  const back = el("a", { class: "plain no-print", href: "#/" }, say("bed.back"));
+  const node = el("div", { class: "look" }, el("div", { class: "look-head" }, el("h1", { text: say("audit.title") }), back), who, form, said, found);
+  let asked = 0;
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const mine = (asked += 1);
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+    const query = new URLSearchParams({ gateway: gateway.value, from: from.value, to: to.value, zone }).toString();
+    for (const part of [sheet, print]) show(part, false);
+    found.replaceChildren();
+    mark(said, "data-outcome", null);
+    put(said, say("audit.working", { count: 0 }));
+    let answer = await call("GET", `/api/audit?${query}`, undefined, PATIENCE_MS);
+    while (answer.status === 202 && mine === asked) {
+      put(said, say("audit.working", { count: Number(answer.body?.events ?? 0) }));
+      await new Promise((next) => setTimeout(next, AGAIN_MS));
+      answer = await call("GET", `/api/audit?${query}`, undefined, PATIENCE_MS);
+    }
+    if (mine !== asked) return;
+    mark(said, "data-outcome", answer.ok ? null : "refused");
+    const text = answer.ok ? "" : say("audit.failed", { why: answer.error });
+    put(said, text);
+    announce(text || say("audit.made"));
+    if (!answer.ok) return;
+    mark(sheet, "href", `/api/audit.csv?${query}`);
+    for (const part of [sheet, print]) show(part, true);
+    found.replaceChildren(...shown(answer.body));
+  });
+
+  return {
+    node,
+    update() {
+      const role = ward.me.person?.role ?? "";
+      const may = role === "clinician" || role === "supervisor";
+      put(who, may ? "" : say(role ? "audit.notYours" : "audit.signIn"));
+      show(who, !may);
+      const names = [...ward.gateways.keys()].sort();
+      if (gateway.dataset.names !== names.join()) {
+        gateway.dataset.names = names.join();
+        gateway.replaceChildren(...names.map((name) => el("option", { value: name, text: name })));
+      }
+    },
+    one: () => undefined,
+    fit: () => undefined,
+    gone() {
+      asked += 1;
+    },
+  };
+}
+
+function field(label, input) {
+  const id = `audit-${(counted += 1)}`;
+  mark(input, "id", id);
+  return el("div", { class: "field" }, el("label", { for: id, text: say(label) }), input);
+}
+
+/** Everything is text from the station, set as text. */
+function shown(audit) {
+  const banners = (audit.banners ?? []).map((text) => el("p", { class: "look-banner", text }));
+  const rests = say(audit.source === "journal" ? "audit.journal" : "audit.history");
+  const whole = el("p", { class: audit.complete ? "look-whole" : "look-lacks", text: `${rests} ${say(audit.complete ? "audit.complete" : "audit.notComplete")}` });
+  const notes = el("ul", { class: "look-notes" }, ...(audit.notes ?? []).map((text) => el("li", { text })));
+  const title = el("h2", { text: say("audit.of", { days: audit.days, zone: audit.zone }) });
+  return [...banners, title, whole, notes, ...(audit.parts ?? []).map(part)];
+}
+
+function part(told) {
+  const notes = (told.notes ?? []).map((text) => el("p", { class: "quiet", text }));
+  const content = told.rows?.length ? table(told) : el("p", { class: "quiet", text: told.empty || say("audit.none") });
+  return el("section", { class: "panel look-part" }, el("h3", { text: told.title }), content, ...notes);
+}
+
+function table(told) {
+  const head = el("tr", {}, ...told.heads.map((text) => el("th", { scope: "col", text })));
+  const rows = told.rows.map((cells) => el("tr", {}, ...cells.map((text, at) => el(at ? "td" : "th", { scope: at ? null : "row", text }))));
+  const made = el("table", { class: "look-table" }, el("caption", { text: told.caption }), el("thead", {}, head), el("tbody", {}, ...rows));
+  return el("div", { class: "look-scroll", tabindex: "0", role: "region", "aria-label": told.caption }, made);
+}

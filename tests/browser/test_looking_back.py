@@ -1,0 +1,163 @@
+"""The pages that look back, and a patient's call button, in a real browser: read, by keyboard, on a phone, printed."""
+
+import re
+from typing import Any
+
+import pytest
+
+from browser import looked_back
+from browser import ward_of_beds as made
+from browser.fake_station import FakeStation
+from browser.looking import judge
+from browser.shoot import PHONE
+
+pytestmark = pytest.mark.slow(6)
+
+HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>1</script>\"'\u202e=1+1"
+SIDEWAYS = "() => document.scrollingElement.scrollWidth - innerWidth"
+SPOILT = "() => document.querySelectorAll('img, main script').length"
+
+
+def opened(page: Any, station: FakeStation, address: str, *beds: made.Json) -> None:
+    """Open the page at an address, with these beds there."""
+    station.gateways = [made.gateway()]
+    station.beds = {bed["key"]: bed for bed in beds or made.ward(3)}
+    page.goto(f"/{address}")
+    page.locator(".look, .bed-page").first.wait_for()
+
+
+def dressed(page: Any, theme: str) -> None:
+    """Have the page in these colours."""
+    page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
+    page.emulate_media(reduced_motion="reduce")
+    page.reload()
+
+
+def test_a_handover_says_who_had_what_and_what_is_due(page: Any, station: FakeStation) -> None:
+    """Pins answers with names, what is overdue first, quiet beds in a line, STOP, hostile text, print, a phone, axe."""
+    beds = [made.bed("chair-1", alarms=[made.pressure_high()]), made.bed("chair-2"), made.bed("chair-3", "idle")]
+    lacking = looked_back.handover("chair-2", complete=False, why=HOSTILE)
+    lacking["hour"][0] |= {"text": HOSTILE, "title": HOSTILE, "by": HOSTILE}
+    told = looked_back.handovers(looked_back.handover(), lacking, looked_back.quiet("chair-3"))
+    station.tell("/api/handover", told)
+    opened(page, station, "#/handover", *beds)
+    first = page.locator(".look-article").first
+    first.locator(".look-answers .look-row").first.wait_for()
+    assert "nurse-7" in first.locator(".look-answers").inner_text()
+    assert first.locator(".look-due .look-row").first.inner_text().startswith("!")
+    assert re.search(r"OVERDUE for 2 min, every 5 min", first.locator(".look-due").inner_text())
+    assert "due in" in first.locator(".look-due .look-row").nth(1).inner_text()
+    assert "nobody has it" in first.locator(".look-alarms").inner_text()
+    assert "chair-3" in page.locator(".look-calm").inner_text()
+    assert page.locator(".look-article").count() == 2
+    assert "NOT THE WHOLE RECORD" in page.locator(".look-article").nth(1).inner_text()
+    assert HOSTILE[:60] in page.locator(".look-article").nth(1).inner_text()
+    assert page.evaluate(SPOILT) == 0
+    page.emulate_media(media="print")
+    assert first.locator(".stop").is_hidden()
+    assert page.locator("header").is_hidden()
+    page.emulate_media(media="screen")
+    assert first.locator(".stop").is_visible()
+    for theme in ("dark", "light"):
+        dressed(page, theme)
+        page.locator(".look-answers .look-row").first.wait_for()
+        judge(page, f"handover, {theme}")
+    page.set_viewport_size(PHONE)
+    assert page.evaluate(SIDEWAYS) <= 0
+    page.goto("/#/handover/west/chair-1")
+    page.get_by_role("heading", name="Handover: west/chair-1").wait_for()
+    assert page.locator(".look-article").count() == 1
+    assert any("gateway=west&bed=chair-1" in path for path in station.asked)
+
+
+def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: FakeStation) -> None:
+    """Pins who may, the days asked, source and completeness, tables as text, CSV, the keyboard, a phone, and axe."""
+    opened(page, station, "#/audit")
+    assert "Sign in as a clinician" in page.locator(".look-lacks").inner_text()
+    station.tell("/api/audit", {"error": "sign in first"}, 401)
+    page.locator("[name=gateway] option").first.wait_for(state="attached")
+    page.locator(".look-form .go").click()
+    page.locator(".form-said", has_text="No audit: sign in first").wait_for()
+    station.me |= {"signed_in": True, "person": {"code": "nurse-7", "title": "Nurse 7", "role": "clinician"}}
+    station.tell("/api/audit", looked_back.audit(source="history", complete=False, notes=[HOSTILE]))
+    page.reload()
+    page.locator("[name=gateway] option").first.wait_for(state="attached")
+    page.locator("[name=from]").focus()
+    page.locator("[name=from]").fill("2026-11-20")
+    page.locator("[name=to]").fill("2026-11-22")
+    page.keyboard.press("Enter")
+    page.locator(".look-table").first.wait_for()
+    asked = next(path for path in reversed(station.asked) if path.startswith("/api/audit"))
+    assert "gateway=west&from=2026-11-20&to=2026-11-22&zone=UTC" in asked
+    assert "over MQTT. NOT COMPLETE" in page.locator(".look-found > .look-lacks").inner_text()
+    assert HOSTILE[:60] in page.locator(".look-notes").inner_text()
+    assert page.evaluate(SPOILT) == 0
+    assert page.locator(".look-banner").inner_text() == "TEST – NOT A PATIENT'S RECORD"
+    assert page.locator("caption", has_text="By code").count() == 1
+    assert page.locator("[data-do=csv]").get_attribute("href").startswith("/api/audit.csv?gateway=west&from=2026-11-20")
+    judge(page, "audit")
+    page.set_viewport_size(PHONE)
+    assert page.evaluate(SIDEWAYS) <= 0
+
+
+def test_a_call_button_by_touch_and_by_any_key(page: Any, station: FakeStation) -> None:
+    """Pins one call a press, held keys and Tab none, what is told of it, "NOT SENT", a lost station, phones and axe."""
+    station.tell("/api/call", looked_back.call())
+    page.goto("/call")
+    page.get_by_text("Touch when you need somebody").wait_for()
+    assert page.evaluate("document.activeElement.className") == "call-button"
+    station.answer("/api/call", looked_back.call("told"))
+    station.tell("/api/call", looked_back.call("told"))
+    page.locator(".call-button").click()
+    page.get_by_text("THE NURSE WAS TOLD").wait_for()
+    assert station.posted("/api/call") == [{}]
+    station.tell("/api/call", looked_back.call("taken", by=f"Nurse 7 {HOSTILE}"))
+    page.get_by_text("Nurse 7 <img").wait_for()
+    assert page.evaluate(SPOILT) == 0
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift")
+    assert len(station.posted("/api/call")) == 1
+    failed = looked_back.call("failed", why="no answer")
+    station.answer("/api/call", failed)
+    station.tell("/api/call", looked_back.call())
+    for count, key in enumerate((" ", "Enter", "F9", "b"), 2):
+        page.keyboard.down(key)
+        page.keyboard.down(key)
+        page.keyboard.up(key)
+        page.get_by_text("NOT SENT: call out").wait_for()
+        page.wait_for_function("() => document.querySelector('.call').dataset.state === 'failed'")
+        assert len(station.posted("/api/call")) == count, key
+    for theme in ("dark", "light"):
+        dressed(page, theme)
+        page.locator('.call[data-state="ready"]').wait_for()
+        judge(page, f"call, {theme}")
+    for size in (PHONE, {"width": 844, "height": 390}, {"width": 1920, "height": 1080}):
+        page.set_viewport_size(size)
+        box = page.locator(".call-button").bounding_box()
+        assert box["width"] * box["height"] > 0.2 * size["width"] * size["height"], size
+        assert page.evaluate("() => document.scrollingElement.scrollHeight - innerHeight") <= 0, size
+    station.answer("/api/call", {"error": "the station is ending"}, 500)
+    page.locator(".call-button").click()
+    page.get_by_text("NOT SENT: call out").wait_for()
+
+
+def test_a_log_goes_back_by_kind(page: Any, station: FakeStation) -> None:
+    """Pins older entries by kind from the gateway's history, past stretches with none, hostile text as text."""
+    station.log = [made.happening(500, "Newest", bed="one", type="phase-changed")]
+    station.tell("/api/beds/west/one/log", {"happenings": [], "before": 300, "refused": ""})
+    opened(page, station, "#/bed/west/one", made.bed("one"))
+    page.locator(".log-row").first.wait_for()
+    page.locator("#log-kinds").select_option("alarms")
+    assert page.locator(".log-row").count() == 0
+    older = made.happening(120, HOSTILE, bed="one", type="condition-raised", text=HOSTILE, by=HOSTILE, priority="high")
+    with page.expect_request(re.compile("before=300")):
+        page.locator(".log button").click()
+        station.tell("/api/beds/west/one/log", {"happenings": [older], "before": None, "refused": ""})
+    page.locator(".log-row").first.wait_for()
+    assert HOSTILE[:60] in page.locator(".log-row").inner_text()
+    assert page.evaluate(SPOILT) == 0
+    assert page.locator(".log button").is_hidden()
+    first = next(path for path in station.asked if "/log?" in path)
+    assert "before=500&kinds=condition-raised,condition-cleared" in first
+    page.locator("#log-kinds").select_option("all")
+    assert page.locator(".log-row").first.inner_text().endswith("Newest")
