@@ -80,8 +80,7 @@ class Clinic:
         """Let time pass, look once, and let what is sent arrive."""
         self.now_s += after_s
         self.notifying.look()
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await asyncio.gather(*self.notifying._sending)
         self.notifying.show()
 
     async def alarm(self, what: str = "spo2 low", code: str = "spo2-low") -> str:
@@ -302,13 +301,11 @@ async def test_a_failure_of_telling_ends_no_page(clinic: Clinic, monkeypatch: py
     monkeypatch.setattr(module, "LOOK_S", 0.0)
     clinic.hub.breaks = True
     task = asyncio.create_task(clinic.notifying.run())
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await asyncio.wait({task}, timeout=0.05)
     assert clinic.hub.notify is not None
     assert "RuntimeError" in clinic.hub.notify.trouble
     clinic.hub.breaks = False
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await asyncio.wait({task}, timeout=0.05)
     assert clinic.hub.notify.trouble == ""
     assert not task.done()
     task.cancel()

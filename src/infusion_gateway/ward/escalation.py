@@ -212,7 +212,7 @@ class Escalation:
         """Say to other stations what this one has in hand."""
         ours = self.kept.duty or self.policy.contacts
         able = any(not self.reach.of(code, now_s).why for code in ours)
-        mine = [e for e in self.entries.values() if e.gone_s is None and not e.quiet and not e.failed]
+        mine = [e for e in self.entries.values() if e.gone_s is None and not (e.quiet or e.failed)]
         of = (
             TellingOf(alarm=entry.name, held_s=round(max(entry.held_until_s - now_s, 0.0), 1), by=entry.held_by[:64])
             for entry in mine[:TELLING]
@@ -242,14 +242,15 @@ class Escalation:
                 if one.present:
                     self._begin(one, now_s)
             elif not one.present:
-                entry.gone_s = now_s
+                entry.gone_s, entry.awaited_s = now_s, None
             else:
                 self._goes_on(entry, one, now_s)
         for entry in [entry for key, entry in self.entries.items() if key not in there]:
-            heard = (entry.gateway, entry.bed) in stands.heard
-            if entry.gone_s is None:
-                entry.gone_s = now_s if heard else None
-            elif now_s - entry.gone_s >= (LINGERS_S if heard else FORGOTTEN_S):
+            if (entry.gateway, entry.bed) in stands.heard:
+                entry.awaited_s = None
+                entry.gone_s = now_s if entry.gone_s is None else entry.gone_s
+            since_s = entry.gone_s if entry.awaited_s is None else entry.awaited_s
+            if since_s is not None and now_s - since_s >= (LINGERS_S if entry.awaited_s is None else FORGOTTEN_S):
                 self._end(entry, now_s, "over")
 
     def _begin(self, one: Standing, now_s: float) -> None:
@@ -272,7 +273,7 @@ class Escalation:
             del self.entries[entry.key]
             self._begin(one, now_s)
             return
-        entry.priority, entry.mode, entry.what = one.priority, one.mode, one.what
+        entry.priority, entry.mode, entry.what, entry.awaited_s = one.priority, one.mode, one.what, None
         if entry.gone_s is not None:
             entry.since_s, entry.gone_s, entry.here = one.since_s, None, ""
 
@@ -295,7 +296,8 @@ class Escalation:
 
     def _open(self, entry: Entry) -> bool:
         """Say whether this is one that this station tells of now."""
-        return entry.gone_s is None and not (entry.held_until_s or entry.here or entry.quiet)
+        there = entry.gone_s is None and entry.awaited_s is None
+        return there and not (entry.held_until_s or entry.here or entry.quiet)
 
     def _begin_again(self, entry: Entry, now_s: float) -> None:
         entry.step, entry.failed = 0, False

@@ -23,7 +23,8 @@ Kind: TypeAlias = Literal["told", "not-delivered", "taken", "ended", "test", "an
 class Entry:
     """One alarm as it is told of. number: of this occurrence. from_s: when its steps began to count.
 
-    step: how many were told. gone_s: since when it isn't present; None: it is. quiet: another station tells of it.
+    step: how many were told. gone_s: since when it isn't present; None: it is. awaited_s: kept from before, and not
+    heard of since then; None: it is heard of. quiet: another station tells of it.
     here: who said on the page that they have it, of what can't be acknowledged at a bed.
     """
 
@@ -42,6 +43,7 @@ class Entry:
     held_until_s: float = 0.0
     held_by: str = ""
     gone_s: float | None = None
+    awaited_s: float | None = None
     quiet: bool = False
     failed: bool = False
     here: str = ""
@@ -131,7 +133,7 @@ def read(text: bytes, now_s: float) -> Kept:
         raise ValueError(f"{'.'.join(str(part) for part in first['loc'])[:80]}: {first['msg'][:120]}") from None
     found.entries = found.entries[:ENTRIES]
     for entry in found.entries:  # it is told of again once its bed says that it still stands
-        entry.gone_s = now_s
+        entry.awaited_s = now_s
         entry.quiet = False
         entry.held_until_s = min(entry.held_until_s, now_s + HELD_S)
         entry.seen_s, entry.from_s = min(entry.seen_s, now_s), min(entry.from_s, now_s + HELD_S)

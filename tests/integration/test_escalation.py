@@ -1,0 +1,297 @@
+"""Escalation from a bed's alarm on a real broker to a real mail server and a real HTTP receiver, through Apprise.
+
+The policy's times are made short here; that they are kept to the second is shown in virtual time (tests/unit).
+"""
+
+import asyncio
+import contextlib
+import email.policy
+import json
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from brokers import Mosquitto, free_port
+from infusion_gateway.config.settings import BrokerSettings, EscalationStep, NotifySettings, StationSettings
+from infusion_gateway.station import main
+from infusion_gateway.station.notify import Providers
+from wards import SITE, Speaker, alarm
+
+pytestmark = [pytest.mark.slow(12), pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # Apprise's own
+SECOND = 10**9
+SECRET = "pass-word-7"
+
+
+class Mail:
+    """A mail server of the loopback that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, str, str]] = []
+        self.port = free_port()
+        self.server = Controller(self, hostname="127.0.0.1", port=self.port)
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Keep a message."""
+        read = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        body = read.get_body(("plain",))
+        assert body is not None
+        self.got.append((envelope.rcpt_tos[0], str(read["subject"]), body.get_content()))
+        return "250 OK"
+
+
+class Push(ThreadingHTTPServer):
+    """A push service of the loopback that keeps what is posted to it. hangs: it never answers."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.status, self.hangs = 200, threading.Event()
+        self.hangs.set()
+        super().__init__(("127.0.0.1", 0), _Posted)
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of who went away."""
+
+
+class _Posted(BaseHTTPRequestHandler):
+    server: Push
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        """Keep it and answer."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.hangs.wait(20)
+        if self.server.status == 200:
+            self.server.got.append(body)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.fixture
+def mail() -> Iterator[Mail]:
+    """Run a mail server."""
+    made = Mail()
+    made.server.start()
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def push() -> Iterator[Push]:
+    """Run a push service."""
+    made = Push()
+    thread = threading.Thread(target=made.serve_forever, args=(0.05,))
+    thread.start()
+    yield made
+    made.hangs.set()
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+@dataclass
+class Room:
+    """A station that runs, the beds' gateway, and where its file is."""
+
+    settings: StationSettings
+    broker: Mosquitto
+    gateway: Speaker
+    url: str = ""
+
+    def say(self, topic: str, payload: bytes) -> None:
+        """Publish, retained but for what is momentary."""
+        import paho.mqtt.publish as paho
+
+        kept = not topic.endswith(("heartbeat", "vitals"))
+        paho.single(topic, payload, qos=1, retain=kept, hostname="127.0.0.1", port=self.broker.port)
+
+    async def alarms(self, *alarms: dict[str, Any]) -> None:
+        """Have these alarms stand at the bed, and no others."""
+        await asyncio.to_thread(self.gateway.alarms, "chair-3", 0.0, *alarms)
+
+    async def get(self, path: str, data: bytes | None = None) -> tuple[int, str]:
+        """Open a path of the page as a phone would; data: press its form."""
+        return await asyncio.to_thread(_fetched, self.url + path, data)
+
+
+def _fetched(url: str, data: bytes | None) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+class Says:
+    """In the place of a picture: takes what a gateway says, and publishes it."""
+
+    def __init__(self) -> None:
+        self.room: Room | None = None
+
+    def take(self, topic: str, payload: bytes, _now_s: float, **_: Any) -> list[Any]:
+        """Publish it."""
+        assert self.room is not None
+        self.room.say(topic, payload)
+        return []
+
+
+@pytest.fixture
+def room(tmp_path: Path, mail: Mail, push: Push) -> Iterator[Room]:
+    """Give a site with three people: by mail, by push, and by a provider that is down."""
+    broker = Mosquitto(tmp_path / "broker")
+    broker.start()
+    people = {
+        "nurse-1": (f"mailto://clinic.example:{mail.port}?smtp=127.0.0.1&from=a@clinic.example&to=n@clinic.example",),
+        "doctor-2": (f"json://user:{SECRET}@127.0.0.1:{push.server_port}/",),
+        "lead-3": (f"json://127.0.0.1:{free_port()}/?cto=1",),
+    }
+    steps = (EscalationStep(0, ("duty-1",)), EscalationStep(SECOND, ("duty-2",)))
+    to = NotifySettings(tmp_path / "notify.json", "ward 3", "http://127.0.0.1:1", 60 * SECOND, 450, (), people, steps)
+    at = BrokerSettings("127.0.0.1", broker.port, False, False, None, None, None, None, None)
+    says = Says()
+    made = Room(StationSettings("station-1", SITE, at, "127.0.0.1", 0, notify=to), broker, Speaker(says))  # type: ignore[arg-type]  # it takes as a picture does
+    says.room = made
+    yield made
+    broker.stop()
+
+
+class Manager:
+    """Nobody asks."""
+
+    def ready(self) -> None:
+        """Take note of nothing."""
+
+    alive = stopping = ready
+
+
+@contextlib.asynccontextmanager
+async def running(room: Room, *duty: str) -> AsyncIterator[None]:
+    """Run the station, with these on duty where its file says nobody is yet."""
+    file = room.settings.notify.file if room.settings.notify is not None else Path()
+    if not file.exists():
+        file.write_text(json.dumps({"duty": duty}))
+        file.chmod(0o600)
+    end, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(main.serve(room.settings, Manager(), end, ready.set_result))
+    try:
+        room.url = await asyncio.wait_for(ready, 20)
+        yield
+    finally:
+        end.set()
+        await asyncio.wait_for(task, 20)
+
+
+async def until(holds: Callable[[], object], what: str, seconds: float = 20) -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.02)
+
+
+def subject_of(bed: str) -> str:
+    """Give the title of a message about this bed."""
+    return f"TEST, no patient: HIGH {bed} spo2 low"
+
+
+def link(text: str) -> str:
+    """Give the path of a message's first link."""
+    return re.findall(r"http://127.0.0.1:1(/a/[\w-]+)", text)[0]
+
+
+async def test_mail_then_push_until_somebody_has_it(
+    room: Room, mail: Mail, push: Push, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pins the way: the first by mail at once, a scanner takes nothing, the second by push on time, a press holds.
+
+    What each is told names bed, priority and whom to call, and nothing of a patient; no URL is in the station's log.
+    """
+    async with running(room, "nurse-1", "doctor-2"):
+        await room.alarms(alarm("spo2-low", text="SpO2 83 % of case-1"))
+        await until(lambda: len(mail.got) > 1, "the first is told by mail, after the day's test")
+        (to, subject, text), test = sorted(mail.got, key=lambda one: "HIGH" not in one[1])
+        assert (subject, test[1]) == (subject_of("chair-3"), "Test from station-1: please answer")
+        assert to == "n@clinic.example"
+        assert "call ward 3" in text
+        assert not re.search(r"case-1|83|nurse-1|\b85\b", subject + text)
+        for path in re.findall(r"http://127.0.0.1:1(/\S+)", text):  # whatever reads mail on its way
+            assert (await room.get(path))[0] == 200
+        await until(lambda: len(push.got) > 1, "the second is told: nobody had it", 5)
+        second = next(one["message"] for one in push.got if one["title"] == subject)
+        status, page = await room.get(link(second), b"have=yes")
+        assert (status, "doctor-2 has it" in page) == (200, True)
+        assert (await room.get(link(text)))[1].count("doctor-2 has it") == 1
+    assert SECRET not in capsys.readouterr().out
+    told = len(mail.got) + len(push.got)
+    async with running(room):  # a restart: who has it has it, and nobody is told anew
+        assert "doctor-2 has it" in (await room.get(link(text)))[1]
+        await room.alarms(alarm("spo2-low", signal="acknowledged", acknowledged_by="nurse-9"))
+        await asyncio.sleep(1.0)
+        assert "Over" in (await room.get(link(text)))[1]
+        assert len(mail.got) + len(push.got) == told
+
+
+async def test_a_provider_that_is_down_is_a_condition_and_the_next_is_told(room: Room, mail: Mail) -> None:
+    """Pins that with the first person's provider down the second is told at once, and the page says who isn't."""
+    to = room.settings.notify
+    assert to is not None
+    steps = (EscalationStep(0, ("duty-1",)), EscalationStep(600 * SECOND, ("duty-2",)))
+    room.settings = replace(room.settings, notify=replace(to, steps=steps))
+    async with running(room, "lead-3", "nurse-1"):
+        await room.alarms(alarm("spo2-low"))
+        await until(lambda: subject_of("chair-3") in [one[1] for one in mail.got], "the second is told at once")
+        beat = await asyncio.to_thread(_beat, room.url)
+        (one,) = beat["notify"]["undelivered"]
+        assert (one["person"], one["why"]) == ("lead-3", "JSON did not take it")
+        assert [told["person"] for told in beat["duty"]] == ["lead-3", "nurse-1"]
+        assert json.loads((await room.get("/api/duty"))[1])["told"][0]["kind"] == "told"
+
+
+def _beat(url: str) -> dict[str, Any]:
+    """Give the next beat that says something is not delivered."""
+    with urllib.request.urlopen(f"{url}/events", timeout=10) as answer:
+        while True:
+            name, data = answer.readline(), b""
+            if name.startswith(b"event: beat"):
+                data = answer.readline()
+                found: dict[str, Any] = json.loads(data.removeprefix(b"data: "))
+                if found["notify"] and found["notify"]["undelivered"]:
+                    return found
+
+
+async def test_a_provider_that_hangs_holds_nobody_up(push: Push, mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that one provider which never answers is a failure after its time, while another's message goes out."""
+    monkeypatch.setattr("infusion_gateway.station.notify.WITHIN_S", 1.5)
+    mailto = f"mailto://clinic.example:{mail.port}?smtp=127.0.0.1&from=a@clinic.example&to=n@clinic.example"
+    slow = f"json://127.0.0.1:{push.server_port}/?rto=15"
+    providers = Providers({"slow": (slow,), "quick": (mailto,), "both": (slow, mailto), "none": ("nonsense://x",)})
+    assert "none that Apprise knows" in await providers.send("none", "a", "b")  # and all of Apprise is read now
+    assert await providers.send("quick", "a", "b") == ""
+    push.hangs.clear()
+    hung, *others = await asyncio.gather(*(providers.send(who, "a", "b") for who in ("slow", "quick", "both")))
+    assert "not taken it" in hung
+    assert others == ["", ""]
+    assert "no way" in await providers.send("nobody", "a", "b")
+    monkeypatch.setattr("infusion_gateway.station.notify.WITHIN_S", 0.1)
+    await providers.send("slow", "a", "b")
+    await providers.send("slow", "a", "b")
+    assert "still on their way" in await providers.send("slow", "a", "b")
+    push.hangs.set()
+    await until(lambda: len(push.got) == 4, "those that hung arrive in the end")
+    monkeypatch.undo()
+    push.status = 500
+    assert await providers.send("slow", "a", "b") == "JSON did not take it"
