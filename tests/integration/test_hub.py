@@ -6,15 +6,22 @@ import json
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from bench.inside import NAME, SITE, Beds, Placed
 from bench.signed_gateway import GATEWAY, STATION, Running, signed_gateway
 from hindrance import Hindrance
+from infusion_gateway.cli import cli
 from infusion_gateway.config.settings import StationSettings
+from infusion_gateway.review.report.day import Days
+from infusion_gateway.runtime.journal_store import FILE
+from infusion_gateway.station.auditing import Audited, Auditing
+from infusion_gateway.station.calling import APART_S, CallButton
 from infusion_gateway.station.hub import Hub
 from infusion_gateway.ward.beds import SILENT_IN_SESSION_S
 from infusion_gateway.ward.shown import Outcome, ShownBed
@@ -100,6 +107,7 @@ async def test_a_session_seen_and_asked_for_from_a_station(tmp_path: Path) -> No
             await infuse(first, pump)
             kinds = {queue.get_nowait()[0] for _ in range(queue.qsize())}
             assert {"picture", "bed", "gateway", "happening", "beat"} <= kinds
+            await _calls(first)
             refused = await first.instruct(NAME, BED, "order", "nurse-1", {**ORDER, "case": "case-2"})
             assert (refused.outcome, bool(refused.reason)) == ("refused", True)
             await asyncio.sleep(12)
@@ -111,6 +119,55 @@ async def test_a_session_seen_and_asked_for_from_a_station(tmp_path: Path) -> No
             await until(lambda: phase(first) in {"stopped", "recovery"}, "stopped")  # recovery follows at once
             state = json.loads(await pump.ctl("state"))
             assert state["delivery"] == "stopped"
+            await _looks_back(first, tmp_path)
+
+
+async def _calls(station: Hub) -> None:
+    """Press a patient's call button: it rings, somebody has it, it rings anew, and a nurse ends it."""
+    clock = [0.0]
+
+    def nobody(_: object) -> Any:
+        raise AssertionError("nobody asks over HTTP here")
+
+    buttons = CallButton(nobody, station, str, Path("/"), now_s=lambda: clock[0])
+    for _ in range(2):
+        assert (await buttons._ring("screen-call-1", NAME, BED)).state == "told"
+        await accepted(station, "acknowledge", "nurse-1", {"code": "distress"})
+        await until(lambda: buttons.stands(NAME, BED).state == "taken", "taken")
+        assert buttons.stands(NAME, BED).by == "nurse-1"
+        clock[0] += APART_S
+    over = {"scores": {"distress": 0.0}, "vitals": {}, "ago_s": 0}
+    await accepted(station, "assess", "nurse-1", over)
+    await until(lambda: buttons.stands(NAME, BED).state == "ready", "ready")
+
+
+async def _looks_back(station: Hub, directory: Path) -> None:
+    """Hold what is handed over, and the audit by the gateway's history, against the audit of its journal."""
+    told = station.handover(NAME, BED).beds[0]
+    assert [(one.code, one.by) for one in told.answers] == [("distress", "nurse-1")] * 2
+    assert (told.complete, told.why) == (True, "")
+    today = datetime.now(UTC).date()
+    days = Days(today - timedelta(days=1), today, UTC)
+    made = await Auditing(station, None, patience_s=30).of(NAME, days)
+    assert isinstance(made, Audited)
+    by_history, by_journal = json.loads(made.shown), await asyncio.to_thread(_by_journal, directory, days)
+    assert (by_history["source"], by_history["complete"]) == ("history", True), by_history["notes"]
+    tables = [{part["title"]: part["rows"] for part in one["parts"]} for one in (by_history, by_journal)]
+    for title in ("Alarms by code", "Worst offenders", "Overrides", "Alarms at beds without a case"):
+        seen = [[[row[0], *row[1:5], *row[8:]] for row in table[title]] for table in tables]
+        assert seen[0] == seen[1], title
+    assert [row[1:5] for row in tables[0]["Alarms by code"] if row[0] == "distress"] == [["0", "2", "0", "2"]]
+
+
+def _by_journal(directory: Path, days: Days) -> Any:
+    """Give the audit that `report` makes of the journal."""
+    journal = next(directory.rglob(FILE)).parent
+    asked = ["report", "--day", str(days.first), "--to", str(days.last), "--journal", str(journal)]
+    for option, name in (("--out", "page.html"), ("--json", "audit.json")):
+        asked += [option, str(directory / name)]
+    ended = CliRunner().invoke(cli, asked)
+    assert ended.exit_code == 0, ended.output
+    return json.loads((directory / "audit.json").read_text())
 
 
 async def _learns(second: Hub, first: Hub) -> None:

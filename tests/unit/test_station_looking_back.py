@@ -1,17 +1,24 @@
 """What was before, by hand-made requests: who is told, hostile parameters, what it rests on, how many wait at once."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from browser import ward_of_beds as made
 from infusion_gateway.station.auditing import Auditing
+from infusion_gateway.station.client import Mouth
+from infusion_gateway.station.history import History
 from infusion_gateway.station.looking_back import AT_ONCE
 from infusion_gateway.station.printing import WAITING, Beside, CanNot, Printing
+from infusion_gateway.ward.picture import Picture
 from infusion_gateway.ward.shown import Happening, ShownLog
+from infusion_gateway.wire.happenings import EventMessage
 from station_page import Browser, Station
+from wards import SITE, Speaker, at, happened
 
 ELSEWHERE = "192.0.2.7"
 LOG = "/api/beds/west/chair-1/log"
@@ -53,6 +60,22 @@ async def test_hostile_parameters_are_refused_in_words(station: Station, query: 
     assert (answer.status, answer.body["field"]) == (400, field)
     assert len(answer.body["error"]) < 200
     assert station.ward.looked_up == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("", 200), ("?gateway=west&bed=chair-1", 200), ("?gateway=west&bed=chair-9", 404), ("?gateway=%3Cb%3E", 400),
+     ("?bed=../x", 400), (f"?bed={'x' * 300}", 400)],
+)  # fmt: skip
+async def test_a_handover_is_told_to_who_sees_the_beds(station: Station, query: str, status: int) -> None:
+    """Pins that a viewer is handed over to, nobody unknown is, and that a bed that is none is said."""
+    stranger = Browser(station, ELSEWHERE)
+    assert (await stranger.get(f"/api/handover{query}")).status == 401
+    await stranger.sign_in("viewer-1")
+    answer = await stranger.get(f"/api/handover{query}")
+    assert answer.status == status
+    if status == 200:
+        assert [one["key"] for one in answer.body["beds"]] == (["west/chair-1"] if query else [])
 
 
 async def test_only_so_many_wait_for_gateways(station: Station) -> None:
@@ -229,3 +252,80 @@ async def test_reports_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", PROGRAM)).case("case-1", "UTC")
     with pytest.raises(CanNot, match="ended with 3"):
         await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", "raise SystemExit(3)")).case("c", "UTC")
+
+
+# Events for an audit, from a gateway
+
+
+class Asked:
+    """A hub's history without a broker: pages are answered as they are given. pages: by what was asked, in order."""
+
+    def __init__(self, *pages: dict[str, Any] | None) -> None:
+        self.picture = Picture(SITE, {})
+        self.gateway = Speaker(self.picture)
+        self.gateway.session("chair-1", 0.0)
+        self.gateway.beat(0.0)
+        self.pages = list(pages)
+        self.questions: list[dict[str, Any]] = []
+        self.came: list[int] = []
+        self.history = History(self.picture, cast("Mouth", self), "station-1", lambda: 0.0)
+
+    def ask(self, topic: str, payload: bytes, identity: str, *, qos: int = 1) -> bool:
+        """Take a question, and answer it at once."""
+        del topic, qos
+        self.questions.append(json.loads(payload))
+        page = self.pages.pop(0) if self.pages else None
+        if page is not None:
+            whole = {
+                "time": at(0), "id": identity, "bed": "chair-1", "journal": "j", "oldest": 1, "events": [],
+                "samples": [], "next": None, "refused": "",
+            } | page  # fmt: skip
+            answers = self.gateway.topics.answers("station-1")
+            self.history.answered(answers, json.dumps(whole).encode())
+        return page is not None
+
+    async def all(self) -> tuple[list[EventMessage], str]:
+        """Ask for everything of chair-1 from 10 s on."""
+        return await self.history.events("gateway-1", "chair-1", (at(10), at(100)), ("assessed",), self.came.append)
+
+
+def event(sequence: int, now_s: float) -> Any:
+    """Give an event as it is in a page."""
+    return json.loads(happened(sequence, "assessed", now_s=now_s))
+
+
+@pytest.mark.parametrize(
+    ("pages", "count", "lacks"),
+    [
+        ([{"events": [event(1, 20)], "next": "j-5"}, {"events": [event(2, 30)]}], 2, ""),
+        ([{"events": [event(1, 20)], "next": "j-5"}, {"refused": "the journal is being moved"}], 1, "being moved"),
+        ([{"events": [event(7, 20)], "oldest": 7}, {"events": [event(7, 20)]}], 1, "it goes back to"),
+        ([{"events": [event(7, 20)], "oldest": 7}, {"events": [event(7, 5)]}], 1, ""),
+        ([{"events": [event(7, 20)], "oldest": 7}, {"events": []}], 1, "is not known"),
+        ([], 0, "it did not answer"),
+    ],
+)
+async def test_events_come_page_by_page_and_what_lacks_is_said(
+    pages: list[dict[str, Any]], count: int, lacks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins every page asked for by the one before, and the words where some didn't come, or are kept no longer."""
+    monkeypatch.setattr("infusion_gateway.station.history.SLOWLY_S", 0.0)
+    side = Asked(*pages)
+    found, why = await side.all()
+    assert (len(found), sum(side.came)) == (count, count)
+    assert why == lacks or (lacks and lacks in why)
+    assert side.questions[0]["kinds"] == ["assessed"]
+    assert {question.get("page") for question in side.questions} <= {None, "j-5"}
+
+
+async def test_events_of_no_bed_and_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a bed that isn't there is said, and that a gateway that never ends is not listened to for ever."""
+    monkeypatch.setattr("infusion_gateway.station.history.SLOWLY_S", 0.0)
+    monkeypatch.setattr("infusion_gateway.station.history.PAGES", 3)
+    side = Asked(*({"events": [event(1, 20)], "next": "j-5"} for _ in range(9)))
+    found, why = await side.all()
+    assert (len(found), "more than 3 pages" in why) == (3, True)
+    assert await side.history.events("gateway-1", "chair-9", (at(0), at(1)), (), print) == (
+        [],
+        "there is no bed chair-9 here",
+    )
