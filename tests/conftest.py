@@ -20,7 +20,7 @@ if os.environ.get("CI"):
 contract_judge.install()
 
 TOGETHER = {f"tests/integration/test_{name}.py" for name in ("receivers", "asyncapi")}
-TOGETHER |= {f"tests/browser/test_{name}.py" for name in ("page", "hands", "bay_alarms")}
+TOGETHER |= {f"tests/browser/test_{name}.py" for name in ("page", "hands", "bay_alarms", "bay_people")}
 """Modules whose tests look at one thing that takes long to make: each runs in one worker."""
 
 

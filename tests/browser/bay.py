@@ -142,10 +142,14 @@ class Hand:
 
     def __init__(self, port: int, code: str = "") -> None:
         self._port, self._code = port, code
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        """Begin anew, signed in where this is somebody."""
         self._cookie = ""
         self._csrf = str(self.ask("GET", "/api/me")[1]["csrf"])
-        if code:
-            given = {"person": code, "password": secret(code)}
+        if self._code:
+            given = {"person": self._code, "password": secret(self._code)}
             status, said = self.ask("POST", "/api/sign-in", given)
             assert status == 200, said
             self._csrf = said["csrf"]
@@ -224,7 +228,7 @@ class Bay:
         self.broker.kill()
 
     def start(self, name: str) -> None:
-        """Start the gateway or the station, and wait until it is up."""
+        """Start the gateway or the station; a station is up then, and has nobody signed in."""
         arguments = ["run", "-c", self._configuration] if name == "gateway" else ["station", "-c", self._station_file]
         with (self.directory / f"{name}.log").open("a") as log:
             self._running[name] = subprocess.Popen(
@@ -289,12 +293,17 @@ class Bay:
     def _phase(self, bed: str) -> str:
         return str(self.ear.of(bed, "session").get("phase"))
 
+    def _spo2(self, bed: str) -> Json:
+        return dict(self.ear.of(bed, "vitals").get("values", {}).get("spo2", {}))
+
     def phase(self, bed: str, *wanted: str, seconds: float = WAIT_S) -> None:
         """Wait until a bed's session is in one of these phases."""
         until(lambda: self._phase(bed) in wanted, f"{bed} is {' or '.join(wanted)}", seconds)
 
     def order(self, bed: str, **other: object) -> str:
         """Order and confirm a minute's session by two people's requests; give the case."""
+        self.ear.newest.pop(f"igw/v1/{SITE}/{GATEWAY}/{bed}/vitals", None)
+        until(lambda: self._spo2(bed).get("validity") == "valid", f"SpO2 is measured at {bed}")
         self.cases += 1
         case, weight = f"case-{self.cases}", {"weight_kg": 70.0}
         self.nurse.surely(bed, "order", ORDER | weight | {"case": case, "subject": f"s-{self.cases}"} | other)

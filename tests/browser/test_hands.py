@@ -126,6 +126,24 @@ def test_keyboard_alone(page: Any, station: FakeStation) -> None:
     page.locator(".sheet").wait_for(state="detached")
 
 
+def test_who_is_signed_in_no_more_is_asked_for_a_pin(page: Any, station: FakeStation) -> None:
+    """Pins that an acknowledgement goes on with a PIN where the station knows the person no more; it is told."""
+    station.me |= SIGNED_IN
+    show(page, station, made.bed("one", alarms=[made.spo2_low()]), address="#/bed/west/one")
+    page.get_by_role("button", name="Sign out nurse-7").wait_for()
+    station.me |= {"signed_in": False, "person": None}
+    path = "/api/beds/west/one/do/acknowledge"
+    station.answer(path, {"error": "sign in first, or give a PIN"}, status=401)
+    page.locator('[data-do="acknowledge"]').first.click()
+    page.get_by_role("button", name="I have it").click()
+    page.get_by_text("Refused: sign in first, or give a PIN").first.wait_for()
+    page.get_by_role("button", name="Sign in").wait_for()
+    station.answers.clear()
+    page.keyboard.type("4711")
+    page.get_by_role("button", name="I have it").click()
+    assert waited(page, station, path, 2)[-1]["pin"] == "4711"
+
+
 def test_hold_off_and_paused_audio(page: Any, station: FakeStation) -> None:
     """Pins that a stop is held off and the audio paused in a person's name, and the pause counted down in the head."""
     show(page, station, made.bed("one", alarms=[made.spo2_low()]), address="#/bed/west/one")
@@ -154,7 +172,7 @@ def test_every_instruction_can_be_given(page: Any, station: FakeStation) -> None
     station.me |= SIGNED_IN
     show(page, station, made.bed("one", alarms=[made.spo2_low()]), made.bed("two"), address="#/bed/west/one")
     page.locator(".acts").first.wait_for()
-    offered = set(page.eval_on_selector_all("[data-do]", "all => all.map(e => e.dataset.do)"))
+    offered = set(page.eval_on_selector_all("button[data-do]", "all => all.map(e => e.dataset.do)"))
     assert offered == set(NAMES)
     told = page.evaluate("async () => (await import('/static/js/instructions.js')).INSTRUCTIONS")
     for name in NAMES:

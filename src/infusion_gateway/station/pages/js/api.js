@@ -4,6 +4,7 @@ import { say } from "./words.js";
 
 const PATIENCE_MS = 10_000;
 let csrf = "";
+let unknown = () => undefined;
 
 /**
  * Take the token that the station wants with every change.
@@ -11,6 +12,14 @@ let csrf = "";
  */
 export function useToken(token) {
   csrf = token;
+}
+
+/**
+ * Have it told when the station doesn't know (any more) who asks.
+ * @param {() => void} told
+ */
+export function whenUnknown(told) {
+  unknown = told;
 }
 
 /**
@@ -36,6 +45,7 @@ export async function call(method, path, body, patience = PATIENCE_MS) {
   } catch {
     // what is no JSON is judged by its status alone
   }
+  if (answer.status === 401) unknown();
   const error = answer.ok ? "" : String(said?.error ?? say("error.status", { status: answer.status }));
   return { ok: answer.ok, status: answer.status, body: said, error, field: String(said?.field ?? "") };
 }

@@ -1,6 +1,6 @@
 /** Puts the page together: the stream in, the head, the notices, and the wall or one bed. */
 
-import { call } from "./api.js";
+import { call, whenUnknown } from "./api.js";
 import { auditPage } from "./audit.js";
 import { bedPage } from "./bed.js";
 import { tell } from "./clock.js";
@@ -136,6 +136,7 @@ dress(ward.me);
 route();
 void sound.begin();
 feed.start();
+whenUnknown(() => void learn(ward).then(update));
 void learn(ward).then(update);
 setInterval(() => {
   const nurses = ward.me.screen?.profile === "nurses";

@@ -26,6 +26,7 @@ export function askPerson(given) {
   const digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9"].map((digit) => key(digit, digit, () => press(digit), digit === "1"));
   const pad = el("div", { class: "pin-pad", role: "group", "aria-label": say("pin.title") }, ...digits, key(say("pin.backSign"), say("pin.back"), () => press(null)), key("0", "0", () => press("0")));
   const form = el("form", { class: "pin" }, ...(given.signedIn ? [] : [shown, pad]), go, said);
+  if (given.said) tellAnswer(said, given.said, given.announce);
   const made = sheet({ title: say(`do.${given.name}`), about: given.about, bed: given.bed, content: [form], announce: given.announce });
 
   made.node.addEventListener("keydown", (event) => {
@@ -45,7 +46,9 @@ export function askPerson(given) {
     mark(go, "disabled", null);
     pin = "";
     press(null);
-    tellAnswer(said, answer, given.announce);
+    // signed in no more: after a while without a touch, or a new station
+    if (answer.status === 401 && given.signedIn && said.isConnected) askPerson({ ...given, signedIn: false, said: answer });
+    else tellAnswer(said, answer, given.announce);
     if (answer.outcome === "accepted" && said.isConnected) setTimeout(() => said.isConnected && closeSheet(), SHOWN_MS);
     return undefined;
   });
