@@ -114,7 +114,7 @@ function factsOf(bed) {
     order ? `${order.protocol}, ${number(order.weight_kg, 1)} ${say("unit.kg")}` : "",
     order ? say("dose.delivered", { delivered: dose.delivered, ordered: dose.ordered }) : "",
     Number.isFinite(bed.tile?.rate_ml_h) && bed.session?.case ? say("dose.rate", { value: dose.rate }) : "",
-    rest.seconds !== null ? say("handover.left", { left: left(rest.seconds) }) : "",
+    rest.seconds > 0 ? say("handover.left", { left: left(rest.seconds) }) : "",
     bed.session?.waits_for_second ? say("bed.waits", { instruction: term("do", bed.session.waits_for_second) }) : "",
   ].filter(Boolean).join(" · ");
 }
