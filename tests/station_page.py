@@ -8,8 +8,10 @@ from typing import Any
 
 from argon2 import PasswordHasher
 
+from infusion_gateway.config.settings import OpenIdSettings
 from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.station.notifying import Notifying
+from infusion_gateway.station.openid import OpenId, Provider
 from infusion_gateway.station.people import People, Person, save
 from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import Screens
@@ -124,6 +126,7 @@ class Station:
     def __init__(
         self, directory: Path, *, secure: bool = False, hosts: tuple[str, ...] = ("127.0.0.1", "::1"),
         ward: FakeWard | None = None, beside: Beside | None = None, notifying: Notifying | None = None,
+        openid: tuple[OpenIdSettings, Provider] | None = None,
     ) -> None:  # fmt: skip
         self.now = 1000.0
         self.ward = ward or FakeWard()
@@ -134,10 +137,12 @@ class Station:
         pages.mkdir(exist_ok=True)
         (pages / "index.html").write_text("<!doctype html><title>page</title>")
         (pages / "call.html").write_text("<!doctype html><title>call</title>")
+        (pages / "openid.html").write_text("<!doctype html><title>back</title>")
         (directory / "secret.txt").write_text("not for anybody")
         screens = Screens(directory / "screens.toml")
+        by = None if openid is None else OpenId(*openid, self.sign_in, lambda: self.now, secure=secure)
         self.web = Web(
-            "station-1", self.ward, self.feed, self.sign_in, screens,
+            "station-1", self.ward, self.feed, self.sign_in, screens, openid=by,
             hosts=frozenset(hosts), secure=secure, pages=pages, beside=beside, notifying=notifying,
         )  # fmt: skip
         self.scheme = "https" if secure else "http"

@@ -58,15 +58,17 @@ def people() -> None:
 def list_(file: Path) -> None:
     """Name everybody, a line each: code, role, whether there is a PIN, title."""
     for person in known.read(_place(file)):
-        click.echo(f"{person.code:24} {person.role:12} {'PIN   ' if person.pin else 'no PIN'} {person.title}")
+        how = f" (openid {person.openid})" if person.openid else ""
+        click.echo(f"{person.code:24} {person.role:12} {'PIN   ' if person.pin else 'no PIN'} {person.title}{how}")
 
 
 @people.command()
 @_code
 @_role
 @click.option("--title", help="How the page names them, as `Nurse 7`; the code by default.")
+@click.option("--openid", metavar="SUBJECT", help="By the clinic's identity provider alone, which calls them so.")
 @config_option
-def add(code: str, role: str, title: str | None, file: Path) -> None:
+def add(code: str, role: str, title: str | None, openid: str | None, file: Path) -> None:
     """Let somebody sign in. CODE is an opaque code as on the record, as nurse-7. Asks for their password, twice."""
     path = _place(file)
     everybody = known.read(path)
@@ -76,7 +78,10 @@ def add(code: str, role: str, title: str | None, file: Path) -> None:
         raise click.UsageError(f"{code} is there already: `people password`, or `people remove` first")
     if len(everybody) >= known.MOST:
         raise click.UsageError(f"there are {known.MOST} already")
-    made = Person(code.lower(), title or code, role, PASSWORDS.hash(_secret("Password", _password)))
+    if openid is None:
+        made = Person(code.lower(), title or code, role, PASSWORDS.hash(_secret("Password", _password)))
+    else:
+        made = Person(code.lower(), title or code, role, "", openid=_subject(openid, everybody))
     _keep(path, (*everybody, made))
     click.echo(f"{made.code} may sign in as {role}. For a PIN: infusion-gateway people pin {made.code} -c {file}")
 
@@ -121,6 +126,33 @@ def pin(code: str, file: Path, taken: bool) -> None:  # noqa: FBT001 - click pas
         hashed = PINS.hash(said)
     _keep(path, (replace(one, pin=hashed) if one.code == person.code else one for one in everybody))
     click.echo(f"{person.code} has {'no PIN any more' if taken else 'another PIN'}")
+
+
+@people.command()
+@_code
+@click.argument("subject", required=False)
+@click.option("--none", "taken", is_flag=True, help="Take it away instead.")
+@config_option
+def openid(code: str, subject: str | None, file: Path, taken: bool) -> None:  # noqa: FBT001 - click passes it by name
+    """Say whom the clinic's identity provider calls SUBJECT: one person, however they sign in."""
+    path = _place(file)
+    person = _one(path, code)
+    everybody = known.read(path)
+    if taken == (subject is not None):
+        raise click.UsageError("give SUBJECT, or --none")
+    if taken and not person.password:
+        raise click.UsageError(f"{person.code} has no password: `people password` first, or `people remove`")
+    said = None if subject is None else _subject(subject, (one for one in everybody if one.code != person.code))
+    _keep(path, (replace(one, openid=said) if one.code == person.code else one for one in everybody))
+    click.echo(f"{person.code} {'signs in here alone' if said is None else f'is who the provider calls {said}'}")
+
+
+def _subject(said: str, others: Iterable[Person]) -> str:
+    if not known.is_subject(said):
+        raise click.UsageError("SUBJECT is the provider's `sub`: at most 255 printable ASCII letters")
+    if any(one.openid == said for one in others):
+        raise click.UsageError("somebody else is that one already: `people list`")
+    return said
 
 
 def _secret(what: str, fault: Callable[[str], str]) -> str:

@@ -27,6 +27,8 @@ TABLES: dict[str, type[Table]] = {
     "[bed.annunciator.sound]": schema.SoundTable,
     "[bed.annunciator.light]": schema.LightTable,
     "[station]": schema.StationTable,
+    "[station.openid]": schema.OpenIdTable,
+    "[station.openid.roles]": schema.OpenIdRolesTable,
     "[station.notify]": schema.NotifyTable,
     "[[station.notify.person]]": schema.ContactTable,
     "[[station.escalation]]": schema.EscalationTable,

@@ -97,7 +97,7 @@ def test_scripts_are_small_and_let_no_markup_in(path: Path) -> None:
             assert lines[at - 1].strip().endswith("*/"), f"{path.name}:{at + 1}: an export says what it is"
 
 
-@pytest.mark.parametrize("name", ["index.html", "call.html"])
+@pytest.mark.parametrize("name", ["index.html", "call.html", "openid.html"])
 def test_nothing_is_inline(name: str) -> None:
     """Pins that no page has a script, style or handler of its own: the content-security policy forbids them."""
     text = (PAGES / name).read_text()

@@ -6,6 +6,7 @@ What one key alone can get wrong is refused here; what keys say of each other is
 import ipaddress
 import re
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -93,6 +94,22 @@ def _serial(text: str) -> str:
     return text
 
 
+def _issuer(text: str) -> str:
+    form = 'Write "https://HOST/PATH", as the provider calls itself; http on the loopback alone'
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname or "", url.port
+    except ValueError:
+        raise wrong(f"{text[:80]!r} is no address", form) from None
+    ours = host in ("127.0.0.1", "::1", "localhost")
+    sound = is_host(host) and text.isascii() and text.isprintable() and " " not in text
+    if not sound or url.username is not None or url.query or url.fragment or url.scheme not in ("https", "http"):
+        raise wrong(f"{text[:80]!r} is no issuer", form)
+    if url.scheme == "http" and not ours:
+        raise wrong(f"{host} would be believed without encryption", form)
+    return text
+
+
 def _code(text: str) -> str:
     if not is_code(text) or text.lower() != text or DUTY.fullmatch(text):
         raise wrong(f"{text[:40]!r} is no person's code", 'Write it like "nurse-7", in small letters; "duty" is none')
@@ -140,6 +157,9 @@ MetricWord = Annotated[str, AfterValidator(_metric), Field(json_schema_extra={"e
 PathText = Annotated[str, AfterValidator(_path)]
 Role: TypeAlias = Literal[tuple(ROLES)]  # type: ignore[valid-type]  # made from the table of roles
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Group = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""What an identity provider calls a group, a claim or a client."""
+Scope = Annotated[str, Field(pattern=r"^[!#-\[\]-~]{1,64}$")]
 
 
 class Table(BaseModel):
@@ -371,6 +391,40 @@ class EscalationTable(Table):
     """Whom: `duty-1` the first on duty, `duty-2` the second …, `duty` everybody on duty, or a person's code."""
 
 
+class OpenIdRolesTable(Table):
+    """`[station.openid.roles]`: what the provider's groups may do here; whoever has none of them is refused."""
+
+    supervisor: Annotated[list[Group], Field(max_length=64, examples=[["infusion-leads"]])] = []
+    """These may ask for everything, and enrol screens."""
+    clinician: Annotated[list[Group], Field(max_length=64, examples=[["infusion-nurses", "infusion-doctors"]])] = []
+    """These may ask for everything but limits."""
+    viewer: Annotated[list[Group], Field(max_length=64, examples=[["ward-3"]])] = []
+    """These look, and ask for nothing."""
+
+
+class OpenIdTable(Table):
+    """`[station.openid]`: signing in by the clinic's identity provider (OpenID Connect), beside the people's file."""
+
+    issuer: Annotated[
+        str, AfterValidator(_issuer), Field(max_length=300, examples=["https://login.clinic.example/realms/clinic"])
+    ]
+    """The provider as it calls itself: https, or http on this machine's loopback alone."""
+    client_id: Annotated[Group, Field(examples=["infusion-station"])]
+    """What the provider calls this station. It must allow `/openid/return` and `/openid/done` of the page's address."""
+    client_secret_file: Annotated[PathText | None, Field(examples=["secrets/openid"])] = None
+    """The client's secret, in a file of this user's alone, or `credential:NAME`; none for a public client."""
+    ca_file: Annotated[PathText | None, Field(examples=["tls/clinic-ca.pem"])] = None
+    """Certificates of the authority that signed the provider's; by default whom this machine trusts."""
+    scopes: Annotated[list[Scope], Field(max_length=8, examples=[["profile", "groups"]])] = ["profile"]
+    """What is asked for beside `openid`, which always is; `["profile"]` by default."""
+    name_claim: Annotated[Group, Field(examples=["preferred_username"])] = "preferred_username"
+    """The claim that says what to call a person on the record: unique at the provider, and a code, as nurse-7."""
+    roles_claim: Annotated[Group, Field(examples=["realm_access.roles"])] = "groups"
+    """The claim that lists a person's groups, or the path to it; `groups` by default."""
+    roles: OpenIdRolesTable = OpenIdRolesTable()
+    """Which groups may do what, as `{ supervisor = ["…"], clinician = ["…"], viewer = ["…"] }`."""
+
+
 class StationTable(Table):
     """`[station]`: the clinicians' page, `infusion-gateway station`; a file with no `[gateway]` is a station's own."""
 
@@ -407,6 +461,8 @@ class StationTable(Table):
     """How the station reaches the broker, with its own certificate or password; as `[broker]` by default."""
     notify: NotifyTable | None = None
     """Telling people away from the page; by default nobody is."""
+    openid: OpenIdTable | None = None
+    """Signing in by the clinic's identity provider, too; by default only by the people's file."""
     escalation: Annotated[list[EscalationTable], Field(max_length=8)] = []
     """Whom first, whom next and when; needed with `[station.notify]`."""
 

@@ -98,13 +98,30 @@ class NotifySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenIdSettings:
+    """The clinic's identity provider. secret: None for a public client. ca: None: whom this machine trusts.
+
+    roles: what each group may do; roles_claim, name_claim: where groups and code stand in what it says.
+    """
+
+    issuer: str
+    client_id: str
+    secret: str | None = field(repr=False)
+    ca: Path | None
+    roles: dict[str, str]
+    roles_claim: str
+    name_claim: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StationSettings:
     """The clinicians' page. host, port: where it is served; beyond the loopback certificate and key are there.
 
     people, screens: files that may not exist yet; None: nobody signs in, no screen is enrolled. signing_key: a file;
     None: nothing is signed. kid: what it is called. gateways: public keys, each called as its gateway; (): nothing is
     verified. idle, signed_in_for: until a person who touches nothing, or anybody, is signed out. notify: None: nobody
-    is told away from the page.
+    is told away from the page. openid: None: nobody signs in by another's word.
     """
 
     name: str
@@ -122,6 +139,7 @@ class StationSettings:
     idle: Nanos = 15 * MINUTE
     signed_in_for: Nanos = 720 * MINUTE
     notify: NotifySettings | None = None
+    openid: OpenIdSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from infusion_gateway.config.broker import is_loopback, resolve
 from infusion_gateway.config.document import Document, Key, Report, absolute, read
 from infusion_gateway.config.explain import part, unknown
 from infusion_gateway.config.notify import notify
+from infusion_gateway.config.openid import openid
 from infusion_gateway.config.schema import BrokerTable, File, StationTable
 from infusion_gateway.config.secrets import exposed, place
 from infusion_gateway.config.settings import BrokerSettings, StationSettings
@@ -68,13 +69,14 @@ def station(table: StationTable | None, broker: BrokerSettings | None, report: R
     keys = _gateways(table, gateway, report)
     people, screens = (_written(getattr(table, name), (*AT, name), report) for name in ("people_file", "screens_file"))
     told = notify(table, report, place=_place, written=_written)
+    by = openid(table, report, place=_place)
     if broker is None:
         return None
     host, port = _split(table.listen)
     idle, longest = round(table.idle_min * MINUTE), round(table.signed_in_h * 60 * MINUTE)
     return StationSettings(
         table.name, site, broker, host, port, certificate, key, people, screens,
-        signing_key, table.kid or table.name, keys, idle, longest, told,
+        signing_key, table.kid or table.name, keys, idle, longest, told, by,
     )  # fmt: skip
 
 

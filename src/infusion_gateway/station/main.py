@@ -20,6 +20,7 @@ from infusion_gateway.config.settings import StationSettings
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.station.hub import Hub
 from infusion_gateway.station.notifying import begun
+from infusion_gateway.station.openid import OpenId
 from infusion_gateway.station.people import People
 from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import Screens
@@ -108,6 +109,7 @@ async def serve(
     web = Web(
         settings.name, hub, feed, sign_in, Screens(settings.screens), beside=beside,
         hosts=LOOPBACK | {settings.host.lower()} | names(settings.certificate), secure=secure, notifying=notifying,
+        openid=_openid(settings, sign_in, secure=secure),
     )  # fmt: skip
     opened = listening(settings.host, settings.port)
     try:
@@ -139,6 +141,16 @@ async def serve(
     finally:
         opened.close()
         sign_in.close()
+
+
+def _openid(settings: StationSettings, sign_in: SignIn, *, secure: bool) -> OpenId | None:
+    """Make what signs people in by the clinic's identity provider, where there is one."""
+    if settings.openid is None:
+        return None
+    from infusion_gateway.station.provider import Provider  # HTTP and JOSE, which take memory
+
+    provider = Provider(settings.openid, _now_s, time.time)
+    return OpenId(settings.openid, provider, sign_in, _now_s, secure=secure)
 
 
 async def _ended(tasks: "set[asyncio.Task[None]]") -> None:

@@ -24,18 +24,24 @@ ROLES = ("viewer", "clinician", "supervisor")
 """From the least to the most; what each may ask for stands in model.keys."""
 MOST = 256
 LONGEST_TITLE = 64
+LONGEST_SUBJECT = 255
 LONGEST_FILE = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One of them. password, pin: Argon2id hashes; pin None: may not act by a PIN on a shared screen."""
+    """One of them. password, pin: Argon2id hashes; pin None: may not act by a PIN on a shared screen.
+
+    openid: what the clinic's identity provider calls them (`sub`), None: they don't sign in by it. password "": by it
+    alone.
+    """
 
     code: str
     title: str
     role: str
     password: str = field(repr=False)
     pin: str | None = field(default=None, repr=False)
+    openid: str | None = None
 
 
 class People:
@@ -55,6 +61,11 @@ class People:
         """Give one person; None: there is none of that code."""
         self._renew()
         return self._people.get(code.lower())
+
+    def of(self, subject: str) -> Person | None:
+        """Give whom the identity provider calls so; None: nobody here is said to be that."""
+        self._renew()
+        return next((one for one in self._people.values() if one.openid == subject), None)
 
     def _renew(self) -> None:
         now = stamp(self.path)
@@ -85,12 +96,14 @@ def read(path: Path) -> tuple[Person, ...]:
         person = _person(path, n, table)
         if person.code in people:
             raise _wrong(path, f"person {n}", f"{person.code} is there twice", "Keep one")
+        if person.openid is not None and any(one.openid == person.openid for one in people.values()):
+            raise _wrong(path, f"person {n}", "another one has the same openid", "One of the provider's is one person")
         people[person.code] = person
     return tuple(people.values())
 
 
 def _person(path: Path, number: int, table: Any) -> Person:
-    known = {"code", "title", "role", "password", "pin"}
+    known = {"code", "title", "role", "password", "pin", "openid"}
     if not isinstance(table, dict) or not set(table) <= known or not all(isinstance(v, str) for v in table.values()):
         remedy = f"Give {', '.join(sorted(known))}, each in quotes"
         raise _wrong(path, f"person {number}", "it has something else than a person has", remedy)
@@ -98,10 +111,18 @@ def _person(path: Path, number: int, table: Any) -> Person:
     if why := fault(code, title or code, role):
         raise _wrong(path, f"person {number}", why, "Correct it")
     hashes = [table[key] for key in ("password", "pin") if key in table]
-    if "password" not in table or not all(one.startswith("$argon2id$") for one in hashes):
+    if not table.keys() & {"password", "openid"} or not all(one.startswith("$argon2id$") for one in hashes):
         remedy = f"Run: infusion-gateway people password {code} -c FILE"
         raise _wrong(path, f"person {number}", f"{code} has no password as this file keeps them", remedy)
-    return Person(code.lower(), title or code, role, table["password"], table.get("pin"))
+    if "openid" in table and not is_subject(table["openid"]):
+        remedy = f"Run: infusion-gateway people openid {code} SUBJECT -c FILE"
+        raise _wrong(path, f"person {number}", f"{code} has no openid as a provider gives one", remedy)
+    return Person(code.lower(), title or code, role, table.get("password", ""), table.get("pin"), table.get("openid"))
+
+
+def is_subject(text: str) -> bool:
+    """Say whether an identity provider may call somebody so: at most 255 ASCII letters (OpenID Connect Core, 2)."""
+    return 0 < len(text) <= LONGEST_SUBJECT and text.isascii() and text.isprintable()
 
 
 def fault(code: str, title: str, role: str) -> str:
@@ -122,9 +143,9 @@ def save(path: Path, people: Iterable[Person]) -> None:
     out = ["# Written by `infusion-gateway people`: who may sign in at the station."]
     for person in sorted(people, key=lambda one: one.code):
         out += ["", "[[person]]"]
-        for key in ("code", "title", "role", "password", "pin"):
+        for key in ("code", "title", "role", "password", "pin", "openid"):
             value = getattr(person, key)
-            out += [f"{key} = {quoted(value)}"] if value is not None else []
+            out += [f"{key} = {quoted(value)}"] if value else []
     write(path, "\n".join(out) + "\n")
 
 

@@ -10,7 +10,7 @@ import hmac
 import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from infusion_gateway.model.keys import ROLES
@@ -47,7 +47,11 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One person at one browser. Seconds on the server's clock. proof: of the password it was begun with."""
+    """One person at one browser. Seconds on the server's clock. proof: of the password it was begun with.
+
+    subject: whom the clinic's identity provider says it is, "" it was not asked; person: where the people's file has no
+    entry for them; token: what the provider wants to see again when they sign out.
+    """
 
     id: str
     code: str
@@ -55,6 +59,9 @@ class Session:
     begun_s: float
     touched_s: float
     again_s: float | None = None
+    subject: str = ""
+    person: Person | None = None
+    token: str = field(default="", repr=False)
 
 
 class Delays:
@@ -139,13 +146,33 @@ class SignIn:
         assert person is not None, "nobody unknown has proven a password"
         self.sign_out(before)
         now_s = self._now_s()
-        self._sessions = {key: one for key, one in self._sessions.items() if self._looks(one, now_s)}
+        return self._begun(lambda made: Session(made, person.code, digest(person.password), now_s, now_s))
+
+    def known(self, person: Person, subject: str, token: str, *, before: str) -> str:
+        """Begin a session of who the identity provider says it is, and give its cookie; the one called `before` ends.
+
+        Denied: another one has this code just now, so that the record could not tell them apart.
+        """
+        now_s = self._now_s()
+        entry = self.people.get(person.code)
+        if any(one.code == person.code and one.subject != subject for one in self._alive() if entry is None):
+            raise Denied(403, f"somebody else is signed in as {person.code}: the provider gives one code to two people")
+        self._sessions.pop(before, None)
+        told = person if entry is None else None
+        return self._begun(lambda made: Session(made, person.code, "", now_s, now_s, None, subject, told, token))
+
+    def _begun(self, make: Callable[[str], Session]) -> str:
+        self._sessions = {one.id: one for one in self._alive()}
         while len(self._sessions) >= SESSIONS:
             del self._sessions[min(self._sessions.values(), key=lambda one: one.touched_s).id]
         cookie = secrets.token_urlsafe(32)
-        made = Session(digest(cookie), person.code, digest(person.password), now_s, now_s)
+        made = make(digest(cookie))
         self._sessions[made.id] = made
         return cookie
+
+    def _alive(self) -> list[Session]:
+        now_s = self._now_s()
+        return [one for one in self._sessions.values() if self._looks(one, now_s)]
 
     def sign_out(self, cookie: str | None) -> None:
         """End a session: what it held is worth nothing any more."""
@@ -164,7 +191,7 @@ class SignIn:
         """Give the person that a session acts for now; None: nobody, or too long untouched."""
         if session is None or self._now_s() - session.touched_s >= self._idle_s:
             return None
-        return self.people.get(session.code)
+        return self._person(session)
 
     def touch(self, session: Session) -> None:
         """Take note that its person has just done something."""
@@ -173,25 +200,54 @@ class SignIn:
 
     async def again(self, session: Session, password: str, place: Place) -> None:
         """Take the password again: what demands one is let through for a minute. Denied: it is another one."""
+        if "password" not in self.ways(session):
+            raise Denied(403, "you have no password here: sign in at the clinic's provider again", "again")
         await self._proven(self.people.get(session.code), password, place)
-        if session.id in self._sessions:
+        self._again(session.id)
+
+    def proven(self, session: str, subject: str) -> None:
+        """Take it that the identity provider has asked its person again. Denied: it was another, or it has ended."""
+        found = self._sessions.get(session)
+        if found is None or not self._looks(found, self._now_s()):
+            raise Denied(401, "you were signed out meanwhile: sign in again")
+        if not found.subject or found.subject != subject:
+            raise Denied(403, "somebody else signed in at the provider than is signed in here")
+        self._again(session)
+
+    def ways(self, session: Session | None) -> tuple[str, ...]:
+        """Give how a session's person can be asked again who they are: password, openid."""
+        if session is None:
+            return ()
+        entry = self.people.get(session.code)
+        return ("password",) * (entry is not None and bool(entry.password)) + ("openid",) * bool(session.subject)
+
+    def _again(self, session: str) -> None:
+        if session in self._sessions:
             now_s = self._now_s()
-            self._sessions[session.id] = replace(self._sessions[session.id], again_s=now_s, touched_s=now_s)
+            self._sessions[session] = replace(self._sessions[session], again_s=now_s, touched_s=now_s)
 
     def lately(self, session: Session) -> bool:
-        """Say whether the password was given again in the last minute."""
+        """Say whether its person has shown again in the last minute who they are."""
         return session.again_s is not None and self._now_s() - session.again_s < AGAIN_S
 
     def _looks(self, session: Session, now_s: float) -> bool:
-        person = self.people.get(session.code)
-        still = person is not None and digest(person.password) == session.proof
-        return still and now_s - session.begun_s < self._longest_s
+        return self._person(session) is not None and now_s - session.begun_s < self._longest_s
+
+    def _person(self, session: Session) -> Person | None:
+        """Give whose session it is, as the people's file is now; None: they are nobody there any more, or another."""
+        entry = self.people.get(session.code)
+        if not session.subject:
+            return entry if entry is not None and digest(entry.password) == session.proof else None
+        linked = self.people.of(session.subject)
+        if linked is not None:
+            return linked if linked.code == session.code else None
+        return session.person if entry is None else None
 
     async def _proven(self, person: Person | None, password: str, place: Place) -> None:
         """Hold a password against a person's; whoever is unknown takes as long and is told the same."""
         keys = (place.of(person.code if person is not None else ""), place.key)
         self._patient(self._delays, keys)
-        hashed = person.password if person is not None else _NOBODY
+        hashed = person.password if person is not None and person.password else _NOBODY
         matches = await _judged(self._passwords.matches(hashed, password[:LONGEST]))
         if not matches or person is None:
             raise Denied(401, "this person and this password don't belong together", "password")

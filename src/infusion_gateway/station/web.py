@@ -25,6 +25,7 @@ from infusion_gateway.station.calling import Bedside, CallButton
 from infusion_gateway.station.duty import Duty
 from infusion_gateway.station.looking_back import LookingBack, Past
 from infusion_gateway.station.notifying import Notifying
+from infusion_gateway.station.openid import OpenId
 from infusion_gateway.station.people import Person
 from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import CALL, Screens
@@ -64,10 +65,11 @@ class Web:
     def __init__(
         self, station: str, ward: Ward, feed: Feed, sign_in: SignIn, screens: Screens, *, beside: Beside | None = None,
         hosts: frozenset[str], secure: bool, pages: Path = PAGES, notifying: Notifying | None = None,
+        openid: OpenId | None = None,
     ) -> None:  # fmt: skip
         self._station, self._ward, self._feed = station, ward, feed
         self._sign_in, self._screens = sign_in, screens
-        self._secure, self._pages = secure, pages
+        self._secure, self._pages, self._openid = secure, pages, openid
         bed = "/api/beds/{gateway:str}/{bed:str}"
         asked = [
             ("GET", "/api/me", self._me), ("GET", "/api/people", self._people), ("GET", f"{bed}/trend", self._trend),
@@ -77,6 +79,7 @@ class Web:
             *LookingBack(self.visitor, ward, beside).asked,
             *Duty(self.visitor, sign_in.touch, self._title, notifying).asked,
             *CallButton(self.visitor, ward, self._title, pages / "call.html").asked,
+            *([] if openid is None else openid.asked(self.visitor, pages / "openid.html", self._session)),
         ]  # fmt: skip
         routes = [Route(path, _answering(work), methods=[method]) for method, path, work in asked]
         app = Starlette(
@@ -127,6 +130,8 @@ class Web:
             "station": self._station,
             "version": version("infusion-gateway"),
             "csrf": who.token,
+            "openid": None if self._openid is None else self._openid.name,
+            "again": self._sign_in.ways(who.session) if who.person is not None else (),
         }
 
     async def _people(self, asked: Request) -> Response:
@@ -145,8 +150,9 @@ class Web:
     async def _end(self, asked: Request) -> Response:
         who = self.visitor(asked)
         guard.checked(asked, who.token)
+        leave = None if self._openid is None else self._openid.leaving(asked, who.session)
         self._sign_in.sign_out(who.cookie)
-        return self._with_cookie(asked, SESSION, "", 0)
+        return self._with_cookie(asked, SESSION, "", 0, leave=leave)
 
     async def _again(self, asked: Request) -> Response:
         who = self.visitor(asked)
@@ -187,7 +193,10 @@ class Web:
         self._ward.alive(who.screen.name)
         return _json({"alive": True})
 
-    def _with_cookie(self, asked: Request, name: str, value: str, max_age_s: int | None) -> Response:
+    def _session(self, cookie: str) -> Mapping[str, Any]:
+        return guard.cookie(SESSION, cookie, secure=self._secure, max_age_s=None)
+
+    def _with_cookie(self, asked: Request, name: str, value: str, max_age_s: int | None, **more: Any) -> Response:
         """Answer with a new cookie, and with who one is by it."""
         cookies = dict(asked.cookies)
         given = guard.cookie(name, value, secure=self._secure, max_age_s=max_age_s)
@@ -195,7 +204,7 @@ class Web:
         scope = dict(asked.scope)
         scope["headers"] = [pair for pair in asked.scope["headers"] if pair[0] != b"cookie"]
         scope["headers"].append((b"cookie", "; ".join(f"{k}={v}" for k, v in cookies.items() if v).encode()))
-        answer = _json(self._whoami(self.visitor(Request(scope))))
+        answer = _json(self._whoami(self.visitor(Request(scope))) | more)
         answer.set_cookie(**given)
         return answer
 

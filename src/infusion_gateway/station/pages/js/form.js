@@ -4,6 +4,7 @@ import { call, instruct } from "./api.js";
 import { el, mark, put, show } from "./dom.js";
 import { BY_HAND, INSTRUCTIONS, SCORES } from "./instructions.js";
 import { tellAnswer } from "./pin.js";
+import { visit } from "./provider.js";
 import { sheet } from "./sheet.js";
 import { say, term } from "./words.js";
 
@@ -22,7 +23,12 @@ export function openForm(given) {
   const send = el("button", { class: "big go", type: "submit" }, say("form.send"));
   const notes = [told.people === 2 ? say("form.two") : "", name === "confirm" ? say("form.confirmOwn") : "", given.me?.signed_in ? "" : say("form.signInFirst")];
   const shown = notes.filter(Boolean).map((text) => el("p", { class: "about", text }));
-  const again = passwordField();
+  const again = againField(given.me, async () => {
+    put(said, say("signIn.waiting"));
+    const found = await visit(true);
+    if (found.outcome === "again") form.requestSubmit();
+    else put(said, say("form.failed", { reason: found.reason || say("signIn.nowhere") }));
+  });
   const form = el("form", { class: "fields", novalidate: true }, ...shown, ...fields.map((field) => field.node), again.node, send, said);
   sheet({ title: say(`do.${name}`), about: say(`about.${name}`), bed, content: [form], announce });
   form.addEventListener("submit", async (event) => {
@@ -41,15 +47,16 @@ export function openForm(given) {
     put(said, say("form.sending"));
     const answer = await putTo(bed, name, args, again);
     mark(send, "disabled", null);
-    if (!answer) return put(said, say("form.againWhy"));
+    if (!answer) return put(said, again.why);
     tellAnswer(said, answer, announce);
   });
 }
 
-/** Put it to the bed; where the station wants the password again, show its field and give null. */
+/** Put it to the bed; where the station wants to know anew who it is, show how and give null. */
 async function putTo(bed, name, args, again) {
-  if (again.shown()) {
-    const known = await call("POST", "/api/again", { password: again.take() });
+  const password = again.take();
+  if (password) {
+    const known = await call("POST", "/api/again", { password });
     if (!known.ok) return { outcome: "failed", reason: known.error };
   }
   const answer = await instruct(bed, name, args);
@@ -58,16 +65,22 @@ async function putTo(bed, name, args, again) {
   return null;
 }
 
-function passwordField() {
+/** How somebody shows again who they are: by their password here, at the clinic's provider, or by either. */
+function againField(me, visited) {
   const id = `field-${(counted += 1)}`;
+  const provider = me?.again?.includes("openid") ? me.openid : null;
+  const byPassword = !provider || me.again.includes("password");
   const input = el("input", { id, type: "password", autocomplete: "current-password" });
-  const node = el("div", { class: "field", hidden: true }, el("label", { for: id, text: say("form.again") }), input);
+  const typed = byPassword ? [el("label", { for: id, text: say("form.again") }), input] : [];
+  const button = provider ? el("button", { class: "big", type: "button", onclick: visited }, say("form.againAt", { provider })) : null;
+  const node = el("div", { class: "field", hidden: true }, ...typed, button);
   return {
     node,
+    why: byPassword ? say("form.againWhy") : say("form.againAtWhy", { provider }),
     shown: () => !node.hasAttribute("hidden"),
     show() {
       show(node, true);
-      input.focus();
+      (byPassword ? input : button).focus();
     },
     take() {
       const given = input.value;

@@ -2,6 +2,7 @@
 
 import { call, useToken } from "./api.js";
 import { el, mark, put } from "./dom.js";
+import { lead, openWindow, visit } from "./provider.js";
 import { closeSheet, sheet } from "./sheet.js";
 import { say, term } from "./words.js";
 
@@ -58,19 +59,30 @@ export function openSignIn({ ward, changed, announce }) {
   const password = el("input", { name: "password", type: "password", autocomplete: "current-password", maxlength: 256 });
   const said = el("p", { class: "form-said", role: "status" });
   const form = el("form", { class: "fields" }, field(say("signIn.person"), person), field(say("signIn.password"), password), el("button", { class: "big go", type: "submit" }, say("signIn.go")), said);
-  sheet({ title: say("signIn.title"), about: say("signIn.nothingHidden"), content: [form], announce });
+  const ended = async (why) => {
+    if (why) {
+      mark(said, "data-outcome", "refused");
+      put(said, say("signIn.failed", { reason: why }));
+      return;
+    }
+    await learn(ward);
+    if (said.isConnected) closeSheet();
+    changed();
+  };
+  const provider = ward.me.openid;
+  const by = async () => {
+    mark(said, "data-outcome", null);
+    put(said, say("signIn.waiting"));
+    const found = await visit(false);
+    await ended(found.outcome === "signed-in" ? "" : found.reason || say("signIn.nowhere"));
+  };
+  const button = provider ? el("button", { class: "big", type: "button", onclick: by }, say("signIn.by", { provider })) : null;
+  sheet({ title: say("signIn.title"), about: say("signIn.nothingHidden"), content: [form, button].filter(Boolean), announce });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const answer = await call("POST", "/api/sign-in", { person: person.value.trim(), password: password.value });
     password.value = "";
-    if (!answer.ok) {
-      mark(said, "data-outcome", "refused");
-      put(said, say("signIn.failed", { reason: answer.error }));
-      return;
-    }
-    await learn(ward);
-    closeSheet();
-    changed();
+    await ended(answer.ok ? "" : answer.error);
   });
 }
 
@@ -79,7 +91,9 @@ export function openSignIn({ ward, changed, announce }) {
  * @param {{ward: any, changed: () => void}} given
  */
 export async function signOut({ ward, changed }) {
-  await call("POST", "/api/sign-out", {});
+  const view = ward.me.again?.includes("openid") ? openWindow() : null;
+  const answer = await call("POST", "/api/sign-out", {});
+  lead(view, answer.body?.leave);
   closeSheet();
   await learn(ward);
   changed();

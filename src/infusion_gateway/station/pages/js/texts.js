@@ -68,6 +68,15 @@ export const TEXTS = {
   "audit.notComplete": "NOT COMPLETE: see below what lacks.",
   "audit.none": "None.",
 
+  "signIn.by": "Sign in at {provider}",
+  "signIn.waiting": "Sign in in the other window. The beds stay here.",
+  "signIn.nowhere": "the station gave no address to sign in at",
+  "openid.title": "Sign in",
+  "openid.done": "Done. This window closes by itself.",
+  "openid.back": "To the beds",
+  "form.againAt": "Show at {provider} that it is you",
+  "form.againAtWhy": "This needs to be you: sign in at {provider} once more.",
+
   "log.kinds": "Show",
   "log.all": "everything",
   "log.alarms": "alarms and answers",

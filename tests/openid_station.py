@@ -1,0 +1,66 @@
+"""A real station as a process of its own, whose clinic has an identity provider; its broker is away."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from identity_provider import CLIENT, IdentityProvider
+
+COMMAND = [sys.executable, "-m", "infusion_gateway"]
+PASSWORD = "a long password"
+ANNA = {"sub": "a-17", "preferred_username": "a.anders", "groups": ["nurses"]}
+"""Nobody of the station's own: a clinician by her group."""
+DORA = {"sub": "d-4", "groups": []}
+"""The station's own doctor-1: their entry says so."""
+
+
+def free_port() -> int:
+    """Give a port of the loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def station(directory: Path, provider: IdentityProvider) -> Iterator[str]:
+    """Run it, with nurse-1 by password alone and doctor-1 by either; give its address. It ends when it is told to."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    provider.people = {"anna": ANNA, "dora": DORA}
+    provider.redirects = {f"{url}/openid/return"}
+    file = directory / "station.toml"
+    secret = ""
+    if provider.secret is not None:
+        (directory / "openid.secret").touch(0o600)
+        (directory / "openid.secret").write_text(f"{provider.secret}\n")
+        secret = 'client_secret_file = "openid.secret"\n'
+    file.write_text(
+        f'[broker]\nurl = "mqtt://127.0.0.1:{free_port()}"\n[station]\nname = "station-1"\nsite = "test"\n'
+        f'listen = "127.0.0.1:{port}"\npeople_file = "people.toml"\nscreens_file = "screens.toml"\n'
+        f'[station.openid]\nissuer = "{provider.issuer}"\nclient_id = "{CLIENT}"\n{secret}'
+        '[station.openid.roles]\nclinician = ["nurses"]\nsupervisor = ["leads"]\n'
+    )
+    for words in (
+        ["add", "nurse-1", "--role", "clinician"],
+        ["add", "doctor-1", "--role", "supervisor"],
+        ["openid", "doctor-1", DORA["sub"]],
+    ):
+        said = f"{PASSWORD}\n" if words[0] == "add" else ""
+        subprocess.run([*COMMAND, "people", *words, "-c", file], input=said, text=True, check=True, timeout=60)
+    with (directory / "station.log").open("w") as log:
+        command = [*COMMAND, "station", "-c", str(file)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"ready {url}\n", (directory / "station.log").read_text()
+        yield url
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
