@@ -5,26 +5,23 @@ The policy's times are made short here; that they are kept to the second is show
 
 import asyncio
 import contextlib
-import email.policy
 import json
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from brokers import Mosquitto, free_port
 from infusion_gateway.config.settings import BrokerSettings, EscalationStep, NotifySettings, StationSettings
 from infusion_gateway.station import main
 from infusion_gateway.station.notify import Providers
+from providers import Mail, Push
 from wards import SITE, Speaker, alarm
 
 pytestmark = [pytest.mark.slow(12), pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # Apprise's own
@@ -32,75 +29,18 @@ SECOND = 10**9
 SECRET = "pass-word-7"
 
 
-class Mail:
-    """A mail server of the loopback that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[str, str, str]] = []
-        self.port = free_port()
-        self.server = Controller(self, hostname="127.0.0.1", port=self.port)
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Keep a message."""
-        read = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        body = read.get_body(("plain",))
-        assert body is not None
-        self.got.append((envelope.rcpt_tos[0], str(read["subject"]), body.get_content()))
-        return "250 OK"
-
-
-class Push(ThreadingHTTPServer):
-    """A push service of the loopback that keeps what is posted to it. hangs: it never answers."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.status, self.hangs = 200, threading.Event()
-        self.hangs.set()
-        super().__init__(("127.0.0.1", 0), _Posted)
-
-    def handle_error(self, *_: Any) -> None:
-        """Say nothing of who went away."""
-
-
-class _Posted(BaseHTTPRequestHandler):
-    server: Push
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-    def do_POST(self) -> None:
-        """Keep it and answer."""
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.hangs.wait(20)
-        if self.server.status == 200:
-            self.server.got.append(body)
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-
 @pytest.fixture
 def mail() -> Iterator[Mail]:
     """Run a mail server."""
-    made = Mail()
-    made.server.start()
-    yield made
-    made.server.stop()
+    with Mail() as made:
+        yield made
 
 
 @pytest.fixture
 def push() -> Iterator[Push]:
     """Run a push service."""
-    made = Push()
-    thread = threading.Thread(target=made.serve_forever, args=(0.05,))
-    thread.start()
-    yield made
-    made.hangs.set()
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with Push() as made:
+        yield made
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import { markPriority } from "./alarm.js";
 import { clock, left, stationNow, timeKnown } from "./clock.js";
 import { el, mark, match, put, show } from "./dom.js";
+import { dutyWord } from "./duty.js";
 import { audioPausedOf, headline } from "./state.js";
 import { addressOf } from "./tile.js";
 import { RANK } from "./priority.js";
@@ -13,10 +14,10 @@ const CHIPS = 6;
 
 /**
  * Make the head.
- * @param {{ward: any, signIn: () => void, signOut: () => void, screen: () => void}} given
+ * @param {{ward: any, signIn: () => void, signOut: () => void, screen: () => void, duty: () => void}} given
  * @returns {{node: Element, update: () => void}}
  */
-export function header({ ward, signIn, signOut, screen }) {
+export function header({ ward, signIn, signOut, screen, duty }) {
   const numbers = Object.fromEntries(PRIORITIES.map((priority) => [priority, el("span", { class: "count-number" })]));
   const counts = el("div", { class: "counts", role: "group", "aria-label": say("header.counts") });
   const boxes = PRIORITIES.map((priority) => {
@@ -32,9 +33,10 @@ export function header({ ward, signIn, signOut, screen }) {
   const paused = el("span", { class: "audio-paused" });
   const person = el("button", { class: "plain", type: "button", onclick: () => (ward.me.signed_in ? signOut() : signIn()) });
   const settings = el("button", { class: "plain", type: "button", onclick: screen }, say("header.settings"));
+  const onDuty = el("button", { class: "plain", type: "button", "data-do": "duty", onclick: duty });
   const looks = el("nav", { class: "looks", "aria-label": say("header.looks") }, el("a", { class: "plain", href: "#/handover", text: say("look.handover") }), el("a", { class: "plain", href: "#/audit", text: say("look.audit") }));
   const list = el("div", { class: "chips-box" }, chips, more);
-  const node = el("header", { class: "head" }, counts, list, paused, el("div", { class: "head-end" }, looks, beds, person, settings, time));
+  const node = el("header", { class: "head" }, counts, list, paused, el("div", { class: "head-end" }, looks, beds, onDuty, person, settings, time));
 
   return {
     node,
@@ -51,6 +53,8 @@ export function header({ ward, signIn, signOut, screen }) {
       put(beds, ward.beds.size === 1 ? say("header.oneBed") : say("header.beds", { count: ward.beds.size }));
       put(paused, pausedText(ward));
       show(paused, paused.textContent !== "");
+      put(onDuty, dutyWord(ward));
+      show(onDuty, onDuty.textContent !== "");
       put(person, ward.me.signed_in ? say("header.signOut", { person: ward.me.person?.code ?? "" }) : say("header.signIn"));
     },
   };

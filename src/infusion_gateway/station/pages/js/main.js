@@ -5,6 +5,7 @@ import { auditPage } from "./audit.js";
 import { bedPage } from "./bed.js";
 import { tell } from "./clock.js";
 import { mark, put } from "./dom.js";
+import { openDuty } from "./duty.js";
 import { Feed } from "./feed.js";
 import { handoverPage } from "./handover.js";
 import { header } from "./header.js";
@@ -41,13 +42,15 @@ const hear = async () => {
   update();
   if (sound.state() !== "blocked") openSoundTest({ sound, changed: update, announce });
 };
+const duty = () => void openDuty({ ward, announce });
 const head = header({
   ward,
   signIn: () => openSignIn({ ward, changed, announce }),
   signOut: () => signOut({ ward, changed }),
   screen: () => openScreen({ ward, changed: update, announce, hear }),
+  duty,
 });
-const bars = notices({ ward, sound, hear, profile: () => profileOf(ward.me) });
+const bars = notices({ ward, sound, hear, duty, profile: () => profileOf(ward.me) });
 document.getElementById("head").append(head.node, bars.node);
 
 put(document.querySelector(".skip"), say("page.skip"));

@@ -2,21 +2,24 @@
 
 import { age, since } from "./clock.js";
 import { el, mark, match, put } from "./dom.js";
+import { dutyNotices } from "./duty.js";
 import { UNDER_WAY } from "./state.js";
 import { say, term } from "./words.js";
 
 /**
  * Make the bars under the head.
- * @param {{ward: any, sound: any, hear: () => void, profile: () => string}} given
+ * @param {{ward: any, sound: any, hear: () => void, duty: () => void, profile: () => string}} given
  * @returns {{node: Element, update: () => void}}
  */
-export function notices({ ward, sound, hear, profile }) {
+export function notices({ ward, sound, hear, duty, profile }) {
   const kept = new Map();
   const node = el("div", { class: "notices", role: "alert" });
   return {
     node,
     update() {
-      match(node, all(ward, owed(profile(), sound.state())), (notice) => notice.key, (notice) => made(notice, hear), kept);
+      const found = all(ward, owed(profile(), sound.state()), hear);
+      if (profile() !== "chair" && ward.lostPage() === null) found.push(...dutyNotices(ward, duty));
+      match(node, found, (notice) => notice.key, made, kept);
       mark(document.documentElement, "data-lost", ward.lostPage() !== null ? "page" : ward.lostBroker() !== null ? "broker" : null);
     },
   };
@@ -27,7 +30,7 @@ function owed(profile, heard) {
   return profile === "wall" || (heard === "untested" && profile !== "nurses") ? "ready" : heard;
 }
 
-function all(ward, heard) {
+function all(ward, heard, hear) {
   const found = [];
   const page = ward.lostPage();
   const broker = ward.lostBroker();
@@ -36,7 +39,7 @@ function all(ward, heard) {
   else if (broker !== null) found.push({ key: "broker", kind: "high", text: say("lost.broker", { age: age(broker), why: ward.broker.why }) });
   else if (!ward.pictured && !ward.refused) found.push({ key: "connecting", kind: "plain", text: say("lost.connecting") });
   else found.push(...gateways(ward));
-  if (heard !== "ready") found.push({ key: `sound-${heard}`, kind: "sound", text: say(`sound.${heard}`), press: heard !== "failed" });
+  if (heard !== "ready") found.push({ key: `sound-${heard}`, kind: "sound", text: say(`sound.${heard}`), press: heard === "failed" ? null : hear });
   return found;
 }
 
@@ -50,10 +53,10 @@ function gateways(ward) {
   });
 }
 
-function made(notice, hear) {
+function made(notice) {
   const pressed = Boolean(notice.press);
   const node = el(pressed ? "button" : "div", { class: "notice", "data-kind": notice.kind, "data-notice": notice.key, type: pressed ? "button" : null });
-  if (pressed) node.addEventListener("click", hear);
+  if (pressed) node.addEventListener("click", notice.press);
   return { node, update: (next) => put(node, next.text) };
 }
 

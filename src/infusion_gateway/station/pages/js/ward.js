@@ -21,6 +21,8 @@ export class Ward {
     this.pictured = false;
     this.feed = null;
     this.listeners = new Set();
+    this.duty = [];
+    this.notify = null;
     this.me = { signed_in: false, person: null, screen: null };
   }
 
@@ -139,5 +141,6 @@ export class Ward {
     const begun = this.broker.connected && !connected ? moment() : this.broker.since;
     this.broker = { connected, why: String(body.broker?.why ?? ""), since: connected ? null : begun };
     this.duty = body.duty ?? [];
+    this.notify = body.notify ?? null;
   }
 }
