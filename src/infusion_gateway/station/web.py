@@ -14,9 +14,8 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infusion_gateway.model.instructions import NAMES
@@ -29,6 +28,7 @@ from infusion_gateway.station.openid import OpenId
 from infusion_gateway.station.people import Person
 from infusion_gateway.station.printing import Beside
 from infusion_gateway.station.screens import CALL, Screens
+from infusion_gateway.station.shelf import Shelf
 from infusion_gateway.station.signin import BY_PIN, DEMAND, Denied, Place, SignIn, may
 from infusion_gateway.station.stream import EventStream, Feed
 from infusion_gateway.station.visitor import Visitor
@@ -69,10 +69,12 @@ class Web:
     ) -> None:  # fmt: skip
         self._station, self._ward, self._feed = station, ward, feed
         self._sign_in, self._screens = sign_in, screens
-        self._secure, self._pages, self._openid = secure, pages, openid
+        self._secure, self._openid = secure, openid
+        self._shelf = Shelf(pages)
         bed = "/api/beds/{gateway:str}/{bed:str}"
         asked = [
-            ("GET", "/api/me", self._me), ("GET", "/api/people", self._people), ("GET", f"{bed}/trend", self._trend),
+            ("GET", "/static/{path:path}", self._shelf.answer), ("GET", "/api/me", self._me),
+            ("GET", "/api/people", self._people), ("GET", f"{bed}/trend", self._trend),
             ("POST", "/api/sign-in", self._begin), ("POST", "/api/sign-out", self._end),
             ("POST", "/api/again", self._again), ("POST", "/api/enrol", self._enrol),
             ("POST", "/api/alive", self._alive), ("POST", f"{bed}/do/{{name:str}}", self._instruct),
@@ -87,7 +89,6 @@ class Web:
                 Route("/", self._page, methods=["GET"]),
                 Route("/events", _Events(self), methods=["GET"]),
                 *routes,
-                Mount("/static", StaticFiles(directory=pages)),
             ],
             exception_handlers={Denied: _denied, HTTPException: _no_such, Exception: _broken},
         )
@@ -113,7 +114,7 @@ class Web:
         who = self.visitor(asked)
         if who.calls and who.session is None:
             return RedirectResponse("/call", 303)
-        return FileResponse(self._pages / "index.html", media_type="text/html; charset=utf-8")
+        return self._shelf.page("index.html", asked)
 
     async def _me(self, asked: Request) -> Response:
         return _json(self._whoami(self.visitor(asked)))
