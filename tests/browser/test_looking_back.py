@@ -95,6 +95,12 @@ def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: Fak
     assert page.locator(".look-banner").inner_text() == "TEST – NOT A PATIENT'S RECORD"
     assert page.locator("caption", has_text="By code").count() == 1
     assert page.locator("[data-do=csv]").get_attribute("href").startswith("/api/audit.csv?gateway=west&from=2026-11-20")
+    assert page.locator(".look-table a").count() == 0
+    station.tell("/api/audit", looked_back.audit())
+    page.locator(".look-form .go").click()
+    record = page.locator(".look-table a").first
+    record.wait_for()
+    assert record.get_attribute("href") == "/report/west/case-4711?zone=UTC"
     judge(page, "audit")
     page.set_viewport_size(PHONE)
     assert page.evaluate(SIDEWAYS) <= 0

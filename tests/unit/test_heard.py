@@ -2,10 +2,12 @@
 
 import json
 from datetime import UTC, date
+from pathlib import Path
 
 import pytest
 
 from core_bed import Bed
+from infusion_gateway.cli_station import _beside
 from infusion_gateway.model.instructions import Acknowledge, Assess, HoldOff, Score, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.review.heard import KINDS, audited, heard
@@ -120,3 +122,26 @@ def test_the_audit_says_what_it_rests_on_and_shows_no_dose(rows: list[Record]) -
     spoilt = [(bed, one.model_copy(update={"data": {}})) for bed, one in published(rows)[:1]]
     again = json.loads(audited([*spoilt, *published(rows)[1:]], days, said, None)[0])
     assert (again["complete"], again["notes"][-1]) == (False, "1 events could not be read and are left out.")
+
+
+def test_a_patients_call_is_nothing_that_was_done() -> None:
+    """Pins that a screen's own assessment, a call, makes no alarm acted on, and a person's does."""
+    done = {}
+    for who in ("screen-call-1", "nurse-1"):
+        bed = Bed()
+        bed.infuse()
+        bed.ask(Assess(((Score.DISTRESS, 10),), (), 0), by=who)
+        bed.run(20)
+        (alarm,) = (one for one in audit_of(reports(bed_rows(bed))).lines if one.code == "distress")
+        done[who] = alarm.acted.part
+    assert done == {"screen-call-1": 0, "nurse-1": 1}
+
+
+def test_the_gateway_beside_a_station_is_that_of_its_file(tmp_path: Path) -> None:
+    """Pins that a gateway's own file says whose journal is here, and that a station's own says none's."""
+    file = tmp_path / "bedside.toml"
+    for text, name in (('[gateway]\nname = "west"\n', "west"), ("[station]\n", None), ('gateway = "x"\n', None)):
+        file.write_text(text)
+        found = _beside(file)
+        assert (found and found.gateway) == name
+        assert found is None or found.file == file

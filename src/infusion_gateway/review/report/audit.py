@@ -14,6 +14,8 @@ from infusion_gateway.review.report.gaps import BLIND
 ACTED_WITHIN: Nanos = MINUTE
 """What a person, or the gateway's stop, does so soon after an alarm is counted as done about it; unsourced."""
 ASKED = ("hold", "stop", "end", "abort", "amend", "extend", "correct", "syringe", "away", "move", "permit-resume")
+SCREEN = "screen-"
+"""How a screen is called on the record where nobody is signed in."""
 WORST = 10
 
 
@@ -113,15 +115,16 @@ def heard(alarms: Iterable[Alarm]) -> int:
 def acted(alarm: Alarm, report: Report) -> bool:
     """Say whether something was done while it lasted or soon after, beyond taking notice of it.
 
-    A stop, asked by the gateway or a person, a hold-off, or an instruction that changes the session. Whether the alarm
-    was true nobody can tell from a record.
+    A stop, asked by the gateway or a person, a hold-off, an assessment, or an instruction that changes the session. A
+    patient's call is an assessment by a screen, and nothing that was done. Whether the alarm was true nobody can tell
+    from a record.
     """
     until = (alarm.ended.elapsed if alarm.ended is not None else report.until.elapsed) + ACTED_WITHIN
     if alarm.held_by or any(alarm.code in stop.codes and stop.asked >= alarm.began for stop in report.stops):
         return True
     times = [stop.asked for stop in report.stops if stop.by]
     times += [entry.at for entry in report.course if entry.what == "instruction accepted" and _changes(entry.text)]
-    times += [assessment.at for assessment in report.assessments]
+    times += [entered.at for entered in report.assessments if not entered.by.startswith(SCREEN)]
     return any(alarm.began.elapsed <= at.elapsed <= until for at in times)
 
 

@@ -34,6 +34,7 @@ export function auditPage({ ward, announce }) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const mine = (asked += 1);
+    const fromGateway = gateway.value;
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
     const query = new URLSearchParams({ gateway: gateway.value, from: from.value, to: to.value, zone }).toString();
     for (const part of [sheet, print]) show(part, false);
@@ -54,7 +55,7 @@ export function auditPage({ ward, announce }) {
     if (!answer.ok) return;
     mark(sheet, "href", `/api/audit.csv?${query}`);
     for (const part of [sheet, print]) show(part, true);
-    found.replaceChildren(...shown(answer.body));
+    found.replaceChildren(...shown(answer.body, fromGateway));
   });
 
   return {
@@ -85,24 +86,28 @@ function field(label, input) {
 }
 
 /** Everything is text from the station, set as text. */
-function shown(audit) {
+function shown(audit, gateway) {
   const banners = (audit.banners ?? []).map((text) => el("p", { class: "look-banner", text }));
   const rests = say(audit.source === "journal" ? "audit.journal" : "audit.history");
   const whole = el("p", { class: audit.complete ? "look-whole" : "look-lacks", text: `${rests} ${say(audit.complete ? "audit.complete" : "audit.notComplete")}` });
   const notes = el("ul", { class: "look-notes" }, ...(audit.notes ?? []).map((text) => el("li", { text })));
   const title = el("h2", { text: say("audit.of", { days: audit.days, zone: audit.zone }) });
-  return [...banners, title, whole, notes, ...(audit.parts ?? []).map(part)];
+  const records = audit.source === "journal" ? `/report/${encodeURIComponent(gateway)}/` : "";
+  return [...banners, title, whole, notes, ...(audit.parts ?? []).map((told) => part(told, records, String(audit.zone)))];
 }
 
-function part(told) {
+function part(told, records, zone) {
   const notes = (told.notes ?? []).map((text) => el("p", { class: "quiet", text }));
-  const content = told.rows?.length ? table(told) : el("p", { class: "quiet", text: told.empty || say("audit.none") });
+  const content = told.rows?.length ? table(told, records, zone) : el("p", { class: "quiet", text: told.empty || say("audit.none") });
   return el("section", { class: "panel look-part" }, el("h3", { text: told.title }), content, ...notes);
 }
 
-function table(told) {
+/** A case's own record is a touch away where the station can print it. */
+function table(told, records, zone) {
+  const linked = records !== "" && told.heads[0] === "Case";
+  const first = (text) => (linked ? el("a", { href: `${records}${encodeURIComponent(text)}?zone=${encodeURIComponent(zone)}`, target: "_blank", rel: "noopener", text }) : text);
   const head = el("tr", {}, ...told.heads.map((text) => el("th", { scope: "col", text })));
-  const rows = told.rows.map((cells) => el("tr", {}, ...cells.map((text, at) => el(at ? "td" : "th", { scope: at ? null : "row", text }))));
+  const rows = told.rows.map((cells) => el("tr", {}, ...cells.map((text, at) => el(at ? "td" : "th", { scope: at ? null : "row" }, at ? text : first(text)))));
   const made = el("table", { class: "look-table" }, el("caption", { text: told.caption }), el("thead", {}, head), el("tbody", {}, ...rows));
   return el("div", { class: "look-scroll", tabindex: "0", role: "region", "aria-label": told.caption }, made);
 }
