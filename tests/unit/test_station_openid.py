@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from infusion_gateway.config.settings import OpenIdSettings
-from infusion_gateway.station.openid import FLOWS, HOLDS_S, Away, Known, Offer, Refused
+from infusion_gateway.station.openid import FLOWS, HOLDS_S, LONGEST_HINT, Away, Known, Offer, Refused
 from infusion_gateway.station.people import read, save
 from infusion_gateway.station.signin import DEMAND, FREE, SESSIONS
 from station_page import PIN, Browser, Station, secret
@@ -263,15 +263,40 @@ async def test_an_entry_made_later_ends_what_it_contradicts(station: Station, pr
 
 
 async def test_two_people_never_act_under_one_code(station: Station, provider: FakeProvider) -> None:
-    """Pins that while somebody is signed in as a code, another subject with it is refused, and the same one is not."""
+    """Pins that for half a day a code is one subject's, signed out or not: the record could not tell two apart."""
     first, again, second = Browser(station), Browser(station), Browser(station)
     await signed_in(first)
     assert (await signed_in(again))["outcome"] == "signed-in"
-    provider.claims = provider.claims | {"sub": "somebody else"}
-    assert "one code to two people" in (await signed_in(second))["reason"]
     await first.post("/api/sign-out", {})
     await again.post("/api/sign-out", {})
+    provider.claims = provider.claims | {"sub": "somebody else"}
+    assert "somebody else today" in (await signed_in(second))["reason"]
+    station.now += 43_200
     assert (await signed_in(second))["outcome"] == "signed-in"
+
+
+async def test_nobody_is_two_people_by_another_name(station: Station, provider: FakeProvider) -> None:
+    """Pins the order by two: who has another code at the provider than this morning can't confirm their own order."""
+    browser = Browser(station)
+    await signed_in(browser)
+    provider.claims = provider.claims | {"preferred_username": "n.eight"}
+    ended = await signed_in(browser)
+    assert (ended["outcome"], "another code to you" in ended["reason"]) == ("refused", True)
+    link(station, "nurse-1", "0b7c")
+    await signed_in(browser)
+    assert (await browser.me())["person"]["code"] == "nurse-1"
+
+
+async def test_a_long_token_is_not_kept_for_an_address(station: Station, provider: FakeProvider) -> None:
+    """Pins the bound on what signing out says to the provider: no more than an address can hold."""
+    browser = Browser(station, ELSEWHERE)
+    asked = await begun(browser)
+    await back(browser, code="x" * LONGEST_HINT, state=asked["state"])
+    await browser.me()
+    left = (await browser.post("/api/sign-out", {})).body["leave"]
+    assert "id_token_hint" not in left
+    assert "post_logout_redirect_uri" in left
+    assert provider.redeemed
 
 
 @pytest.mark.parametrize("name", sorted(DEMAND))

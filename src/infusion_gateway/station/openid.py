@@ -36,7 +36,8 @@ HOLDS_S = 300
 """So long somebody may take at the provider."""
 FLOWS, ASKING = 1024, 8
 """Sign-ins begun and not ended; questions to the provider at once."""
-LONGEST_CODE = 4096
+LONGEST_CODE = LONGEST_HINT = 4096
+"""Characters of a code, and of a token that stands in an address when somebody signs out."""
 Cookie: TypeAlias = Callable[[str], Mapping[str, Any]]
 """What Response.set_cookie wants of a session's."""
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
@@ -245,7 +246,8 @@ class OpenId:
             self._sign_in.proven(flow.again, subject)
             cookie = None
         else:
-            cookie = self._sign_in.known(found, subject, known.token, before=flow.before)
+            token = known.token if len(known.token) <= LONGEST_HINT else ""
+            cookie = self._sign_in.known(found, subject, token, before=flow.before)
         self._delays.right("", who.place.key)
         return cookie
 

@@ -127,6 +127,7 @@ class SignIn:
         self.people = people
         self._now_s, self._idle_s, self._longest_s = now_s, idle_s, longest_s
         self._sessions: dict[str, Session] = {}
+        self._codes: dict[str, tuple[str, float]] = {}
         self._passwords, self._pins = Checks("password", 8), Checks("pin", 32)
         self._delays, self._pin_delays = Delays(LONGEST_DELAY_S), Delays(LONGEST_PIN_DELAY_S)
         self._secret = secrets.token_bytes(32)
@@ -151,28 +152,35 @@ class SignIn:
     def known(self, person: Person, subject: str, token: str, *, before: str) -> str:
         """Begin a session of who the identity provider says it is, and give its cookie; the one called `before` ends.
 
-        Denied: another one has this code just now, so that the record could not tell them apart.
+        Denied: a code that was another's, or another code than before, within the hours that a session may last: the
+        record could not tell people apart, and one would pass for the two that an order takes.
         """
         now_s = self._now_s()
         entry = self.people.get(person.code)
-        if any(one.code == person.code and one.subject != subject for one in self._alive() if entry is None):
-            raise Denied(403, f"somebody else is signed in as {person.code}: the provider gives one code to two people")
+        if entry is None:
+            self._one_code(person.code, subject, now_s)
         self._sessions.pop(before, None)
         told = person if entry is None else None
         return self._begun(lambda made: Session(made, person.code, "", now_s, now_s, None, subject, told, token))
 
+    def _one_code(self, code: str, subject: str, now_s: float) -> None:
+        self._codes = {one: had for one, had in self._codes.items() if now_s - had[1] < self._longest_s}
+        if any((one == subject) != (had == code) for one, (had, _) in self._codes.items()):
+            raise Denied(403, f"the provider gave {code} to somebody else today, or another code to you")
+        self._codes.pop(subject, None)
+        self._codes[subject] = (code, now_s)
+        while len(self._codes) > ADDRESSES:
+            del self._codes[next(iter(self._codes))]
+
     def _begun(self, make: Callable[[str], Session]) -> str:
-        self._sessions = {one.id: one for one in self._alive()}
+        now_s = self._now_s()
+        self._sessions = {key: one for key, one in self._sessions.items() if self._looks(one, now_s)}
         while len(self._sessions) >= SESSIONS:
             del self._sessions[min(self._sessions.values(), key=lambda one: one.touched_s).id]
         cookie = secrets.token_urlsafe(32)
         made = make(digest(cookie))
         self._sessions[made.id] = made
         return cookie
-
-    def _alive(self) -> list[Session]:
-        now_s = self._now_s()
-        return [one for one in self._sessions.values() if self._looks(one, now_s)]
 
     def sign_out(self, cookie: str | None) -> None:
         """End a session: what it held is worth nothing any more."""
