@@ -235,3 +235,27 @@ async def test_a_provider_that_hangs_holds_nobody_up(push: Push, mail: Mail, mon
     monkeypatch.undo()
     push.status = 500
     assert await providers.send("slow", "a", "b") == "JSON did not take it"
+
+
+async def test_two_stations_tell_once_and_one_stands_in_for_the_other(room: Room, push: Push, tmp_path: Path) -> None:
+    """Pins that of two stations the first tells alone, and that the second tells once the first is gone."""
+    to = room.settings.notify
+    assert to is not None
+    people = {"doctor-2": to.people["doctor-2"]}
+    steps = (EscalationStep(0, ("doctor-2",)),)
+
+    def of(name: str, other: str) -> Room:
+        own = replace(to, people=people, steps=steps, others=(other,), file=tmp_path / f"{name}.json", call=name)
+        return replace(room, settings=replace(room.settings, name=name, notify=own))
+
+    def told() -> list[str]:
+        return [re.findall(r"call (station-\d)", one["message"])[0] for one in push.got if "HIGH" in one["title"]]
+
+    async with running(of("station-2", "station-1")):
+        async with running(of("station-1", "station-2")):
+            await room.alarms(alarm("spo2-low"))
+            await until(told, "the first tells")
+            await asyncio.sleep(1.0)
+            assert told() == ["station-1"]
+        await until(lambda: len(told()) > 1, "the second stands in")
+        assert told() == ["station-1", "station-2"]
