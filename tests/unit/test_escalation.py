@@ -133,6 +133,16 @@ def test_one_that_is_over_is_told_of_no_more_and_is_another_when_it_comes_again(
     assert clinic.until(LINGERS_S + 2) == [(LINGERS_S + 1.5, NURSE)]
 
 
+def test_a_bed_that_is_no_more_is_told_of_no_more() -> None:
+    """Pins that an alarm of a bed which was taken out of its gateway's configuration is over."""
+    clinic = Clinic()
+    clinic.alarm()
+    clinic.look()
+    clinic.alarms, clinic.heard = (), ()
+    assert clinic.until(200) == []
+    assert clinic.machine.entries == {}
+
+
 def test_what_is_latched_is_not_told_of_but_not_forgotten() -> None:
     """Pins that an alarm which is over but latched is silent here, and goes on where it was when it is back."""
     clinic = Clinic()

@@ -214,6 +214,22 @@ def test_who_has_it_at_one_station_has_it_at_both() -> None:
     assert second.until(40, None)[0][1] == NURSE
 
 
+def test_what_was_taken_here_is_said_though_another_station_tells() -> None:
+    """Pins that a press on this station's link is known elsewhere, and that nobody says again what others said."""
+    second = Second()
+    second.clinic.alarm()
+    second.clinic.look()
+    second.clinic.press(second.clinic.sent[0][1])
+    second.until(4, said(SPO2))
+    (one,) = second.clinic.machine.telling(second.clinic.now_s).of
+    assert (one.alarm, one.by, one.held_s) == (SPO2, NURSE, HELD_S - 4)
+    third = Second()
+    third.clinic.alarm()
+    third.clinic.look()
+    third.until(4, said(SPO2, held_s=60, by=DOCTOR), "station-3")
+    assert [found.held_s for found in third.clinic.machine.telling(third.clinic.now_s).of] == [0.0]
+
+
 def test_a_station_says_what_it_has_in_hand() -> None:
     """Pins what other stations are told: alarms in hand, who has them, never more than fits, nothing undelivered."""
     clinic = Clinic()

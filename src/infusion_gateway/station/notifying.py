@@ -177,7 +177,7 @@ class Notifying:
             undelivered=[
                 ShownNotTold(person=code, why=of.why, since=rfc3339(round(of.since_s * SECOND)), times=of.times)
                 for code, of in machine.reach.people.items()
-                if of.why and not of.seen_by
+                if of.why and not of.seen_by and code in {*machine.policy.contacts, *machine.kept.duty}
             ],
             alone=machine.alone(),
             trouble=self.trouble or self._unkept or self._hangs(now_s),

@@ -166,6 +166,7 @@ class Escalation:
         found = self.look(token, now_s)
         if found.stand == "open" and found.entry is not None:
             found.entry.held_until_s, found.entry.held_by = now_s + HELD_S, found.person
+            found.entry.held_here = True
             self._line(now_s, "taken", found.person, self._where(found.entry))
         elif found.stand == "test":
             self.answered(found.person, found.person, now_s)
@@ -201,7 +202,7 @@ class Escalation:
         for entry in self.entries.values():
             self._elsewhere(entry, now_s, elsewhere)
             if entry.held_until_s and entry.held_until_s <= now_s:
-                entry.held_until_s, entry.held_by = 0.0, ""
+                entry.held_until_s, entry.held_by, entry.held_here = 0.0, "", False
                 self._begin_again(entry, now_s)
             if self._open(entry):
                 self._advance(entry, now_s)
@@ -212,9 +213,14 @@ class Escalation:
         """Say to other stations what this one has in hand."""
         ours = self.kept.duty or self.policy.contacts
         able = any(not self.reach.of(code, now_s).why for code in ours)
-        mine = [e for e in self.entries.values() if e.gone_s is None and not (e.quiet or e.failed)]
+        there = [entry for entry in self.entries.values() if entry.gone_s is None]
+        mine = [entry for entry in there if entry.held_here or not (entry.quiet or entry.failed)]
         of = (
-            TellingOf(alarm=entry.name, held_s=round(max(entry.held_until_s - now_s, 0.0), 1), by=entry.held_by[:64])
+            TellingOf(
+                alarm=entry.name,
+                held_s=round(max(entry.held_until_s - now_s, 0.0), 1) if entry.held_here else 0.0,
+                by=entry.held_by[:64],
+            )
             for entry in mine[:TELLING]
         )
         return Telling(able, tuple(of) if able else ())
@@ -248,7 +254,8 @@ class Escalation:
         for entry in [entry for key, entry in self.entries.items() if key not in there]:
             if (entry.gateway, entry.bed) in stands.heard:
                 entry.awaited_s = None
-                entry.gone_s = now_s if entry.gone_s is None else entry.gone_s
+            if entry.awaited_s is None and entry.gone_s is None:  # also where its bed is no more
+                entry.gone_s = now_s
             since_s = entry.gone_s if entry.awaited_s is None else entry.awaited_s
             if since_s is not None and now_s - since_s >= (LINGERS_S if entry.awaited_s is None else FORGOTTEN_S):
                 self._end(entry, now_s, "over")
@@ -286,7 +293,7 @@ class Escalation:
         """Leave it to another station that says it has it, and wait a little for one that should."""
         until_s, by = elsewhere.held.get(entry.name, (0.0, ""))
         if until_s > max(now_s, entry.held_until_s):
-            entry.held_until_s, entry.held_by = until_s, by
+            entry.held_until_s, entry.held_by, entry.held_here = until_s, by, False
         covered = entry.name in elsewhere.told or (elsewhere.before and now_s < entry.seen_s + LISTED_S)
         if entry.quiet and not covered:
             self._begin_again(entry, now_s)

@@ -25,7 +25,7 @@ class Entry:
 
     step: how many were told. gone_s: since when it isn't present; None: it is. awaited_s: kept from before, and not
     heard of since then; None: it is heard of. quiet: another station tells of it.
-    here: who said on the page that they have it, of what can't be acknowledged at a bed.
+    held_here: by a link of this station. here: who said on the page that they have it, of what no bed can acknowledge.
     """
 
     gateway: str
@@ -42,6 +42,7 @@ class Entry:
     step: int = 0
     held_until_s: float = 0.0
     held_by: str = ""
+    held_here: bool = False
     gone_s: float | None = None
     awaited_s: float | None = None
     quiet: bool = False
