@@ -259,7 +259,7 @@ Deeds = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(Deeds)
 def test_no_high_alarm_goes_untold(deeds: list[tuple[int, str, int]]) -> None:
     """Pins that no unacknowledged high alarm stands for longer than the policy's interval with nobody told of it.
