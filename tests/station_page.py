@@ -100,7 +100,7 @@ class FakeWard:
         """Give nothing of any bed, but chair-1 where that is asked for."""
         asked = [("west", "chair-1")] if (gateway, bed) == ("west", "chair-1") else []
         shown = [
-            ShownHandover(gateway=g, bed=b, key=f"{g}/{b}", complete=True, why="", due=[], answers=[], hour=[])
+            ShownHandover(gateway=g, bed=b, key=f"{g}/{b}", complete=True, why="", due=[], answers=[], hour=[], more=0)
             for g, b in asked
         ]
         return ShownHandovers(station="station-1", time="", beds=shown)

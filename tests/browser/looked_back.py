@@ -27,7 +27,7 @@ def handover(bed: str = "chair-1", **more: Any) -> Json:
     ]
     told = {
         "gateway": "west", "bed": bed, "key": f"west/{bed}", "complete": True, "why": "", "due": due,
-        "answers": [taken, held], "hour": [raised, taken, held, entered],
+        "answers": [taken, held], "hour": [raised, taken, held, entered], "more": 0,
     }  # fmt: skip
     return told | more
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infusion_gateway.ward.handing_over import HOUR_S, MOST, ShownHandover, handover
+from infusion_gateway.ward.handing_over import HOUR_S, MOST, WHOLE, ShownHandover, handover
 from infusion_gateway.ward.log import Log, happening
 from infusion_gateway.ward.picture import Picture
 from infusion_gateway.wire.happenings import EventMessage
@@ -72,8 +72,11 @@ def test_an_hour_of_too_much_is_its_newest() -> None:
     for second in range(MOST + 20):
         side.event("condition-raised", float(second), code="c", priority="low", reason="")
     side.runs(300.0, 0.0)
-    hour = side.over(300.0).hour
-    assert (len(hour), hour[-1].sequence) == (MOST, MOST + 20)
+    told = side.over(300.0)
+    assert (len(told.hour), told.hour[-1].sequence, told.more) == (MOST, MOST + 20, 20)
+    whole = side.picture.gateways["gateway-1"]
+    ward = handover(whole, side.gateway.bed("chair-1"), 300.0, EPOCH_S + 300.0, learning=False, beds=60)
+    assert (len(ward.hour), ward.more) == (WHOLE // 60, MOST + 20 - WHOLE // 60)
 
 
 def test_what_is_due_counts_from_the_last_time_it_was_done() -> None:

@@ -122,11 +122,11 @@ class Hub:
         """Give what is to be handed over of a bed, of a gateway's beds, or, with "", of all."""
         now_s, utc_ns, learning = self._now_s(), self._utc_ns(), self._history.lacking.learning
         wanted = [
-            (whole, one)
-            for whole, one in self.picture.beds()
-            if gateway in ("", one.gateway) and bed in ("", one.bed)
+            (whole, one) for whole, one in self.picture.beds() if gateway in ("", one.gateway) and bed in ("", one.bed)
         ]
-        shown = [handover(whole, one, now_s, utc_ns / 1e9, learning=learning) for whole, one in wanted]
+        shown = [
+            handover(whole, one, now_s, utc_ns / 1e9, learning=learning, beds=len(wanted)) for whole, one in wanted
+        ]
         return ShownHandovers(station=self.settings.name, time=rfc3339(utc_ns), beds=shown)
 
     def happenings(self, most: int = LOG) -> list[Happening]:

@@ -9,8 +9,8 @@ from infusion_gateway.wire.messages import DescribedSchedule
 from infusion_gateway.wire.stamps import rfc3339
 
 HOUR_S = 3600.0
-MOST = 200
-"""Happenings of a bed."""
+MOST, LEAST, WHOLE = 200, 20, 2000
+"""Happenings: of a bed at most; of a bed at least, and of all beds together, where a whole ward is handed over."""
 ANSWERS = frozenset({"condition-acknowledged", "hold-off-granted", "audio-paused"})
 OVERDUE = "-overdue"
 """How the codes end that tell of what was not done in time."""
@@ -43,6 +43,8 @@ class ShownHandover(Shown):
     """Who acknowledged, held off or quieted what, in the last hour; in order."""
     hour: list[Happening]
     """All of the last hour, the newest of it where there was more than so much; in order."""
+    more: int
+    """Of the hour, older than what is listed."""
 
 
 class ShownHandovers(Shown):
@@ -53,8 +55,14 @@ class ShownHandovers(Shown):
     beds: list[ShownHandover]
 
 
-def handover(gateway: WardGateway, bed: WardBed, now_s: float, utc_s: float, *, learning: bool) -> ShownHandover:
-    """Write what is to be handed over. utc_s: now, since the epoch, by the station; learning: its past is asked for."""
+def handover(
+    gateway: WardGateway, bed: WardBed, now_s: float, utc_s: float, *, learning: bool, beds: int = 1
+) -> ShownHandover:
+    """Write what is to be handed over. utc_s: now, since the epoch, by the station; learning: its past is asked for.
+
+    beds: how many are handed over together.
+    """
+    most = min(MOST, max(LEAST, WHOLE // max(beds, 1)))
     link, why = gateway.link(now_s, bed)
     if link == "live":
         why = f"{bed.missing} events are missing here" if bed.missing else "its log is being read" if learning else ""
@@ -66,8 +74,9 @@ def handover(gateway: WardGateway, bed: WardBed, now_s: float, utc_s: float, *, 
         complete=not why,
         why=why[:300],
         due=sorted(due(gateway, bed, now_s), key=lambda one: (not one.overdue, one.in_s is None, one.in_s or 0.0)),
-        answers=[one for one in recent if one.type in ANSWERS][-MOST:],
-        hour=recent[-MOST:],
+        answers=[one for one in recent if one.type in ANSWERS][-most:],
+        hour=recent[-most:],
+        more=max(len(recent) - most, 0),
     )
 
 

@@ -78,8 +78,9 @@ function article(announce) {
   const facts = el("p", { class: "look-facts" });
   const stop = stopButton(announce);
   const lacks = el("p", { class: "look-lacks", role: "status" });
+  const more = el("p", { class: "quiet" });
   const parts = ["alarms", "due", "answers", "hour"].map((what) => section(what));
-  const node = el("article", { class: "panel look-article" }, el("div", { class: "look-strip" }, el("h2", {}, name), state, stop.node), facts, lacks, ...parts.map((part) => part.node));
+  const node = el("article", { class: "panel look-article" }, el("div", { class: "look-strip" }, el("h2", {}, name), state, stop.node), facts, lacks, ...parts.map((part) => part.node), more);
   let bed = null;
   return {
     node,
@@ -98,6 +99,7 @@ function article(announce) {
       due.tell((told?.due ?? []).map((one) => dueRow(one, readAt)));
       answers.tell((told?.answers ?? []).map(happened).reverse());
       hour.tell((told?.hour ?? []).map(happened).reverse());
+      put(more, told?.more ? say("handover.more", { count: told.more }) : "");
       const why = lost || !told ? say("handover.lost", { why: bed?.why || lost }) : told.complete ? "" : say("handover.lacks", { why: told.why });
       put(lacks, why);
       show(lacks, why !== "");

@@ -75,6 +75,7 @@ export const TEXTS = {
   "handover.answers.none": "Nobody answered an alarm.",
   "handover.hour": "The last hour",
   "handover.hour.none": "Nothing happened.",
+  "handover.more": "and {count} earlier ones in this hour: in the bed's log",
   "handover.overdue": "OVERDUE",
   "handover.overdueBy": "OVERDUE for {time}",
   "handover.dueIn": "due in {time}",
