@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlencode
 
@@ -36,10 +37,10 @@ def key(kid: str, kind: str = "EC") -> ECKey | RSAKey:
 class IdentityProvider:
     """The provider. people: account -> claims; twist: what becomes of an ID token's claims before it is signed.
 
-    log: every path asked for; away: status that everything is answered with, None as it should be.
+    tls: certificate and key; log: every path asked for; away: status of every answer, None as it should be.
     """
 
-    def __init__(self, *, secret: str | None = None) -> None:
+    def __init__(self, *, secret: str | None = None, tls: tuple[Path, Path] | None = None) -> None:
         self.secret = secret
         self.people: dict[str, Claims] = {}
         self.redirects: set[str] = set()
@@ -58,7 +59,7 @@ class IdentityProvider:
         self._access: dict[str, str] = {}
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
-        self.issuer = f"http://localhost:{self.port}/clinic"
+        self.issuer = f"http{'s' if tls else ''}://localhost:{self.port}/clinic"
         routes = [
             Route("/clinic/.well-known/openid-configuration", self._offered),
             Route("/clinic/keys", self._keys),
@@ -69,7 +70,17 @@ class IdentityProvider:
             Route("/clinic/logout", self._logout),
         ]
         app = Starlette(routes=[Route(one.path, self._noted(one.endpoint), methods=one.methods) for one in routes])
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
+        certificate, own = tls or (None, None)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                lifespan="off",
+                ws="none",
+                ssl_certfile=certificate,
+                ssl_keyfile=None if own is None else str(own),
+            )
+        )
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
         self._thread.start()
 

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from identity_provider import CLIENT, IdentityProvider
+from infusion_gateway.station.people import Person, save
+from station_page import CHEAP
 
 COMMAND = [sys.executable, "-m", "infusion_gateway"]
 PASSWORD = "a long password"
 ANNA = {"sub": "a-17", "preferred_username": "a.anders", "groups": ["nurses"]}
 """Nobody of the station's own: a clinician by her group."""
-DORA = {"sub": "d-4", "groups": []}
+DORA = {"sub": "d-4"}
 """The station's own doctor-1: their entry says so."""
 
 
@@ -43,13 +45,9 @@ def station(directory: Path, provider: IdentityProvider) -> Iterator[str]:
         f'[station.openid]\nissuer = "{provider.issuer}"\nclient_id = "{CLIENT}"\n{secret}'
         '[station.openid.roles]\nclinician = ["nurses"]\nsupervisor = ["leads"]\n'
     )
-    for words in (
-        ["add", "nurse-1", "--role", "clinician"],
-        ["add", "doctor-1", "--role", "supervisor"],
-        ["openid", "doctor-1", DORA["sub"]],
-    ):
-        said = f"{PASSWORD}\n" if words[0] == "add" else ""
-        subprocess.run([*COMMAND, "people", *words, "-c", file], input=said, text=True, check=True, timeout=60)
+    hashed = CHEAP.hash(PASSWORD)
+    nurse = Person("nurse-1", "Nurse 1", "clinician", hashed)
+    save(directory / "people.toml", [nurse, Person("doctor-1", "Doctor 1", "supervisor", hashed, openid=DORA["sub"])])
     with (directory / "station.log").open("w") as log:
         command = [*COMMAND, "station", "-c", str(file)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

@@ -68,6 +68,7 @@ def _authority(path: Path | None, given: OpenIdTable, report: Report) -> Path | 
     at = (*AT, "ca_file")
     if given.issuer.startswith("http://"):
         report.add(at, "http:// is not encrypted", "Take this key out")
+        return None
     if path is None:
         return None
     try:
