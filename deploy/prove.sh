@@ -142,18 +142,33 @@ services() {
   done
   held "infusion-gateway-inhibit.path verifies" verified infusion-gateway-inhibit.path
   held "a log-in prompt on a serial port is kept off" refused serial_getty
-  # What the page leaves to the clinic: a bed's own alarm, and a screen. Its console line alone: there is no sound card.
-  inside sed -i 's/^# \[bed.annunciator\]$/[bed.annunciator]/' /etc/infusion-gateway/bedside.toml
+  # What the page leaves to the clinic: a bed's own alarm (its console line alone: there is no sound card), the clinicians'
+  # page, and a screen.
+  inside sed -i -e 's/^# \[bed.annunciator\]$/[bed.annunciator]/' -e '/^# \[station\]$/,/^# people_file/s/^# //' \
+    -e 's|^people_file = .*|people_file = "/var/lib/infusion-gateway/people.toml"|' /etc/infusion-gateway/bedside.toml
   screen
   inside systemctl restart infusion-gateway
-  inside systemctl start infusion-gateway-annunciator "infusion-gateway-attend@$SCREEN"
-  for unit in infusion-gateway infusion-gateway-annunciator "infusion-gateway-attend@$SCREEN" mosquitto; do
+  inside systemctl start infusion-gateway-annunciator infusion-gateway-station "infusion-gateway-attend@$SCREEN"
+  for unit in infusion-gateway infusion-gateway-annunciator infusion-gateway-station "infusion-gateway-attend@$SCREEN" mosquitto; do
     held "$unit.service is up" active "$unit.service"
     case $unit in mosquitto) user=mosquitto ;; *) user=infusion-gateway ;; esac
     held "$unit.service runs as $user" runs_as "$unit.service" $user
     held "$unit.service is in its sandbox" sandboxed "$unit.service"
   done
+  held "the page is served, and somebody is let in by a password" within 10 signed_in
   held "the gateway may use serial ports (dialout), the annunciator sound cards" groups
+}
+signed_in() {
+  inside sh -c 'runuser -u infusion-gateway -- /opt/infusion-gateway/bin/infusion-gateway people list \
+    -c /etc/infusion-gateway/bedside.toml | grep -q nurse-1 || echo "a long password" | runuser -u infusion-gateway -- \
+    /opt/infusion-gateway/bin/infusion-gateway people add nurse-1 --role clinician -c /etc/infusion-gateway/bedside.toml' &&
+    inside python3 -c '
+import json, urllib.request as web
+page = "http://127.0.0.1:8420"
+token = json.load(web.urlopen(page + "/api/me"))["csrf"]
+said = json.dumps({"person": "nurse-1", "password": "a long password"}).encode()
+headers = {"Origin": page, "Content-Type": "application/json", "X-IGW-CSRF": token}
+assert json.load(web.urlopen(web.Request(page + "/api/sign-in", said, headers)))["signed_in"]'
 }
 serial_getty() { inside systemctl start serial-getty@ttyS0.service && active serial-getty@ttyS0.service; }
 groups() {
