@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/security.md").read_text()
 THREATS = (
     *("S1", "S2", "S3", "T1", "T2", "T3", "T4", "R1", "I1", "I2", "I3", "D1", "D2", "D3", "E1"),
-    *("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "C1", "C2", "P1"),
+    *("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "C1", "C2", "P1"),
 )
 WAITS = ("with the station's page", "with the box's installation", "on the bench")
 ROWS = {row[0]: row for row in re.findall(r"^\| ([A-Z]\d) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)}
