@@ -174,6 +174,8 @@ def _handler(station: FakeStation) -> type[BaseHTTPRequestHandler]:
                 self._events()
             elif path == "/api/me":
                 self._json(200, station.me)
+            elif path == "/api/calls":
+                self._json(200, [])
             elif path.endswith("/trend"):
                 self._json(200, station.trend())
             elif path.endswith("/log"):

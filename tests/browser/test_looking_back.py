@@ -148,11 +148,14 @@ def test_a_call_button_by_touch_and_by_any_key(page: Any, station: FakeStation) 
 
 
 def test_a_log_goes_back_by_kind(page: Any, station: FakeStation) -> None:
-    """Pins older entries by kind from the gateway's history, past stretches with none, hostile text as text."""
+    """Pins older entries by kind, past stretches with none, hostile text as text; and a call button that is gone."""
     station.log = [made.happening(500, "Newest", bed="one", type="phase-changed")]
     station.tell("/api/beds/west/one/log", {"happenings": [], "before": 300, "refused": ""})
+    station.tell("/api/calls", [{"screen": "call-9", "key": "west/one", "alive": False, "age_s": 200.0}])
     opened(page, station, "#/bed/west/one", made.bed("one"))
     page.locator(".log-row").first.wait_for()
+    page.get_by_text("call button call-9").wait_for()
+    page.get_by_text("NOT CONNECTED 3 min").wait_for()
     page.locator("#log-kinds").select_option("alarms")
     assert page.locator(".log-row").count() == 0
     older = made.happening(120, HOSTILE, bed="one", type="condition-raised", text=HOSTILE, by=HOSTILE, priority="high")

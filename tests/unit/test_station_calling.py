@@ -207,6 +207,22 @@ async def test_where_a_call_raises_nothing_that_is_said_before(bed: ShownBed | N
     assert len(ward.asked) == asked
 
 
+async def test_the_staff_see_whether_a_button_is_there(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a call button that asks no more is told as not there, to who sees the beds, and to no button."""
+    browser, staff = await button(station), Browser(station)
+    monkeypatch.setattr("infusion_gateway.station.calling.ALIVE_S", 60.0)
+    assert (await staff.get("/api/calls")).body == [
+        {"screen": "call-1", "key": "west/chair-1", "alive": False, "age_s": None}
+    ]
+    await browser.get("/api/call")
+    (told,) = (await staff.get("/api/calls")).body
+    assert (told["alive"], told["age_s"] < 60) == (True, True)
+    monkeypatch.setattr("infusion_gateway.station.calling.ALIVE_S", 0.0)
+    assert [one["alive"] for one in (await staff.get("/api/calls")).body] == [False]
+    assert (await browser.get("/api/calls")).status == 401
+    assert (await Browser(station, "192.0.2.9").get("/api/calls")).status == 401
+
+
 async def test_two_presses_at_once_are_one_call(station: Station) -> None:
     """Pins that presses that come together wait for one answer."""
     browser = await button(station)

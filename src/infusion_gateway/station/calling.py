@@ -8,17 +8,18 @@ acknowledged would not sound again.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from infusion_gateway.core.assessing import ASSESSED
 from infusion_gateway.station import guard
 from infusion_gateway.station.looking_back import NO_STORE, Asked
+from infusion_gateway.station.screens import CALL, Screen
 from infusion_gateway.station.signin import Denied
 from infusion_gateway.station.visitor import Visitor
 from infusion_gateway.ward.shown import Outcome, Shown, ShownAlarm, ShownBed
@@ -32,6 +33,8 @@ MOST = 10.0
 APART_S = 10.0
 """Of a screen's calls; whoever presses more often is told how the last one stands."""
 ANSWER_S, SEEN_S, LOOK_S = 4.0, 2.0, 0.05
+ALIVE_S = 12.0
+"""A button asks every 4 s at least; one that hasn't for so long is not there."""
 NO_CASE = "no infusion is under way at this bed"
 
 
@@ -50,6 +53,16 @@ class ShownCall(Shown):
     """Of unable and failed."""
 
 
+class ShownButton(Shown):
+    """A call button, for the staff. alive: it has just asked how its call stands; age_s: since it did, null: never."""
+
+    screen: str
+    key: str
+    """gateway/bed."""
+    alive: bool
+    age_s: float | None
+
+
 class Bedside(Protocol):
     """What this needs of a station's hub."""
 
@@ -63,21 +76,39 @@ class Bedside(Protocol):
 
 
 class CallButton:
-    """Every call button of a station. title: what a person is called; page: what it shows."""
+    """Every call button of a station. title: what a person is called; page: what it shows; screens: all enrolled."""
 
     def __init__(
-        self, visitor: Callable[[Request], Visitor], ward: Bedside, title: Callable[[str], str], page: Path, *,
+        self, visitor: Callable[[Request], Visitor], ward: Bedside, title: Callable[[str], str], page: Path,
+        screens: Callable[[], Iterable[Screen]] = tuple, *,
         now_s: Callable[[], float] = time.monotonic, wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:  # fmt: skip
         self._visitor, self._ward, self._title, self._page = visitor, ward, title, page
-        self._now_s, self._wait = now_s, wait
+        self._screens, self._now_s, self._wait = screens, now_s, wait
+        self._asked_s: dict[str, float] = {}
         self._called_s: dict[str, float] = {}
         self._calling: dict[str, asyncio.Task[ShownCall]] = {}
 
     @property
     def asked(self) -> list[Asked]:
         """Give what can be asked."""
-        return [("GET", "/call", self._shown), ("GET", "/api/call", self._state), ("POST", "/api/call", self._call)]
+        return [
+            ("GET", "/call", self._shown),
+            ("GET", "/api/call", self._state),
+            ("POST", "/api/call", self._call),
+            ("GET", "/api/calls", self._all),
+        ]
+
+    def buttons(self) -> list[ShownButton]:
+        """Give every call button that is enrolled, and whether it is there."""
+        now_s = self._now_s()
+        found = []
+        for screen in sorted((one for one in self._screens() if one.profile == CALL), key=lambda one: one.name):
+            asked_s = self._asked_s.get(screen.name)
+            age_s = None if asked_s is None else now_s - asked_s
+            alive = age_s is not None and age_s < ALIVE_S
+            found.append(ShownButton(screen=screen.name, key=screen.bed, alive=alive, age_s=age_s))
+        return found
 
     def stands(self, gateway: str, bed: str) -> ShownCall:
         """Say how the call of a bed stands."""
@@ -101,6 +132,11 @@ class CallButton:
         _, gateway, bed = self._button(asked)
         return _said(self.stands(gateway, bed))
 
+    async def _all(self, asked: Request) -> Response:
+        if not self._visitor(asked).sees:
+            raise Denied(401, "sign in first")
+        return JSONResponse([button.model_dump() for button in self.buttons()], headers=NO_STORE)
+
     async def _call(self, asked: Request) -> Response:
         screen, gateway, bed = self._button(asked)
         guard.checked(asked, None)  # a button that outlived the station still calls
@@ -115,6 +151,7 @@ class CallButton:
         who = self._visitor(asked)
         if who.screen is None or not who.calls:
             raise Denied(403, "only a screen that is enrolled as a call button calls", "screen")
+        self._asked_s[who.screen.name] = self._now_s()
         gateway, _, bed = who.screen.bed.partition("/")
         return who.screen.person, gateway, bed
 

@@ -56,6 +56,11 @@ class Screens:
         self._renew()
         return self._screens.get(digest(cookie)) if cookie else None
 
+    def all(self) -> tuple[Screen, ...]:
+        """Give every screen."""
+        self._renew()
+        return tuple(self._screens.values())
+
     def enrol(self, name: str, profile: str, bed: str, by: str) -> tuple[str, Screen]:
         """Make a screen, in the place of one of the same name, and give its cookie. OSError: it can't be kept.
 

@@ -80,7 +80,7 @@ class Web:
             ("POST", "/api/alive", self._alive), ("POST", f"{bed}/do/{{name:str}}", self._instruct),
             *LookingBack(self.visitor, ward, beside).asked,
             *Duty(self.visitor, sign_in.touch, self._title, notifying).asked,
-            *CallButton(self.visitor, ward, self._title, pages / "call.html").asked,
+            *CallButton(self.visitor, ward, self._title, pages / "call.html", screens.all).asked,
             *([] if openid is None else openid.asked(self.visitor, pages / "openid.html", self._session)),
         ]  # fmt: skip
         routes = [Route(path, _answering(work), methods=[method]) for method, path, work in asked]

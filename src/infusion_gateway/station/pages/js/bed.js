@@ -53,7 +53,7 @@ export function bedPage(given) {
   const log = logOf();
   const audio = audioPanel(person);
   const order = orderPanel();
-  const devices = devicePanel();
+  const devices = devicePanel(ward);
   const acts = actsPanel((what) => openForm({ bed: bedNow(), beds: ward.ordered(), name: what, me: ward.me, announce }));
   const strip = el("div", { class: "bed-strip" }, back, name, state, which, mode, watched.node, stop.node);
   const now = el("section", { class: "panel now" }, el("div", { class: "tile-main" }, time.node, doses.node), notes);
@@ -166,7 +166,7 @@ function orderPanel() {
   };
 }
 
-function devicePanel() {
+function devicePanel(ward) {
   const list = el("dl", { class: "facts" });
   return {
     node: el("section", { class: "panel", "aria-label": say("bed.devices") }, el("h2", { text: say("bed.devices") }), list),
@@ -180,6 +180,9 @@ function devicePanel() {
         if (Number.isFinite(device.age_s) && device.link !== "up") said.push(age(device.age_s));
         return [device.device, said.join(" · ")];
       });
+      for (const button of ward.calls.filter((one) => one.key === bed.key)) {
+        rows.push([say("device.call", { screen: button.screen }), button.alive ? say("device.up") : `${say("device.down")} ${button.age_s === null ? "" : age(button.age_s)}`.trim()]);
+      }
       facts(list, rows);
     },
   };

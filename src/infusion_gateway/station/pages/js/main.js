@@ -3,6 +3,7 @@
 import { call, whenUnknown } from "./api.js";
 import { auditPage } from "./audit.js";
 import { bedPage } from "./bed.js";
+import { watchCalls } from "./calls.js";
 import { tell } from "./clock.js";
 import { mark, put } from "./dom.js";
 import { openDuty } from "./duty.js";
@@ -141,6 +142,7 @@ void sound.begin();
 feed.start();
 whenUnknown(() => void learn(ward).then(update));
 void learn(ward).then(update);
+watchCalls(ward, update);
 setInterval(() => {
   const nurses = ward.me.screen?.profile === "nurses";
   if (nurses && sound.state() === "ready" && ward.lostPage() === null) void call("POST", "/api/alive", {});

@@ -17,6 +17,7 @@ export const TEXTS = {
   "call.since": "since {clock}",
   "call.foot": "Bed {bed}. For the nurse alone; in an emergency call out too.",
 
+  "device.call": "call button {screen}",
   "screen.profile.call": "a patient's call button, at this bed",
 
   "duty.title": "On duty",

@@ -21,6 +21,7 @@ export class Ward {
     this.pictured = false;
     this.feed = null;
     this.listeners = new Set();
+    this.calls = [];
     this.duty = [];
     this.notify = null;
     this.me = { signed_in: false, person: null, screen: null };
