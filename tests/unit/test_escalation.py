@@ -6,7 +6,7 @@ import pytest
 
 from escalating import BEGUN_S, DOCTOR, LEAD, NURSE, PEOPLE, REPEAT_S, Clinic, stands
 from infusion_gateway.ward.escalation import DELIVERY_S, IN_ONE, LINGERS_S, RETRY_S, Policy, Step
-from infusion_gateway.ward.kept import HELD_S, LINK_S
+from infusion_gateway.ward.kept import ENTRIES, HELD_S, LINK_S
 from infusion_gateway.ward.reach import BURST, EVERY_S
 from infusion_gateway.ward.standing import NOT_HEARD, Standing
 
@@ -16,6 +16,7 @@ def told(clinic: Clinic) -> list[tuple[float, str]]:
     return [(at, message.person) for at, message in clinic.sent]
 
 
+@pytest.mark.requirement("S48")
 def test_nobody_answers() -> None:
     """Pins the ladder: the first at once, the second and the third on time, then everybody again and again."""
     clinic = Clinic()
@@ -238,6 +239,21 @@ def test_many_alarms_at_once_are_one_message() -> None:
     assert (message.person, len(message.alarms), message.more) == (NURSE, IN_ONE, 4)
     assert [one.where for one in message.alarms][:3] == ["chair-8 rr low", "chair-9 rr low", "chair-1 rr low"]
     assert len({one.token for one in message.alarms}) == IN_ONE
+
+
+def test_alarms_have_a_bound_that_leaves_room_for_the_high_ones() -> None:
+    """Pins that with more alarms than are kept a high one takes a medium one's place, and no other is lost."""
+    clinic = Clinic()
+    medium = [
+        Standing("gateway-1", f"chair-{n}", "rr-low", "medium", "rr low", clinic.now_s) for n in range(ENTRIES + 3)
+    ]
+    clinic.alarms = tuple(medium)
+    clinic.look()
+    assert len(clinic.machine.entries) == ENTRIES
+    clinic.alarms = (*medium, Standing("gateway-1", "chair-9999", "spo2-low", "high", "spo2 low", clinic.now_s))
+    (message,) = clinic.look()
+    assert message.alarms[0].where == "chair-9999 spo2 low"
+    assert len(clinic.machine.entries) == ENTRIES
 
 
 def test_messages_a_minute_have_a_bound() -> None:

@@ -1,6 +1,7 @@
 """Escalation beyond one station's run: over a restart, between two stations, and, whatever comes, in its interval."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,11 +10,12 @@ from hypothesis import strategies as st
 
 from escalating import BEGUN_S, DOCTOR, LEAD, NURSE, PEOPLE, POLICY, REPEAT_S, Clinic
 from infusion_gateway.ward import kept
-from infusion_gateway.ward.escalation import FORGOTTEN_S
-from infusion_gateway.ward.kept import HELD_S, LINK_S
+from infusion_gateway.ward.escalation import FORGOTTEN_S, Policy, Step
+from infusion_gateway.ward.kept import ENTRIES, HELD_S, LINES, LINK_S, LINKS
 from infusion_gateway.ward.peers import HEARD_S, LISTED_S, Peers
 from infusion_gateway.ward.reach import EVERY_S
 from infusion_gateway.ward.seen import Telling, availability
+from infusion_gateway.ward.standing import Standing
 from infusion_gateway.wire.stations import TELLING, TellingOf, parse_availability
 
 INTERVAL_S = max(REPEAT_S, *(after.after_s - before.after_s for before, after in pairwise(POLICY.steps)))
@@ -87,6 +89,24 @@ def test_no_token_is_in_the_file() -> None:
     assert set(json.loads(text)) == {
         "entries", "links", "people", "duty", "duty_s", "duty_by", "number", "owed", "lines"
     }  # fmt: skip
+
+
+def test_the_most_that_is_kept_can_be_read_again() -> None:
+    """Pins that a file at every bound at once is one that a station takes."""
+    people = tuple(f"{n:02}{'p' * 62}" for n in range(32))
+    clinic = Clinic(Policy((Step(0.0, ("duty",)),), 600.0, people), duty=people)
+    clinic.alarms = tuple(
+        Standing("g" * 32, f"{n:03}{'b' * 29}", "c" * 64, "high", "w" * 400, BEGUN_S) for n in range(ENTRIES)
+    )
+    for _ in range(8):
+        clinic.now_s += EVERY_S
+        clinic.look()  # what is over makes room
+        clinic.look()
+        clinic.alarms = tuple(replace(one, code=f"{clinic.tokens:05}{'c' * 59}") for one in clinic.alarms)
+    text = kept.write(clinic.machine.keep())
+    found = kept.read(text, clinic.now_s)
+    assert (len(found.entries), len(found.links), len(found.lines)) == (ENTRIES, LINKS, LINES)
+    assert {len(numbers) for numbers in found.owed.values()} != {0}
 
 
 @pytest.mark.parametrize(
@@ -259,6 +279,7 @@ Deeds = st.lists(
 )
 
 
+@pytest.mark.requirement("S48")
 @settings(max_examples=60, deadline=None)
 @given(Deeds)
 def test_no_high_alarm_goes_untold(deeds: list[tuple[int, str, int]]) -> None:

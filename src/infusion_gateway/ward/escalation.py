@@ -262,8 +262,10 @@ class Escalation:
 
     def _begin(self, one: Standing, now_s: float) -> None:
         if len(self.entries) >= ENTRIES:
-            least = min(self.entries.values(), key=lambda e: (e.gone_s is None, e.priority == "high"))
-            if least.gone_s is None and (least.priority, one.priority) != ("medium", "high"):
+            least = next((e for e in self.entries.values() if e.gone_s is not None), None)
+            if least is None and one.priority == "high":
+                least = next((e for e in self.entries.values() if e.priority == "medium"), None)
+            if least is None:
                 return
             del self.entries[least.key]
         self.kept.number += 1
@@ -323,8 +325,8 @@ class Escalation:
             entry.next_s = entry.from_s + steps[entry.step].after_s if more else now_s + self.policy.repeat_s
             for person in to:
                 owed = self.kept.owed.setdefault(person, [])
-                if entry.key not in owed:
-                    owed.append(entry.key)
+                if entry.number not in owed:
+                    owed.append(entry.number)
 
     def _who(self, steps: Iterable[Step]) -> list[str]:
         """Give whom steps tell; where that is nobody, all on duty, and where nobody is, everybody that can be."""
@@ -342,8 +344,9 @@ class Escalation:
         return list(found) or list(duty) or list(self.policy.contacts)
 
     def _owed(self, now_s: float) -> Iterable[Message]:
-        for person, keys in list(self.kept.owed.items()):
-            open_ = [self.entries[key] for key in keys if key in self.entries and self._open(self.entries[key])]
+        by_number = {entry.number: entry for entry in self.entries.values() if self._open(entry)}
+        for person, numbers in list(self.kept.owed.items()):
+            open_ = [by_number[number] for number in numbers if number in by_number]
             if not open_:
                 del self.kept.owed[person]
             elif self.reach.may(person, now_s):

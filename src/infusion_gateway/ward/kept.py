@@ -102,7 +102,7 @@ class Line:
 
 @dataclass(slots=True)
 class Kept:
-    """All of it. links: by the SHA-256 of their tokens. owed: by person, alarms to be told of that wait a moment."""
+    """All of it. links: by the SHA-256 of their tokens. owed: by person, alarms that wait a moment, by number."""
 
     entries: list[Entry] = field(default_factory=list)
     links: dict[str, Link] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class Kept:
     duty_s: float = 0.0
     duty_by: str = ""
     number: int = 0
-    owed: dict[str, list[Key]] = field(default_factory=dict)
+    owed: dict[str, list[int]] = field(default_factory=dict)
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=LINES))
 
 
@@ -146,6 +146,6 @@ def read(text: bytes, now_s: float) -> Kept:
         person.allowance_s = min(person.allowance_s, now_s)
         person.tested_s = min(person.tested_s, now_s)
     found.duty = found.duty[:PEOPLE]
-    found.owed = {person: keys[:ENTRIES] for person, keys in found.owed.items() if person in found.people}
+    found.owed = {person: numbers[:ENTRIES] for person, numbers in list(found.owed.items())[:PEOPLE]}
     found.lines = deque(list(found.lines)[-LINES:], LINES)
     return found
