@@ -139,12 +139,14 @@ def _words(error: Exception) -> str:
     """Say what is wrong in words of our own: what came in is not repeated."""
     match error:
         case ExpiredTokenError():
-            return "it has expired"
+            return "it has expired (exp): look at this machine's clock, too"
         case BadSignatureError():
             return "its signature is not the provider's"
         case UnsupportedAlgorithmError():
             return "it is not signed as it must be"
-        case ClaimError():  # of the seven that are asked for, so the name is ours
+        case ClaimError(claim="iat" | "nbf"):
+            return f"it is of the future, or of no time ({error.claim}): look at this machine's clock, too"
+        case ClaimError():  # of those that are asked for, so the name is ours
             return f"{error.claim} is missing, or not as it must be"
         case _:
             return "it can't be read"

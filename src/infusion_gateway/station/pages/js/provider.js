@@ -24,17 +24,19 @@ export function openWindow() {
   return window.open("", NAME, LOOK);
 }
 
+function address(to) {
+  const url = typeof to === "string" && URL.canParse(to) ? new URL(to) : null;
+  return url?.protocol === "https:" || url?.protocol === "http:" ? url.href : null;
+}
+
 /**
  * Lead a window to an address of the provider, or close it where there is none.
  * @param {Window | null} view @param {unknown} to
- * @returns {boolean} whether it is on its way
  */
 export function lead(view, to) {
-  const url = typeof to === "string" && URL.canParse(to) ? new URL(to) : null;
-  const sound = url?.protocol === "https:" || url?.protocol === "http:";
-  if (sound) view?.location.replace(url.href);
+  const found = address(to);
+  if (found) view?.location.replace(found);
   else view?.close();
-  return sound && view !== null;
 }
 
 /**
@@ -48,8 +50,9 @@ export async function visit(again) {
     heard = resolve;
   });
   const answer = await call("POST", "/api/openid", { again });
-  if (lead(view, answer.body?.to)) return ended;
-  if (!answer.ok || view) return { outcome: "refused", reason: answer.error || say("signIn.nowhere") };
-  location.assign(new URL(answer.body.to, location.href).href);
+  const to = address(answer.body?.to);
+  lead(view, to);
+  if (!to) return { outcome: "refused", reason: answer.error || say("signIn.nowhere") };
+  if (!view) location.assign(to);
   return ended;
 }
