@@ -115,7 +115,7 @@ def test_run_serves_the_page_and_begins_it_again(started: Running) -> None:
     """Pins that a station that is killed comes again, that the gateway lives on, logs both, and ends it at its end."""
     first = started.came(1)
     assert b"<title>" in got(started.port, "/")
-    assert b"NOTIFY_SOCKET" not in Path(f"/proc/{first}/environ").read_bytes()
+    assert b"NOTIFY_SOCKET=/none" not in Path(f"/proc/{first}/environ").read_bytes()
     os.kill(first, signal.SIGKILL)
     second = started.came(2)
     assert second != first
@@ -162,6 +162,25 @@ async def test_one_that_ends_at_once_is_begun_again_with_growing_pauses() -> Non
         assert all(first <= then or first > 0.1 for first, then in itertools.pairwise(pauses)), pauses
         assert pauses[0] <= 0.05
         assert pauses[-1] >= 0.1
+
+
+async def test_one_that_lives_and_serves_nothing_is_begun_again() -> None:
+    """Pins the watchdog: one that feeds it goes on, one that has fallen silent is killed, and both are told."""
+    feeding = """
+import os, socket, sys, time
+to = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+print("ready http://127.0.0.1:1", flush=True)
+for n in range(int(sys.argv[1])):
+    to.sendto(b"WATCHDOG=1", "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+    time.sleep(0.25)
+time.sleep(60 if sys.argv[2] == "hang" else 0)
+"""
+    for times, then, how in (("12", "end", "exit 0"), ("1", "hang", "it hung, and was killed")):
+        with capture_logs() as said:
+            async with beside([sys.executable, "-c", feeding, times, then], hung_s=2.0):
+                while not any("how" in one for one in said):  # noqa: ASYNC110 - a log has no event
+                    await asyncio.sleep(0.02)
+        assert [one.get("url", one.get("how")) for one in said] == ["http://127.0.0.1:1", how]
 
 
 def test_a_demo_has_a_page_with_its_bed_and_leaves_nothing() -> None:
