@@ -13,7 +13,7 @@ from infusion_gateway.station.auditing import Auditing
 from infusion_gateway.station.client import Mouth
 from infusion_gateway.station.history import History
 from infusion_gateway.station.looking_back import AT_ONCE
-from infusion_gateway.station.printing import WAITING, Beside, CanNot, Printing
+from infusion_gateway.station.printing import LONGEST_MEMORY, NICE, WAITING, Beside, CanNot, Printing
 from infusion_gateway.ward.picture import Picture
 from infusion_gateway.ward.shown import Happening, ShownLog
 from infusion_gateway.wire.happenings import EventMessage
@@ -247,6 +247,11 @@ async def test_reports_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(CanNot, match="longer than"):
             await task
     monkeypatch.setattr("infusion_gateway.station.printing.WITHIN_S", 60)
+    held = "while r.getrlimit(r.RLIMIT_AS)[0] == r.RLIM_INFINITY: os.sched_yield()"
+    told = "sys.exit(f'{os.nice(0)} {r.getrlimit(r.RLIMIT_AS)[0]}')"
+    patient = f"import os, resource as r, sys\n{held}\n{told}"
+    with pytest.raises(CanNot, match=f"^{NICE} {LONGEST_MEMORY}$"):
+        await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", patient)).case("c", "UTC")
     monkeypatch.setattr("infusion_gateway.station.printing.LONGEST", 10)
     with pytest.raises(CanNot, match="more than 10 bytes"):
         await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", PROGRAM)).case("case-1", "UTC")
