@@ -13,7 +13,7 @@ from infusion_gateway.ward import kept
 from infusion_gateway.ward.escalation import FORGOTTEN_S, Policy, Step
 from infusion_gateway.ward.kept import ENTRIES, HELD_S, LINES, LINK_S, LINKS
 from infusion_gateway.ward.peers import HEARD_S, LISTED_S, Peers
-from infusion_gateway.ward.reach import EVERY_S
+from infusion_gateway.ward.reach import BURST, EVERY_S
 from infusion_gateway.ward.seen import Telling, availability
 from infusion_gateway.ward.standing import Standing
 from infusion_gateway.wire.stations import TELLING, TellingOf, parse_availability
@@ -59,6 +59,22 @@ def test_what_was_due_in_between_is_told_at_once() -> None:
     clinic.restart()
     clinic.now_s += 60
     assert clinic.until(60.5) == [(60.5, DOCTOR)]
+
+
+def test_who_was_owed_a_message_gets_it_after_a_restart() -> None:
+    """Pins that what waited for its turn when the station ended, or while its alarm was over, is told all the same."""
+    clinic = Clinic(Policy((Step(0.0, ("duty-1",)),), 600.0, PEOPLE))
+    for n in range(BURST + 1):
+        clinic.alarm(f"code-{n}")
+        clinic.look()
+    assert len(clinic.sent) == BURST
+    clinic.restart()
+    was, clinic.alarms = clinic.alarms, ()
+    clinic.until(EVERY_S + 1)
+    assert len(clinic.sent) == BURST
+    clinic.alarms = was
+    clinic.until(EVERY_S + 2)
+    assert clinic.sent[-1][1].alarms[0].where == f"chair-3 code {BURST}"
 
 
 def test_what_is_not_heard_yet_waits_and_is_forgotten_in_the_end() -> None:

@@ -324,9 +324,7 @@ class Escalation:
             more = entry.step < len(steps)
             entry.next_s = entry.from_s + steps[entry.step].after_s if more else now_s + self.policy.repeat_s
             for person in to:
-                owed = self.kept.owed.setdefault(person, [])
-                if entry.number not in owed:
-                    owed.append(entry.number)
+                self.kept.owed.setdefault(person, set()).add(entry.number)
 
     def _who(self, steps: Iterable[Step]) -> list[str]:
         """Give whom steps tell; where that is nobody, all on duty, and where nobody is, everybody that can be."""
@@ -344,14 +342,18 @@ class Escalation:
         return list(found) or list(duty) or list(self.policy.contacts)
 
     def _owed(self, now_s: float) -> Iterable[Message]:
-        by_number = {entry.number: entry for entry in self.entries.values() if self._open(entry)}
+        """Tell each what they are owed, as far as it stands now; what is over for a moment, or not heard, waits."""
+        wanted = {e.number: e for e in self.entries.values() if not (e.held_until_s or e.here or e.quiet)}
         for person, numbers in list(self.kept.owed.items()):
-            open_ = [by_number[number] for number in numbers if number in by_number]
-            if not open_:
+            left = numbers & wanted.keys()
+            now = [wanted[number] for number in sorted(left) if self._open(wanted[number])]
+            if now and self.reach.may(person, now_s):
+                left -= {entry.number for entry in now}
+                yield self._message(person, sorted(now, key=lambda e: (e.priority != "high", e.since_s)), now_s)
+            if left:
+                self.kept.owed[person] = left
+            else:
                 del self.kept.owed[person]
-            elif self.reach.may(person, now_s):
-                del self.kept.owed[person]
-                yield self._message(person, sorted(open_, key=lambda e: (e.priority != "high", e.since_s)), now_s)
 
     def _message(self, person: str, entries: list[Entry], now_s: float) -> Message:
         named = entries[:IN_ONE]

@@ -111,7 +111,7 @@ class Kept:
     duty_s: float = 0.0
     duty_by: str = ""
     number: int = 0
-    owed: dict[str, list[int]] = field(default_factory=dict)
+    owed: dict[str, set[int]] = field(default_factory=dict)
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=LINES))
 
 
@@ -146,6 +146,6 @@ def read(text: bytes, now_s: float) -> Kept:
         person.allowance_s = min(person.allowance_s, now_s)
         person.tested_s = min(person.tested_s, now_s)
     found.duty = found.duty[:PEOPLE]
-    found.owed = {person: numbers[:ENTRIES] for person, numbers in list(found.owed.items())[:PEOPLE]}
+    found.owed = dict(list(found.owed.items())[:PEOPLE])
     found.lines = deque(list(found.lines)[-LINES:], LINES)
     return found
