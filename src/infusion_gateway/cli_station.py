@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from infusion_gateway.cli_config import config_option
-from infusion_gateway.config.document import read
+from infusion_gateway.config.document import absolute, read
 from infusion_gateway.config.stations import load_station
 from infusion_gateway.model.names import is_name
 from infusion_gateway.runtime import logs
@@ -44,8 +44,10 @@ def station(file: Path, until_eof: bool) -> None:  # noqa: FBT001 - click passes
 def _beside(file: Path) -> Beside | None:
     """Give the gateway of this file: its journal is where that says, on this machine."""
     gateway = read(file).values.get("gateway")
-    name = gateway.get("name") if isinstance(gateway, dict) else None
-    return Beside(name, file.absolute()) if isinstance(name, str) and is_name(name) else None
+    name, state = (gateway.get(key) if isinstance(gateway, dict) else None for key in ("name", "state_directory"))
+    if not (isinstance(name, str) and is_name(name) and isinstance(state, str)):
+        return None
+    return Beside(name, file.absolute(), absolute(file, state))
 
 
 @click.group()

@@ -140,8 +140,14 @@ def test_a_patients_call_is_nothing_that_was_done() -> None:
 def test_the_gateway_beside_a_station_is_that_of_its_file(tmp_path: Path) -> None:
     """Pins that a gateway's own file says whose journal is here, and that a station's own says none's."""
     file = tmp_path / "bedside.toml"
-    for text, name in (('[gateway]\nname = "west"\n', "west"), ("[station]\n", None), ('gateway = "x"\n', None)):
+    whole = '[gateway]\nname = "west"\nstate_directory = "state"\n'
+    for text, name in (
+        (whole, "west"),
+        ("[station]\n", None),
+        ('gateway = "x"\n', None),
+        (whole.replace('state_directory = "state"', ""), None),
+    ):
         file.write_text(text)
         found = _beside(file)
         assert (found and found.gateway) == name
-        assert found is None or found.file == file
+        assert found is None or (found.file, found.journal) == (file, tmp_path / "state")

@@ -101,6 +101,9 @@ import json, sys
 from pathlib import Path
 asked = sys.argv[1:]
 page = Path(asked[asked.index("--out") + 1])
+if any(word.endswith("hidden.toml") for word in asked):
+    print("Error: credential: is another's", file=sys.stderr)
+    sys.exit(2)
 if "nothing" in asked:
     sys.exit("Usage: report\\nError: the journal has no case 'nothing'; there is case-1")
 if "2027-01-13" in asked:
@@ -114,11 +117,16 @@ if "--json" in asked:
 """
 
 
+def beside_west(directory: Path, file: str = "gateway.toml") -> Beside:
+    """Give west as the gateway beside a station."""
+    return Beside("west", directory / file, directory / "state")
+
+
 @pytest.fixture
 def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Station:
     """Give a station beside west's journal, with a small program in the place of `infusion-gateway report`."""
     monkeypatch.setattr(Printing.__init__, "__defaults__", ((sys.executable, "-c", PROGRAM),))
-    return Station(tmp_path, beside=Beside("west", tmp_path / "gateway.toml"))
+    return Station(tmp_path, beside=beside_west(tmp_path))
 
 
 async def signed_in(station: Station, code: str = "nurse-1") -> Browser:
@@ -234,10 +242,20 @@ async def test_days_that_are_none_are_refused(printed: Station, query: str, fiel
         assert (answer.status, answer.body["field"]) == (400, field)
 
 
+async def test_a_configuration_that_is_another_users_hides_no_journal(tmp_path: Path) -> None:
+    """Pins that where the gateway's secrets can't be read from here, its journal is read by itself."""
+    printing = Printing(beside_west(tmp_path, "hidden.toml"), (sys.executable, "-c", PROGRAM))
+    audit, _ = await printing.days("2027-01-15", "2027-01-15", "UTC")
+    asked = json.loads(audit)["asked"]
+    assert asked[:3] == ["report", "--journal", str(tmp_path / "state")]
+    with pytest.raises(CanNot, match="there is case-1"):
+        await printing.case("nothing", "UTC")
+
+
 async def test_reports_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a command that hangs is killed and said, that one that writes too much is, and that few may wait."""
     monkeypatch.setattr("infusion_gateway.station.printing.WITHIN_S", 0.3)
-    hangs = Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", "import signal; signal.pause()"))
+    hangs = Printing(beside_west(tmp_path), (sys.executable, "-c", "import signal; signal.pause()"))
     waiting = [asyncio.create_task(hangs.case("case-1", "UTC")) for _ in range(WAITING)]
     await asyncio.wait(waiting, timeout=0)
     with pytest.raises(CanNot) as refused:
@@ -251,12 +269,12 @@ async def test_reports_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     told = "sys.exit(f'{os.nice(0)} {r.getrlimit(r.RLIMIT_AS)[0]}')"
     patient = f"import os, resource as r, sys\n{held}\n{told}"
     with pytest.raises(CanNot, match=f"^{NICE} {LONGEST_MEMORY}$"):
-        await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", patient)).case("c", "UTC")
+        await Printing(beside_west(tmp_path), (sys.executable, "-c", patient)).case("c", "UTC")
     monkeypatch.setattr("infusion_gateway.station.printing.LONGEST", 10)
     with pytest.raises(CanNot, match="more than 10 bytes"):
-        await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", PROGRAM)).case("case-1", "UTC")
+        await Printing(beside_west(tmp_path), (sys.executable, "-c", PROGRAM)).case("case-1", "UTC")
     with pytest.raises(CanNot, match="ended with 3"):
-        await Printing(Beside("west", tmp_path / "x"), (sys.executable, "-c", "raise SystemExit(3)")).case("c", "UTC")
+        await Printing(beside_west(tmp_path), (sys.executable, "-c", "raise SystemExit(3)")).case("c", "UTC")
 
 
 # Events for an audit, from a gateway

@@ -25,22 +25,25 @@ WAITING = 4
 LONGEST = 32 * 1024 * 1024
 """Bytes of one file of a report."""
 SAID = 600
+UNUSABLE = 2
+"""How a command ends whose configuration can't be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The gateway whose journal is on this machine. file: its configuration, which says where."""
+    """The gateway whose journal is on this machine, in that directory. file: its configuration, which says so."""
 
     gateway: str
     file: Path
+    journal: Path
 
 
 class CanNot(Exception):
-    """A report that can't be had, and why, in words. busy: it could be in a moment."""
+    """A report that can't be had, and why, in words. busy: it could be in a moment. unread: for the configuration."""
 
-    def __init__(self, words: str, *, busy: bool = False) -> None:
+    def __init__(self, words: str, *, busy: bool = False, unread: bool = False) -> None:
         super().__init__(words)
-        self.words, self.busy = words, busy
+        self.words, self.busy, self.unread = words, busy, unread
 
 
 class Printing:
@@ -48,7 +51,7 @@ class Printing:
 
     def __init__(self, beside: Beside, command: Sequence[str] = (sys.executable, "-m", "infusion_gateway")) -> None:
         self.beside = beside
-        self._command = (*command, "report", "-c", str(beside.file))
+        self._command = (*command, "report")
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -69,10 +72,19 @@ class Printing:
         self._waiting += 1
         try:
             async with self._turn:
-                with tempfile.TemporaryDirectory(prefix="igw-report-") as directory:
-                    return await self._made(Path(directory), asked, files, case)
+                try:
+                    return await self._tried(("-c", str(self.beside.file), *asked), files, case)
+                except CanNot as error:
+                    if not error.unread:
+                        raise
+                # Of the gateway's configuration something is another user's; its journal is not.
+                return await self._tried(("--journal", str(self.beside.journal), *asked), files, case)
         finally:
             self._waiting -= 1
+
+    async def _tried(self, asked: Sequence[str], files: Sequence[str], case: Sequence[str]) -> list[bytes]:
+        with tempfile.TemporaryDirectory(prefix="igw-report-") as directory:
+            return await self._made(Path(directory), asked, files, case)
 
     async def _made(
         self, directory: Path, asked: Sequence[str], files: Sequence[str], case: Sequence[str]
@@ -99,7 +111,8 @@ class Printing:
             return [_read(directory / name) for name in files]
         except OSError:
             words = said.decode(errors="replace").strip().rpartition("Error: ")[2]
-            raise CanNot(words[:SAID] or f"it ended with {process.returncode}") from None
+            unread = process.returncode == UNUSABLE
+            raise CanNot(words[:SAID] or f"it ended with {process.returncode}", unread=unread) from None
 
 
 def _lowly(pid: int) -> None:
