@@ -91,7 +91,7 @@ def test_a_hostile_code_is_words() -> None:
 
 def told(mode: str = "real") -> Told:
     """Give one alarm of a message."""
-    return Told("chair-3 spo2 low", "high", "spo2 low", mode, EPOCH_S, "a-token")
+    return Told("chair-3 spo2 low", "gateway-1", "high", mode, EPOCH_S, "a-token")
 
 
 def words(message: Message, link: str = "https://station-1:8420") -> str:
@@ -107,7 +107,7 @@ def test_a_message_says_bed_priority_what_since_when_and_whom_to_call() -> None:
     for part in (
         "HIGH",
         "chair-3",
-        "spo2 low",
+        "spo2 low (gateway-1)",
         f"at {EPOCH_S:.0f}",
         "https://station-1:8420/a/a-token",
         "ward 3, 4711",
@@ -129,7 +129,8 @@ def test_nothing_of_a_patient_is_in_a_message() -> None:
     gateway = ward("chair-7", mode="real")
     gateway.alarms("chair-7", 1.0, alarm("spo2-low", text="SpO2 83 % below 85 % of case-1"))
     (one,) = found(gateway, 1.0)
-    text = words(Message(1, "nurse-1", (Told(f"{one.bed} {one.what}", one.priority, one.what, one.mode, 1.0, "t"),)))
+    this = Told(f"{one.bed} {one.what}", one.gateway, one.priority, one.mode, 1.0, "t")
+    text = words(Message(1, "nurse-1", (this,)))
     text = text.replace("8420", "").replace("4711", "").replace("120 s", "")
     assert [word for word in PATIENT if word in text] == []
 

@@ -151,7 +151,7 @@ class Duty:
                 assert entry is not None, "an alarm's link leads to it"
         where = " ".join(part for part in (entry.bed or entry.gateway, entry.what) if part)
         title = f"{MODES[entry.mode]}{entry.priority.upper()} {where}"
-        since = f"Since {_clock(entry.since_s)}."
+        since = f"Since {_clock(entry.since_s)}" + (f", at {entry.gateway}." if entry.bed else ".")
         if found.stand == "open":
             hold = f"This holds off telling others for {HELD_S:.0f} s. The bed goes on sounding: go there."
             return title, (f"{since} Nobody has it.", hold), "I have it"

@@ -55,11 +55,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One alarm of a message. token: of its link."""
+    """One alarm of a message. where: bed and what; gateway: the bed's, "" for its own. token: of its link."""
 
     where: str
+    gateway: str
     priority: str
-    what: str
     mode: str
     since_s: float
     token: str
@@ -358,7 +358,10 @@ class Escalation:
     def _message(self, person: str, entries: list[Entry], now_s: float) -> Message:
         named = entries[:IN_ONE]
         told = tuple(
-            Told(self._where(e), e.priority, e.what, e.mode, e.since_s, self._link(person, e, now_s)) for e in named
+            Told(
+                self._where(e), e.gateway if e.bed else "", e.priority, e.mode, e.since_s, self._link(person, e, now_s)
+            )
+            for e in named
         )
         self._line(now_s, "told", person, ", ".join(self._where(e) for e in named))
         more = len(entries) - len(named)

@@ -32,7 +32,8 @@ def write(message: Message, *, clock: Callable[[float], str], link: str, call: s
 
 
 def _alarm(told: Told, clock: Callable[[float], str], link: str) -> str:
-    what = f"{MODES[told.mode]}{told.priority.upper()} {told.where}, since {clock(told.since_s)}; nobody has it."
+    at = f" ({told.gateway})" if told.gateway else ""
+    what = f"{MODES[told.mode]}{told.priority.upper()} {told.where}{at}, since {clock(told.since_s)}; nobody has it."
     return f"{what} I have it: {link}/a/{told.token}" if link else what
 
 
