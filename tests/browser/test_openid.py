@@ -46,7 +46,7 @@ def test_somebody_signs_in_and_out(chromium: Any, tmp_path: Path) -> None:
             page.get_by_role("button", name="Sign in", exact=True).first.click()
             judge(page, "the sheet to sign in")
             prove(context, page, "Sign in at localhost", "eve")
-            page.get_by_text("none of your groups (groups) has a role here").wait_for()
+            page.get_by_text("none of your groups at the provider (groups) has a role here").wait_for()
             prove(context, page, "Sign in at localhost", "anna")
             page.get_by_role("button", name="Sign out a.anders").wait_for()
             assert page.url == f"{url}/"

@@ -82,14 +82,14 @@ async def code(provider: IdentityProvider, nonce: str = "n" * 32) -> str:
 
 async def known(asks: Provider, code: str, **change: Any) -> Known:
     """Redeem a code."""
-    given: dict[str, Any] = {"verifier": VERIFIER, "redirect": BACK, "nonce": "n" * 32, "since_s": None}
+    given: dict[str, Any] = {"verifier": VERIFIER, "redirect": BACK, "nonce": "n" * 32, "begun_s": None}
     return await asks.known(code, **given | change)
 
 
 async def test_a_code_becomes_claims_once(provider: IdentityProvider) -> None:
     """Pins the exchange with and without a secret: PKCE, the same way back, one nonce, one use."""
     asks = client(provider)
-    found = await known(asks, await code(provider), since_s=30.0)
+    found = await known(asks, await code(provider), begun_s=970.0)
     assert {k: found.claims[k] for k in ANNA} == ANNA
     for change in ({"verifier": VERIFIER[::-1]}, {"redirect": BACK + "x"}):
         with pytest.raises(Refused, match="invalid_grant"):
@@ -141,7 +141,7 @@ async def test_an_id_token_that_is_twisted_is_not_believed(public: IdentityProvi
     ):  # fmt: skip
         public.twist = lambda claims, twist=twist: claims | twist  # type: ignore[misc]  # bound now
         with pytest.raises(Refused, match=why):
-            await known(asks, await code(public), since_s=10.0)
+            await known(asks, await code(public), begun_s=990.0)
     public.twist = lambda claims: claims
     public.token = lambda token: "eyJhbGciOiJub25lIn0." + token.split(".")[1] + "."
     with pytest.raises(Refused, match="not signed as it must be"):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,9 @@ class FakeProvider:
             raise self.fails
         return self.offered
 
-    async def known(self, code: str, *, verifier: str, redirect: str, nonce: str, since_s: float | None) -> Known:
+    async def known(self, code: str, *, verifier: str, redirect: str, nonce: str, begun_s: float | None) -> Known:
         """Give the claims, and note what came."""
-        asked = {"code": code, "verifier": verifier, "redirect": redirect, "nonce": nonce, "since_s": since_s}
+        asked = {"code": code, "verifier": verifier, "redirect": redirect, "nonce": nonce, "begun_s": begun_s}
         self.redeemed.append(asked)
         if self.fails is not None:
             raise self.fails
@@ -206,6 +207,19 @@ async def test_who_is_nobody_here_is_told_so(
     assert (await browser.me())["signed_in"] is False
 
 
+async def test_what_an_administrator_may_copy_is_one_word(station: Station, provider: FakeProvider) -> None:
+    """Pins that the command in a refusal is safe to paste, whatever the provider calls somebody."""
+    provider.claims |= {"sub": "x'; reboot; '$(y)", "groups": []}
+    reason = (await signed_in(Browser(station)))["reason"]
+    assert shlex.split(reason.partition("or: ")[2]) == [
+        "infusion-gateway",
+        "people",
+        "openid",
+        "CODE",
+        "x'; reboot; '$(y)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("groups", "role"),
     [(["ward", "leads", "nurses"], "supervisor"), ("nurses", "clinician"), (["x", "ward"], "viewer")],
@@ -313,7 +327,7 @@ async def test_what_weighs_most_wants_the_provider_again(station: Station, provi
     assert (asked["prompt"], asked["max_age"]) == ("login", "0")
     station.now += 20
     assert await back(browser, code="c", state=asked["state"]) == {"outcome": "again", "reason": ""}
-    assert provider.redeemed[-1]["since_s"] == 20
+    assert provider.redeemed[-1]["begun_s"] == station.now - 20
     assert browser.jar["igw"] == cookie
     await browser.me()
     assert (await browser.do(name)).status == 200
@@ -341,6 +355,20 @@ async def test_nobody_else_says_again_for_one(station: Station, provider: FakePr
     assert (await own.post("/api/openid", {"again": True})).status == 401
 
 
+async def test_who_may_less_meanwhile_acts_by_that(station: Station, provider: FakeProvider) -> None:
+    """Pins that asking again asks for the groups, too: taken out of one, an order is not let through by the old."""
+    provider.claims["groups"] = ["leads"]
+    browser = Browser(station)
+    await signed_in(browser)
+    provider.claims["groups"] = ["ward"]
+    assert (await signed_in(browser, again=True))["outcome"] == "again"
+    assert (await browser.me())["person"]["role"] == "viewer"
+    assert (await browser.do("order")).body["field"] == "role"
+    provider.claims["groups"] = []
+    assert "none of your groups" in (await signed_in(browser, again=True))["reason"]
+    assert station.ward.asked == []
+
+
 async def test_where_others_stand_too_everybody_is_asked(station: Station, provider: FakeProvider) -> None:
     """Pins that at a shared screen nobody is signed in by what an earlier one left at the provider; a phone is own."""
     here, phone = Browser(station), Browser(station, ELSEWHERE)
@@ -351,7 +379,7 @@ async def test_where_others_stand_too_everybody_is_asked(station: Station, provi
     asked = await begun(phone)
     assert asked["max_age"] == "0"
     await back(phone, code="c", state=asked["state"])
-    assert provider.redeemed[-1]["since_s"] == 0
+    assert provider.redeemed[-1]["begun_s"] == station.now
 
 
 async def test_a_sign_in_ends_the_one_before(station: Station, provider: FakeProvider) -> None:

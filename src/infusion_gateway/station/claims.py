@@ -5,6 +5,7 @@ are, since one person has one role however they signed in. Everybody else has th
 nobody's of the file, and the highest role that a group of theirs is mapped to.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,9 +23,9 @@ def person(claims: Mapping[str, Any], settings: OpenIdSettings, people: People) 
     if linked is not None:
         return linked
     code, role = claim(claims, settings.name_claim), _role(claim(claims, settings.roles_claim), settings.roles)
+    entry = f"infusion-gateway people openid CODE {shlex.quote(subject)}"
     if role is None:
-        raise Denied(403, f"the provider knows you, but none of your groups ({settings.roles_claim}) has a role here")
-    entry = f"infusion-gateway people openid CODE '{subject}'"
+        raise Denied(403, f"none of your groups at the provider ({settings.roles_claim}) has a role here; or: {entry}")
     if not isinstance(code, str):
         raise Denied(403, f"the provider doesn't say what to call you ({settings.name_claim}); or: {entry}")
     if why := fault(code, code, role):

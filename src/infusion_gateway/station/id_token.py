@@ -131,7 +131,7 @@ def _lately(claims: Mapping[str, Any], utc_s: float, since_s: float) -> None:
     at_s = claims.get("auth_time")
     if isinstance(at_s, bool) or not isinstance(at_s, int | float) or not math.isfinite(at_s):
         raise Untrue("it does not say when you proved who you are (auth_time)")
-    if claims["iat"] - at_s > since_s + 2 or utc_s - at_s > since_s + LEEWAY_S:
+    if claims["iat"] - at_s > since_s + 1 or utc_s - at_s > since_s + LEEWAY_S:
         raise Untrue("you proved who you are before you were asked to (auth_time): enter your password there")
 
 

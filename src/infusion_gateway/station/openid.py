@@ -75,8 +75,11 @@ class Provider(Protocol):
     async def offer(self) -> Offer:
         """Give what it offers. Away: it can't be asked."""
 
-    async def known(self, code: str, *, verifier: str, redirect: str, nonce: str, since_s: float | None) -> Known:
-        """Turn a code into what it says of its person. Away, Refused: why not."""
+    async def known(self, code: str, *, verifier: str, redirect: str, nonce: str, begun_s: float | None) -> Known:
+        """Turn a code into what it says of its person. Away, Refused: why not.
+
+        begun_s: since when, on the station's clock, they must have proven who they are; None: any time.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +144,10 @@ class OpenId:
 
     def leaving(self, asked: Request, session: Session | None) -> str | None:
         """Give where to sign out at the provider, too (RP-initiated logout); None: nowhere, or not signed in by it."""
-        if session is None or not session.subject or not self._end:
+        base = _base(asked)
+        if session is None or not session.subject or not self._end or not base:
             return None
-        given = {"client_id": self._settings.client_id, "post_logout_redirect_uri": f"{_base(asked)}/openid/done"}
+        given = {"client_id": self._settings.client_id, "post_logout_redirect_uri": f"{base}/openid/done"}
         return _with(self._end, given | ({"id_token_hint": session.token} if session.token else {}))
 
     # Begun
@@ -154,7 +158,9 @@ class OpenId:
         if again and (who.person is None or who.session is None or not who.session.subject):
             raise Denied(401, "sign in first")
         self._patient(who)
-        redirect = f"{_base(asked)}/openid/return"
+        base = _base(asked)
+        if not base:
+            raise Denied(400, "this is no address of the station")
         try:
             offer = await self._provider.offer()
         except Away as error:
@@ -164,7 +170,8 @@ class OpenId:
         self._end = offer.end
         held = who.session.id if who.session is not None else ""
         flow = Flow(
-            secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48), redirect, self._now_s(),
+            secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48), f"{base}/openid/return",
+            self._now_s(),
             who.place.key, held if again else "", held, again or who.local or who.screen is not None,
         )  # fmt: skip
         cookie = secrets.token_urlsafe(32)
@@ -236,14 +243,14 @@ class OpenId:
         try:
             known = await self._provider.known(
                 code, verifier=flow.verifier, redirect=flow.redirect, nonce=flow.nonce,
-                since_s=self._now_s() - flow.begun_s if flow.fresh else None,
+                begun_s=flow.begun_s if flow.fresh else None,
             )  # fmt: skip
         finally:
             self._asking -= 1
         found = person(known.claims, self._settings, self._sign_in.people)
         subject = known.claims["sub"]
         if flow.again:
-            self._sign_in.proven(flow.again, subject)
+            self._sign_in.proven(flow.again, subject, found)
             cookie = None
         else:
             token = known.token if len(known.token) <= LONGEST_HINT else ""
@@ -264,11 +271,9 @@ class OpenId:
 
 
 def _base(asked: Request) -> str:
-    """Give the page's own address as the browser has it; its host is one of the station's, as the guard has seen."""
+    """Give the page's own address as the browser has it and the guard let it through; "": none."""
     host = asked.headers.get("host", "")
-    if not _HOST.fullmatch(host):
-        raise Denied(400, "this is no address of the station")
-    return f"{asked.url.scheme}://{host.lower()}"
+    return f"{asked.url.scheme}://{host.lower()}" if _HOST.fullmatch(host) else ""
 
 
 def _with(url: str, given: dict[str, str]) -> str:

@@ -61,13 +61,14 @@ class Provider:
         """Give what it offers, asked within the last minute. Away: it can't be asked, or can't be used."""
         return (await self._found()).offer
 
-    async def known(self, code: str, *, verifier: str, redirect: str, nonce: str, since_s: float | None) -> Known:
+    async def known(self, code: str, *, verifier: str, redirect: str, nonce: str, begun_s: float | None) -> Known:
         """Turn a code into what the provider says of its person. Away, Refused: in words why not.
 
-        since_s: how long ago, at most, they must have proven who they are; None: any time.
+        begun_s: since when, by `now_s`, they must have proven who they are; None: any time.
         """
         found = await self._found()
         said = await self._redeemed(found, code, verifier, redirect)
+        since_s = None if begun_s is None else self._now_s() - begun_s
         token, access = said.get("id_token"), said.get("access_token")
         if not isinstance(token, str):
             raise Refused("the provider gave no ID token: is the scope openid allowed?")

@@ -213,13 +213,18 @@ class SignIn:
         await self._proven(self.people.get(session.code), password, place)
         self._again(session.id)
 
-    def proven(self, session: str, subject: str) -> None:
-        """Take it that the identity provider has asked its person again. Denied: it was another, or it has ended."""
+    def proven(self, session: str, subject: str, person: Person) -> None:
+        """Take it that the identity provider has asked again who it is. Denied: it was another, or it has ended.
+
+        person: as it says now: whose groups have changed acts by what they may now.
+        """
         found = self._sessions.get(session)
         if found is None or not self._looks(found, self._now_s()):
             raise Denied(401, "you were signed out meanwhile: sign in again")
-        if not found.subject or found.subject != subject:
+        if not found.subject or found.subject != subject or found.code != person.code:
             raise Denied(403, "somebody else signed in at the provider than is signed in here")
+        if found.person is not None:
+            self._sessions[session] = replace(found, person=person)
         self._again(session)
 
     def ways(self, session: Session | None) -> tuple[str, ...]:
