@@ -11,6 +11,7 @@ six dead units. The stop is asked while a dead unit keeps the line, at any momen
 
 import asyncio
 import contextlib
+import itertools
 import random
 import time
 from collections.abc import AsyncIterator
@@ -27,6 +28,8 @@ from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.links import Line, LineSpec
 from infusion_gateway.wire.asking import write_instruction
+from infusion_gateway.wire.stamps import rfc3339
+from infusion_gateway.wire.stations import StationAvailability
 from infusion_gateway.wire.topics import Topics
 from infusion_simulators.dialects import Wire as SimWire
 from infusion_simulators.line import build as build_simulated
@@ -179,6 +182,7 @@ async def _idle(directory: Path, count: int) -> list[float]:
         for one in bedsides:  # all were opened at one moment, and would be polled, and cross, at one
             one.unplug()
             await asyncio.sleep(1 / count)
+        attending = asyncio.create_task(_attend(measured))  # a gateway that can tell nobody arms no bed
         await asyncio.sleep(2.5)
         for one in bedsides:
             _order(measured, one.name)
@@ -189,8 +193,17 @@ async def _idle(directory: Path, count: int) -> list[float]:
             await asyncio.sleep(0.02)
         await in_phase(measured.subscriber, "infusing", count)
         await _cross(bedsides)
+        attending.cancel()
         measured.check()
     return _over_delay(bedsides)
+
+
+async def _attend(measured: Measured) -> None:
+    """Be a station, as far as a gateway must hear of one."""
+    for sequence in itertools.count(1):
+        said = StationAvailability(time=rfc3339(time.time_ns()), status="online", sequence=sequence)
+        measured.subscriber.publish(Topics(SITE, NAME).station_availability("bench"), said.model_dump_json().encode())
+        await asyncio.sleep(3)
 
 
 def _order(measured: Measured, bed: str) -> None:
