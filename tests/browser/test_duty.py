@@ -138,6 +138,7 @@ def test_on_duty_tested_told_and_taken(page: Any, chromium: Any, ward: Ward) -> 
         phone.get_by_role("heading", name="This link leads nowhere any more").wait_for()
     finally:
         phone.context.close()
+    page.locator(".alarm-who", has_text="nurse-1 has it from away").wait_for()
     page.reload()
     page.locator('[data-do="duty"]').click()
     page.locator(".duty-lines li", has_text="has it").first.wait_for()

@@ -127,6 +127,11 @@ async def test_a_link_shows_and_a_press_takes(clinic: Clinic) -> None:
     assert "has it" in after
     assert "<form" not in after
     assert clinic.notifying.machine.entries[(*BED, "spo2-low")].held_until_s == BEGUN_S + HELD_S
+    clinic.notifying.show()
+    assert clinic.hub.notify is not None
+    assert [(one.key, one.code, one.by) for one in clinic.hub.notify.held] == [
+        ("/".join(BED), "spo2-low", clinic.carrier.brought[-1][0])
+    ]  # fmt: skip
 
 
 async def test_a_scanner_that_opens_every_link_takes_nothing(clinic: Clinic) -> None:

@@ -23,7 +23,7 @@ from infusion_gateway.ward import kept, telling
 from infusion_gateway.ward.escalation import Escalation, Linked, Message, Policy, Step
 from infusion_gateway.ward.peers import Peers
 from infusion_gateway.ward.seen import Telling
-from infusion_gateway.ward.shown import ShownDuty, ShownNotify, ShownNotTold, ShownToldLine
+from infusion_gateway.ward.shown import ShownDuty, ShownHeld, ShownNotify, ShownNotTold, ShownToldLine
 from infusion_gateway.ward.standing import Stands
 from infusion_gateway.wire.stamps import rfc3339
 
@@ -178,6 +178,16 @@ class Notifying:
                 ShownNotTold(person=code, why=of.why, since=rfc3339(round(of.since_s * SECOND)), times=of.times)
                 for code, of in machine.reach.people.items()
                 if of.why and not of.seen_by and code in {*machine.policy.contacts, *machine.kept.duty}
+            ],
+            held=[
+                ShownHeld(
+                    key=f"{entry.gateway}/{entry.bed}",
+                    code=entry.code,
+                    by=entry.held_by,
+                    until=rfc3339(round(entry.held_until_s * SECOND)),
+                )
+                for entry in machine.entries.values()
+                if entry.held_until_s and entry.gone_s is None
             ],
             alone=machine.alone(),
             trouble=self.trouble or self._unkept or self._hangs(now_s),

@@ -218,11 +218,22 @@ class ShownNotTold(Shown):
     times: int
 
 
+class ShownHeld(Shown):
+    """An alarm that somebody away from the bed has; it goes on at the bed."""
+
+    key: str
+    """gateway/bed."""
+    code: str
+    by: str
+    until: str
+
+
 class ShownNotify(Shown):
     """How telling people away from the page stands."""
 
     undelivered: list[ShownNotTold]
     """Until something gets there, or somebody on the page has seen it."""
+    held: list[ShownHeld]
     alone: list[str]
     """What no bed can acknowledge and nobody has yet: gateways that aren't heard, by name."""
     trouble: str

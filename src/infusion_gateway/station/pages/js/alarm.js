@@ -29,10 +29,12 @@ function decimals(value) {
   return Number.isInteger(value) ? 0 : 1;
 }
 
-function whoText(alarm) {
+function whoText(alarm, bed) {
   if (alarm.acknowledged_by) return say("alarm.by", { person: alarm.acknowledged_by });
   if (alarm.signal === "latched" || alarm.present === false) return say("alarm.latched");
-  return say("alarm.nobody");
+  const away = bed.away?.get(alarm.code);
+  const seconds = away ? until(away.until) : null;
+  return seconds > 0 ? say("alarm.away", { person: away.by, left: left(seconds) }) : say("alarm.nobody");
 }
 
 /**
@@ -82,7 +84,7 @@ export function banner() {
       put(parts.value, valueText(alarm));
       put(parts.limit, limitText(alarm));
       put(parts.age, say("alarm.since", { age: age(lasted(alarm, bed)) }));
-      put(parts.who, whoText(alarm));
+      put(parts.who, whoText(alarm, bed));
       mark(parts.who, "data-nobody", alarm.acknowledged_by ? null : "");
       const more = bed.alarms.length - 1 + (bed.more ?? 0);
       put(parts.more, more > 0 ? say("alarm.more", { count: more }) : "");
@@ -147,7 +149,7 @@ function row(act) {
       const told = alarm.escalation > 0 ? say("alarm.escalated", { count: alarm.escalation }) : "";
       const kind = term("alarm", alarm.kind ?? "technical");
       put(facts, [valueText(alarm), limitText(alarm), began, kind, others, told].filter(Boolean).join(" · "));
-      put(who, whoText(alarm));
+      put(who, whoText(alarm, bed));
       mark(who, "data-nobody", alarm.acknowledged_by ? null : "");
       const stop = pendingStop(alarm);
       show(countdown, stop !== null);

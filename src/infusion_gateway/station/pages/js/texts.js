@@ -20,6 +20,8 @@ export const TEXTS = {
   "device.call": "call button {screen}",
   "screen.profile.call": "a patient's call button, at this bed",
 
+  "alarm.away": "{person} has it from away, {left}; not at the bed yet",
+
   "duty.title": "On duty",
   "duty.about": "Who is told, away from the page, of an alarm that nobody has: the first first.",
   "duty.nobodyShort": "Nobody on duty",

@@ -123,7 +123,7 @@ export class Ward {
   }
 
   #bed(body) {
-    this.beds.set(body.key, { ...body, heard: moment() });
+    this.beds.set(body.key, { ...body, heard: moment(), away: this.#away(body.key) });
   }
 
   #gateway(body) {
@@ -143,5 +143,11 @@ export class Ward {
     this.broker = { connected, why: String(body.broker?.why ?? ""), since: connected ? null : begun };
     this.duty = body.duty ?? [];
     this.notify = body.notify ?? null;
+    for (const bed of this.beds.values()) bed.away = this.#away(bed.key);
+  }
+
+  /** What somebody away from a bed has of its alarms, by code. */
+  #away(key) {
+    return new Map((this.notify?.held ?? []).filter((one) => one.key === key).map((one) => [one.code, one]));
   }
 }
