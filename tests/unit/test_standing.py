@@ -2,6 +2,8 @@
 
 import pytest
 
+from infusion_gateway.config.settings import BrokerSettings, StationSettings
+from infusion_gateway.station.hub import Hub
 from infusion_gateway.ward.escalation import Message, Told
 from infusion_gateway.ward.picture import Picture
 from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, Standing, standing
@@ -149,3 +151,25 @@ def test_a_test_asks_for_an_answer_and_many_are_counted() -> None:
     assert "and 4 more" in text
     assert "And 3 more" in text
     assert "Nobody is on duty" in text
+
+
+def test_a_hub_says_what_stands_and_hands_on_what_other_stations_say() -> None:
+    """Pins the hub's part: what stands by its own clock, a lost broker, each station's availability."""
+    broker = BrokerSettings("127.0.0.1", 1, False, False, None, None, None, None, None)
+    now_s = 0.0
+    hub = Hub(StationSettings("station-1", SITE, broker, "", 0), now_s=lambda: now_s, utc_ns=lambda: 0)
+    heard: list[tuple[str, bytes, bool]] = []
+    hub.heard = lambda *said: heard.append(said)
+    for what in ("stations/station-2/availability", "stations/station-2/seen", "gateway-1/availability"):
+        hub.take(f"igw/v1/{SITE}/{what}", b"{}", kept=True)
+    hub.take("igw/v1/elsewhere/stations/station-2/availability", b"{}", kept=False)
+    assert heard == [("station-2", b"{}", True)]
+    gateway = ward("chair-1")
+    gateway.alarms("chair-1", 0.0, alarm("spo2-low"))
+    hub.picture = gateway.picture
+    assert hub.not_connected
+    assert [one.code for one in hub.stands(EPOCH_S).found] == ["spo2-low"]
+    now_s = 30.0
+    assert [one.code for one in hub.stands(EPOCH_S).found] == ["spo2-low", BROKER_LOST]
+    hub.linked("")
+    assert hub.beat().notify is None
