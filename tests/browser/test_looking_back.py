@@ -104,6 +104,10 @@ def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: Fak
     judge(page, "audit")
     page.set_viewport_size(PHONE)
     assert page.evaluate(SIDEWAYS) <= 0
+    page.set_viewport_size({"width": 740, "height": 1040})
+    page.emulate_media(media="print")
+    assert page.evaluate("() => [...document.querySelectorAll('.look-table')].every(t => t.scrollWidth <= innerWidth)")
+    assert page.locator(".look-form").is_hidden()
 
 
 def test_a_call_button_by_touch_and_by_any_key(page: Any, station: FakeStation) -> None:
