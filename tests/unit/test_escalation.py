@@ -320,6 +320,14 @@ def test_a_test_that_did_not_get_there_is_sent_again() -> None:
     assert clinic.until(301) == [(300, NURSE)]
     clinic.away = set()
     assert clinic.until(1000) == [(600, NURSE)]
+    clinic.press(clinic.sent[-1][1])
+    clinic.away = {NURSE}
+    clinic.alarm()
+    clinic.look()
+    clinic.alarms = ()
+    clinic.away = set()
+    assert clinic.until(1300) == [(1000.5, NURSE)]
+    assert clinic.machine.reach.test_of(NURSE, clinic.now_s) == "waiting"
 
 
 def test_only_who_can_be_reached_is_on_duty() -> None:

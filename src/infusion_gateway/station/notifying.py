@@ -73,8 +73,6 @@ class Notifying:
     ) -> None:  # fmt: skip
         self.settings, self.name = to, settings.name
         self._ward, self._carrier, self._now_s = ward, carrier, now_s or Steady()
-        self.trouble = ""
-        """What is wrong with telling itself; empty: nothing."""
         self._unkept = ""
         self._begun_s: float | None = None
         self._written = b""
@@ -88,18 +86,20 @@ class Notifying:
 
     async def run(self) -> None:
         """Look for ever; ends by being cancelled."""
-        kept_s = 0.0
+        kept_s, trouble = 0.0, ""
         while True:
             try:
                 sent = self.look()
                 if sent or self._now_s() - kept_s >= KEEP_S:
                     kept_s = self._now_s()
                     self._keep()
+                self.show()
+                trouble = ""
             except Exception as error:  # whatever it is, the page goes on, and says so
-                if not self.trouble:  # once: it may go on for long
+                if not trouble:  # once: it may go on for long
                     log.exception("telling people away from the page failed")
-                self.trouble = f"telling people away from the page failed: {type(error).__name__}"
-            self.show()
+                trouble = f"telling people away from the page failed: {type(error).__name__}"
+                self._ward.notify = ShownNotify(undelivered=[], held=[], alone=[], trouble=trouble)
             await asyncio.sleep(LOOK_S)
 
     def look(self) -> bool:
@@ -107,7 +107,6 @@ class Notifying:
         now_s = self._now_s()
         stands = self._ward.stands(now_s)
         messages = self.machine.step(now_s, stands, self._day(now_s), self.peers.now(now_s))
-        self.trouble = ""
         for message in messages:
             task = asyncio.get_running_loop().create_task(self._send(message))
             self._sending.add(task)
@@ -190,7 +189,7 @@ class Notifying:
                 if entry.held_until_s and entry.gone_s is None
             ],
             alone=machine.alone(),
-            trouble=self.trouble or self._unkept or self._hangs(now_s),
+            trouble=self._unkept or self._hangs(now_s),
         )
 
     def _hangs(self, now_s: float) -> str:

@@ -17,7 +17,7 @@ from infusion_gateway.ward.peers import LISTED_S, Elsewhere
 from infusion_gateway.ward.reach import Reach
 from infusion_gateway.ward.seen import Telling
 from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, Key, Standing, Stands
-from infusion_gateway.wire.stations import TELLING, TellingOf
+from infusion_gateway.wire.stations import LONGEST_NAME, TELLING, TellingOf
 
 MEDIUM_AFTER_S = 60.0
 LINGERS_S = 120.0
@@ -217,7 +217,7 @@ class Escalation:
         mine = [entry for entry in there if entry.held_here or not (entry.quiet or entry.failed)]
         of = (
             TellingOf(
-                alarm=entry.name,
+                alarm=entry.name[:LONGEST_NAME],
                 held_s=round(max(entry.held_until_s - now_s, 0.0), 1) if entry.held_here else 0.0,
                 by=entry.held_by[:64],
             )

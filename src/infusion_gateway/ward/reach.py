@@ -12,7 +12,7 @@ BURST, EVERY_S = 4, 10.0
 """Messages that one person gets at once, and after those: one so often, with all that has come meanwhile in it."""
 UNANSWERED_S = 10 * 60.0
 RETEST_S = 5 * 60.0
-"""A test that did not get there is sent again."""
+"""Whoever a message did not reach is sent a test again, until one gets there."""
 LONGEST_WHY = 120
 
 
@@ -64,7 +64,7 @@ class Reach:
     def due(self, code: str, day: str, now_s: float) -> bool:
         """Say whether somebody on duty is to be sent a test now."""
         of = self.of(code, now_s)
-        return bool(day) and (of.day != day or bool(of.why and not of.answered and now_s - of.tested_s >= RETEST_S))
+        return bool(day) and (of.day != day or bool(of.why and now_s - of.tested_s >= RETEST_S))
 
     def tested(self, code: str, day: str, now_s: float) -> None:
         """Take note that a test is on its way."""

@@ -10,6 +10,7 @@ from infusion_gateway.model.names import NAME
 LONGEST = 16 * 1024
 TELLING = 48
 """Alarms of a station's availability: more are told of twice, by each station."""
+LONGEST_NAME = 140
 
 _Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Read = TypeVar("Read", bound=BaseModel)
@@ -37,7 +38,7 @@ class TellingOf(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, use_attribute_docstrings=True)
 
-    alarm: Annotated[str, StringConstraints(max_length=140)]
+    alarm: Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
     """`gateway/bed/code`."""
     held_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     """For so long somebody has it; 0: nobody."""
