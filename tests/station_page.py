@@ -57,6 +57,7 @@ class FakeWard:
 
     def __init__(self) -> None:
         self.clients = 0
+        self.not_connected = ""
         self.asked: list[tuple[str, str, str, str, dict[str, Any]]] = []
         self.awake: list[str] = []
         self.hangs = False

@@ -223,6 +223,17 @@ async def test_the_staff_see_whether_a_button_is_there(station: Station, monkeyp
     assert (await Browser(station, "192.0.2.9").get("/api/calls")).status == 401
 
 
+async def test_a_lost_broker_is_said_at_once() -> None:
+    """Pins that a button says at once that the station itself hears nothing, and that it still tries."""
+    ward = Rings()
+    ward.not_connected = "connection refused"
+    buttons, _ = alone(ward)
+    stands = buttons.stands("west", "chair-1")
+    assert (stands.state, stands.why) == ("unable", "the nurses' station hears no bed just now")
+    await press(buttons)
+    assert len(ward.asked) == 1
+
+
 async def test_two_presses_at_once_are_one_call(station: Station) -> None:
     """Pins that presses that come together wait for one answer."""
     browser = await button(station)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from browser import ward_of_beds as made
+from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.station.auditing import Auditing
 from infusion_gateway.station.client import Mouth
 from infusion_gateway.station.history import History
@@ -197,13 +198,15 @@ async def test_an_audit_comes_from_the_journal_beside(printed: Station) -> None:
     assert (nothing.status, "there are cases on 2027-01-15" in nothing.body["error"]) == (404, True)
 
 
-async def test_an_audit_falls_back_on_history_and_says_so(printed: Station) -> None:
-    """Pins that a journal that can't be read leaves the audit to the gateway's history, and that this is told."""
+async def test_an_audit_falls_back_on_history_and_says_so(printed: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a journal that can't be read leaves the audit to the gateway's history, and what lacks of that."""
     printed.ward.lacks = "it did not answer"
+    monkeypatch.setattr(printed.ward, "beds", lambda _: dict.fromkeys(("chair-1", "chair-2"), GenerationMode.TEST))
     answer = await (await signed_in(printed)).get(AUDIT.replace("01-15", "01-14"))
     assert (answer.body["source"], answer.body["complete"]) == ("history", False)
     assert "there is no journal here" in answer.body["notes"][0]
     assert answer.body["notes"][1] == "chair-1: 0 events; NOT ALL OF THEM: it did not answer"
+    assert answer.body["notes"][2] == "chair-2: NOT ASKED"
     assert answer.body["banners"] == ["TEST – NOT A PATIENT'S RECORD"]
 
 

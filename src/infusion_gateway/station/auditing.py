@@ -14,6 +14,7 @@ from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.review.heard import KINDS, audited
 from infusion_gateway.review.report.day import Days
 from infusion_gateway.review.report.shown import Basis
+from infusion_gateway.station.history import NO_ANSWER
 from infusion_gateway.station.printing import CanNot, Printing
 from infusion_gateway.wire.happenings import EventMessage
 from infusion_gateway.wire.stamps import rfc3339
@@ -116,7 +117,11 @@ class Auditing:
         edges = rfc3339(max(begins - AROUND_NS, 0)), rfc3339(ends + AROUND_NS)
         messages: list[tuple[str, EventMessage]] = []
         notes, complete = [why] if why else [], True
+        lacks = ""
         for bed in sorted(beds):
+            if lacks == NO_ANSWER:  # nor will it of its other beds: nobody waits for each of them
+                notes.append(f"{bed}: NOT ASKED")
+                continue
             rows, lacks = await self._published.events(gateway, bed, edges, KINDS, came)
             messages += ((bed, row) for row in rows)
             complete = complete and not lacks

@@ -34,7 +34,7 @@ APART_S = 10.0
 """Of a screen's calls; whoever presses more often is told how the last one stands."""
 ANSWER_S, SEEN_S, LOOK_S = 4.0, 2.0, 0.05
 ALIVE_S = 12.0
-"""A button asks every 4 s at least; one that hasn't for so long is not there."""
+"""A button asks every 2 s; one that hasn't for so long is not there."""
 NO_CASE = "no infusion is under way at this bed"
 
 
@@ -64,7 +64,9 @@ class ShownButton(Shown):
 
 
 class Bedside(Protocol):
-    """What this needs of a station's hub."""
+    """What this needs of a station's hub. not_connected: why it hears no broker; "": it does."""
+
+    not_connected: str
 
     def bed(self, gateway: str, bed: str) -> ShownBed | None:
         """Give a bed as it is now."""
@@ -114,8 +116,10 @@ class CallButton:
         """Say how the call of a bed stands."""
         found = self._ward.bed(gateway, bed)
         alarm = None if found is None else _alarm(found)
-        if found is None or found.link != "live":
+        lost = self._ward.not_connected
+        if lost or found is None or found.link != "live":
             why = f"{gateway}/{bed} is not heard here" if found is None else found.why
+            why = "the nurses' station hears no bed just now" if lost else why
             return ShownCall(bed=bed, state="unable", since=None, by="", why=why)
         if alarm is None:
             on = found.session is not None and found.session.phase in ASSESSED

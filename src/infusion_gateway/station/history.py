@@ -29,6 +29,7 @@ WITHIN_S = 3.0
 OPEN = 32
 PAGES = 400
 """Pages of a bed's events that are read for one audit."""
+NO_ANSWER = "it did not answer"
 SLOWLY_S = 0.4
 """From page to page of them: a gateway answers five a second, and what is lacking live comes first."""
 
@@ -113,7 +114,7 @@ class History:
         for _ in range(PAGES):
             page = await self._page(whole, asked)
             if page is None or page.refused:
-                return rows, words("it did not answer" if page is None else page.refused, 200)
+                return rows, words(NO_ANSWER if page is None else page.refused, 200)
             rows += page.events
             came(len(page.events))
             if page.next is None:

@@ -5,11 +5,11 @@ import { clock, moment, since } from "./clock.js";
 import { el, mark, put, show } from "./dom.js";
 import { say, term } from "./words.js";
 
-const ASK_MS = { told: 1500, other: 4000 };
-const PATIENCE_MS = 3500;
+const ASK_MS = { told: 1500, other: 2000 };
+const PATIENCE_MS = 2500;
 const CALL_PATIENCE_MS = 6000;
 /** Without an answer for so long nothing that is shown may be relied on. */
-const LOST_S = 10;
+const LOST_S = 5;
 /** What a keyboard's own handling needs; every other key calls, as a USB button sends whichever it was given. */
 const NOT_A_CALL = new Set(["Tab", "Shift", "Control", "Alt", "Meta", "AltGraph", "CapsLock", "NumLock", "ScrollLock", "Escape"]);
 
