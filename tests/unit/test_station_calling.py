@@ -12,8 +12,8 @@ from infusion_gateway.station.calling import APART_S, CallButton
 from infusion_gateway.ward.shown import Outcome, ShownBed
 from station_page import Browser, FakeWard, Station
 
-DISTRESS = made.alarm("distress", "medium", "The patient is in distress (10 of 10)")
-HELD = DISTRESS | {"signal": "acknowledged", "acknowledged_by": "nurse-1"}
+DISTRESS = made.alarm("distress", "medium", "The patient is in distress (10 of 10)", instance="7201")
+HELD = DISTRESS | {"signal": "acknowledged", "acknowledged_by": "nurse-1", "instance": "7100"}
 CALLS = {"scores": {"distress": 10.0}, "vitals": {}, "ago_s": 0}
 
 
@@ -38,6 +38,19 @@ class Rings(FakeWard):
         if not self.deaf and told.outcome == "accepted":
             self.shown["west/chair-1"] = chair(*([DISTRESS] if arguments["scores"]["distress"] else []))
         return told
+
+
+class Quick(Rings):
+    """A ward whose nurse has a call before it is answered. instance: of that call."""
+
+    instance = ""
+
+    async def instruct(
+        self, gateway: str, bed: str, name: str, by: str, arguments: Mapping[str, Any], *, case: str | None = None
+    ) -> Outcome:
+        """Note it; somebody has the call at once."""
+        self.shown["west/chair-1"] = chair(HELD | {"instance": self.instance})
+        return await super().instruct(gateway, bed, name, by, arguments, case=case)
 
 
 @pytest.fixture
@@ -221,6 +234,15 @@ async def test_the_staff_see_whether_a_button_is_there(station: Station, monkeyp
     assert [one["alive"] for one in (await staff.get("/api/calls")).body] == [False]
     assert (await browser.get("/api/calls")).status == 401
     assert (await Browser(station, "192.0.2.9").get("/api/calls")).status == 401
+
+
+async def test_a_call_that_somebody_has_at_once_was_told() -> None:
+    """Pins that a nurse who is faster than the answer makes no failure of a call, an older call of theirs does."""
+    for instance, state in (("7300", "taken"), ("7100", "failed")):
+        ward = Quick(HELD, deaf=True)
+        ward.instance = instance
+        buttons, _ = alone(ward)
+        assert (await press(buttons)).state == state
 
 
 async def test_a_lost_broker_is_said_at_once() -> None:

@@ -210,6 +210,16 @@ async def test_an_audit_falls_back_on_history_and_says_so(printed: Station, monk
     assert answer.body["banners"] == ["TEST – NOT A PATIENT'S RECORD"]
 
 
+async def test_events_that_no_audit_can_be_made_of_are_said(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that whatever a gateway tells, the answer is words, and the next question begins anew."""
+    for error in (ValueError, RecursionError):
+        monkeypatch.setattr(
+            "infusion_gateway.station.auditing.audited", lambda *_, error=error: (_ for _ in ()).throw(error)
+        )
+        answer = await (await signed_in(station)).get(AUDIT)
+        assert (answer.status, answer.body["error"]) == (404, f"what west told can't be audited: {error.__name__}")
+
+
 async def test_an_audit_that_takes_long_says_how_far_it_is(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that nobody waits for gateways for long, that two audits at most are made at once, and no third begins."""
     monkeypatch.setattr(Auditing.__init__, "__kwdefaults__", Auditing.__init__.__kwdefaults__ | {"patience_s": 0.01})

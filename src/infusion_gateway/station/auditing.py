@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import structlog
+
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.review.heard import KINDS, audited
@@ -18,6 +20,8 @@ from infusion_gateway.station.history import NO_ANSWER
 from infusion_gateway.station.printing import CanNot, Printing
 from infusion_gateway.wire.happenings import EventMessage
 from infusion_gateway.wire.stamps import rfc3339
+
+log = structlog.get_logger(__name__)
 
 AROUND_NS = 12 * 3600 * SECOND
 """Before and after the days: a case may have been ordered before them, and go on after."""
@@ -128,7 +132,11 @@ class Auditing:
             notes.append(f"{bed}: {len(rows)} events" + (f"; NOT ALL OF THEM: {lacks}" if lacks else ""))
         basis = Basis("history", complete, (), tuple(notes), rfc3339(self._utc_ns()))
         mode = next((mode for mode in beds.values() if mode is not None), None)
-        shown, sheet = await asyncio.to_thread(audited, messages, days, basis, mode)
+        try:
+            shown, sheet = await asyncio.to_thread(audited, messages, days, basis, mode)
+        except Exception as error:  # a gateway's word is from outside: whatever in it breaks an audit is said
+            log.warning("an audit can't be made", gateway=gateway, error=type(error).__name__)
+            raise CanNot(f"what {gateway} told can't be audited: {type(error).__name__}") from error
         return Audited(shown.encode(), sheet.encode())
 
 

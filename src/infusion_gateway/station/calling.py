@@ -174,6 +174,7 @@ class CallButton:
 
     async def _asked(self, screen: str, gateway: str, bed: str, *, anew: bool) -> str:
         """Put it to the gateway and wait until it is seen to ring; give why it doesn't, "" where it does."""
+        before = self._instance(gateway, bed)
         try:
             async with asyncio.timeout(ANSWER_S):
                 for value in (0.0, MOST) if anew else (MOST,):
@@ -182,14 +183,18 @@ class CallButton:
                     if outcome.outcome not in ("accepted", "not-recorded"):
                         return outcome.reason
                 for _ in range(round(SEEN_S / LOOK_S)):
-                    found = self._ward.bed(gateway, bed)
-                    alarm = None if found is None else _alarm(found)
-                    if alarm is not None and alarm.signal != "acknowledged":
+                    if self._instance(gateway, bed) not in (None, before):  # taken already, perhaps
                         return ""
                     await self._wait(LOOK_S)
         except TimeoutError:
             return "no answer"
         return "no alarm came of it"
+
+    def _instance(self, gateway: str, bed: str) -> str | None:
+        """Give which call stands; None: none does."""
+        found = self._ward.bed(gateway, bed)
+        alarm = None if found is None else _alarm(found)
+        return None if alarm is None else alarm.instance
 
 
 def _alarm(bed: ShownBed) -> ShownAlarm | None:
