@@ -59,6 +59,8 @@ class FakeWard:
         self.clients = 0
         self.not_connected = ""
         self.asked: list[tuple[str, str, str, str, dict[str, Any]]] = []
+        self.cases: list[str | None] = []
+        """Of each, the case that it was for alone."""
         self.awake: list[str] = []
         self.hangs = False
         self.looked_up: list[tuple[str, str, int | None, tuple[str, ...]]] = []
@@ -114,7 +116,7 @@ class FakeWard:
         self, gateway: str, bed: str, name: str, by: str, arguments: Mapping[str, Any], *, case: str | None = None
     ) -> Outcome:
         """Note it, and answer, or never."""
-        del case
+        self.cases.append(case)
         self.asked.append((gateway, bed, name, by, dict(arguments)))
         if self.hangs:
             await asyncio.Event().wait()

@@ -212,6 +212,7 @@ def test_an_order_is_sent_as_the_gateway_takes_it(page: Any, station: FakeStatio
     page.locator('.sheet input[type="password"]').fill("secret")
     page.get_by_role("button", name="Send").click()
     page.locator('[data-outcome="accepted"]').wait_for()
+    assert page.locator(".sheet input, .sheet textarea").count() == 0, "the second person could read the first's entry"
     assert station.posted("/api/again") == [{"password": "secret"}]
     order = waited(page, station, path, 2)[-1]["arguments"]
     read = arguments_of("order").model_validate_json(json.dumps(order))
@@ -231,7 +232,7 @@ def test_the_second_person_sees_nothing_of_the_first(page: Any, station: FakeSta
 
 
 def test_vital_signs_by_hand(page: Any, station: FakeStation) -> None:
-    """Pins that what a person measured is sent by its word, and what can't be is refused at once."""
+    """Pins that what a person measured is sent by its word, for its patient; what can't be is refused at once."""
     station.me |= SIGNED_IN
     show(page, station, made.bed("one"), address="#/bed/west/one")
     page.locator('[data-do="assess"]').click()
@@ -242,9 +243,14 @@ def test_vital_signs_by_hand(page: Any, station: FakeStation) -> None:
     page.get_by_text(re.compile("between 20 and 320")).wait_for()
     page.locator('.sheet [name="nibp-sys"]').fill("128")
     page.locator('.sheet [name="moaa-s"]').fill("5")
+    moved = made.bed("one")
+    moved["session"]["case"] = "case-of-the-next"
+    station.show(moved)
+    page.get_by_text("case-of-the-next").wait_for()
     page.get_by_role("button", name="Send").click()
     [asked] = waited(page, station, "/do/assess")
     assert asked["arguments"] == {"scores": {"moaa-s": 5}, "vitals": {"nibp-sys": 128}, "ago_s": 0}
+    assert asked["case"] == "case-4711", "it was begun for whoever lay there then"
 
 
 def test_signing_in_and_out_hides_nothing(page: Any, station: FakeStation) -> None:

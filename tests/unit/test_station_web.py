@@ -108,6 +108,17 @@ async def test_a_clinician_asks_in_their_own_name(station: Station) -> None:
     assert (await browser.do("no-such-thing")).status == 404
 
 
+async def test_what_was_begun_for_one_patient_is_nobody_elses(station: Station) -> None:
+    """Pins that the case that a page means is asked for and no other; a stop is for whoever lies there."""
+    browser = Browser(station, ELSEWHERE)
+    await browser.sign_in("nurse-1")
+    assert (await browser.do("assess", case="case-1")).status == 200
+    assert (await browser.do("assess")).status == 200
+    assert (await browser.do("stop", case="case-1")).status == 200
+    assert (await browser.do("assess", case=1)).status == 400
+    assert station.ward.cases == ["case-1", None, None]
+
+
 @pytest.mark.parametrize("name", sorted(DEMAND))
 async def test_what_weighs_most_wants_the_password_again(station: Station, name: str) -> None:
     """Pins that being signed in is not enough, that a minute later it isn't any more, and whose it must be."""

@@ -226,14 +226,15 @@ class Web:
         guard.checked(asked, None if name == "stop" else who.token)  # a page that outlived its sign-in still stops
         if name not in NAMES:
             raise Denied(404, "this is no instruction")
-        given = await guard.body(asked, arguments=dict, pin=str)
+        given = await guard.body(asked, arguments=dict, pin=str, case=str)
         by = await self._by(who, name, given["pin"])
         if who.session is not None:
             self._sign_in.touch(who.session)
         patience = STOP_S if name == "stop" else ANSWER_S
+        meant = None if name == "stop" else given["case"] or None  # whoever lies there is stopped
         try:
             async with asyncio.timeout(patience + 0.1):  # the ward keeps to its own; this is for when it does not
-                outcome = await self._ward.instruct(gateway, bed, name, by, given["arguments"] or {})
+                outcome = await self._ward.instruct(gateway, bed, name, by, given["arguments"] or {}, case=meant)
         except TimeoutError:
             said = (
                 "NOT SENT: stop at the pump"

@@ -49,6 +49,7 @@ export function openForm(given) {
     mark(send, "disabled", null);
     if (!answer) return put(said, again.why);
     tellAnswer(said, answer, announce);
+    if (told.people === 2 && answer.outcome === "accepted") for (const node of [...fields.map((field) => field.node), again.node, send]) node.remove(); // the second must not see it
   });
 }
 
@@ -59,7 +60,9 @@ async function putTo(bed, name, args, again) {
     const known = await call("POST", "/api/again", { password });
     if (!known.ok) return { outcome: "failed", reason: known.error };
   }
-  const answer = await instruct(bed, name, args);
+  // what was begun for one patient is nobody else's, whoever has come to this bed meanwhile; a stop asks for no case
+  const meant = name === "order" || name === "stop" ? undefined : bed.session?.case;
+  const answer = await instruct(bed, name, args, undefined, undefined, meant);
   if (answer.field !== "again" || again.shown()) return answer;
   again.show();
   return null;
