@@ -250,6 +250,22 @@ def test_who_has_it_at_one_station_has_it_at_both() -> None:
     assert second.until(40, None)[0][1] == NURSE
 
 
+def test_who_had_what_has_risen_elsewhere_has_it_at_neither() -> None:
+    """Pins that a word of before the rise holds nothing once the other station, where it was taken, says so no more."""
+    clinic, peers = Clinic(), Peers("station-1", ("station-2",), BEGUN_S - 100)
+
+    def hear(says: bytes, at_s: float) -> list[tuple[float, str]]:
+        peers.take("station-2", says, clinic.now_s, kept=False)
+        clinic.elsewhere = peers.now(clinic.now_s)
+        return clinic.until(at_s)
+
+    clinic.alarm(priority="medium")
+    assert hear(said(SPO2, held_s=100, by=DOCTOR), 2) == []
+    clinic.alarm(priority="high")
+    assert hear(said(SPO2, held_s=98, by=DOCTOR), 4) == []
+    assert hear(said(), 6) == [(4.5, NURSE)]
+
+
 def test_what_was_taken_here_is_said_though_another_station_tells() -> None:
     """Pins that a press on this station's link is known elsewhere, and that nobody says again what others said."""
     second = Second()

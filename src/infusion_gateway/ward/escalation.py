@@ -296,6 +296,8 @@ class Escalation:
         until_s, by = elsewhere.held.get(entry.name, (0.0, ""))
         if until_s > max(now_s, entry.held_until_s):
             entry.held_until_s, entry.held_by, entry.held_here = until_s, by, False
+        elif elsewhere.heard and not until_s and not entry.held_here:  # it was another of that name, or less urgent
+            entry.held_until_s = min(entry.held_until_s, now_s)
         covered = entry.name in elsewhere.told or (elsewhere.before and now_s < entry.seen_s + LISTED_S)
         if entry.quiet and not covered:
             self._begin_again(entry, now_s)

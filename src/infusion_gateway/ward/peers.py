@@ -18,11 +18,12 @@ LISTED_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What other stations do now. before: one whose name comes first, and that can tell, is heard.
+    """What other stations do now. heard: one is. before: one whose name comes first, and that can tell, is.
 
-    told: alarms that such a one has in hand. held: until when somebody has an alarm, and who, by any of them.
+    told: alarms that such a one has in hand. held: until when somebody has an alarm, and who, by the last word of any.
     """
 
+    heard: bool = False
     before: bool = False
     told: frozenset[str] = frozenset()
     held: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -51,9 +52,10 @@ class Peers:
         early = now_s - self._begun_s < LISTED_S and any(name < self._own for name in self._others)
         before = [said for name, (_, said) in heard.items() if name < self._own and said.notifies]
         held: dict[str, tuple[float, str]] = {}
-        for at_s, said in heard.values():
+        for at_s, said in self._heard.values():
             for one in said.telling:
                 until_s = at_s + min(one.held_s, HELD_S)
-                if one.held_s > 0 and until_s > held.get(one.alarm, (0.0, ""))[0]:
+                if one.held_s > 0 and until_s > held.get(one.alarm, (now_s, ""))[0]:
                     held[one.alarm] = (until_s, one.by)
-        return Elsewhere(early or bool(before), frozenset(one.alarm for said in before for one in said.telling), held)
+        told = frozenset(one.alarm for said in before for one in said.telling)
+        return Elsewhere(bool(heard), early or bool(before), told, held)
