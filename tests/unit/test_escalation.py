@@ -120,6 +120,10 @@ def test_one_that_comes_and_goes_reaches_the_second_person() -> None:
         clinic.alarms = ()
         clinic.until(second + 10)
     assert told(clinic) == [(0.5, NURSE), (50.5, DOCTOR)]
+    clinic.until(60 + LINGERS_S - 10)  # not over for long enough yet
+    clinic.alarm()
+    assert clinic.until(60 + LINGERS_S)[0] == (60 + LINGERS_S - 9.5, NURSE)
+    assert {person for _, person in told(clinic)[2:]} == set(PEOPLE)
 
 
 def test_one_that_is_over_is_told_of_no_more_and_is_another_when_it_comes_again() -> None:
