@@ -74,6 +74,18 @@ def test_a_station_without_its_broker_says_that_alone() -> None:
     assert found(ward("chair-1", phase="idle"), 20.0, "the broker can't be reached") == ()
 
 
+def test_what_is_under_way_is_said_while_a_bed_is_known() -> None:
+    """Pins that beds in a session are named for a restart, and that no known bed is another thing than no such bed."""
+    way = standing(ward("chair-1", "chair-2").picture, 1.0, EPOCH_S, "")
+    assert (way.under_way, way.mode, way.lost) == (("chair-1", "chair-2"), "test", False)
+    assert standing(ward("chair-1", phase="idle").picture, 1.0, EPOCH_S, "").under_way == ()
+    nothing = standing(Picture(SITE), 1.0, EPOCH_S, "not connected yet")
+    assert (nothing.under_way, nothing.lost) == (None, True)
+    (lost,) = found(ward("chair-1", "chair-2"), 20.0, "the broker can't be reached")
+    (silent,) = found(ward("chair-1", "chair-2"), 20.0)
+    assert lost.beds == silent.beds == ("chair-1", "chair-2")
+
+
 def test_heard_says_whose_word_is_here() -> None:
     """Pins that a bed whose alarms were never heard counts as not heard: what was kept of it is not over."""
     gateway = ward("chair-1")

@@ -9,14 +9,14 @@ moment and comes back goes on where it was: else one that comes and goes would n
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from infusion_gateway.ward.kept import ENTRIES, HELD_S, LINK_S, LINKS, Entry, Kept, Kind, Line, Link
 from infusion_gateway.ward.peers import LISTED_S, Elsewhere
 from infusion_gateway.ward.reach import Reach
 from infusion_gateway.ward.seen import Telling
-from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, Key, Standing, Stands
+from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, Key, Standing, Stands, remembered
 from infusion_gateway.wire.stations import LONGEST_NAME, TELLING, TellingOf
 
 MEDIUM_AFTER_S = 60.0
@@ -24,6 +24,8 @@ LINGERS_S = 120.0
 """What was over for so long is another alarm when it comes again."""
 FORGOTTEN_S = 30 * 60.0
 """So long an alarm is kept whose bed is not heard since the station began."""
+UNREACHED_S = 15.0
+"""A station that has just begun, and knows of no bed, waits so long for the broker."""
 DELIVERY_S = 25.0
 """A message of which nothing is heard for so long did not get there."""
 RETRY_S = 30.0
@@ -107,6 +109,7 @@ class Escalation:
         self.entries: dict[Key, Entry] = {entry.key: entry for entry in self.kept.entries}
         self._under: dict[int, _Under] = {}
         self._messages = 0
+        self._begun_s: float | None = None
 
     # What comes in
 
@@ -198,7 +201,7 @@ class Escalation:
         """Take what stands now; give what is to be sent. day: each on duty is sent a test once for each such word."""
         for message in [key for key, under in self._under.items() if now_s - under.at_s >= DELIVERY_S]:
             self.delivered(message, f"no word of it for {DELIVERY_S:.0f} s", now_s)
-        self._follow(now_s, stands)
+        self._follow(now_s, self._with_before(now_s, stands))
         for entry in self.entries.values():
             self._elsewhere(entry, now_s, elsewhere)
             if entry.held_until_s and entry.held_until_s <= now_s:
@@ -235,6 +238,15 @@ class Escalation:
         return self.kept
 
     # Alarms that come and go
+
+    def _with_before(self, now_s: float, stands: Stands) -> Stands:
+        """Remember what is under way; where that can't be known since the station began, what was counts."""
+        self._begun_s = now_s if self._begun_s is None else self._begun_s
+        if stands.under_way is not None:
+            self.kept.under_way, self.kept.mode = stands.under_way, stands.mode
+        elif stands.lost and self.kept.under_way and now_s - self._begun_s >= UNREACHED_S:
+            return replace(stands, found=(remembered(self.kept.under_way, self.kept.mode, now_s), *stands.found))
+        return stands
 
     def _follow(self, now_s: float, stands: Stands) -> None:
         there = {one.key: one for one in stands.found}
@@ -273,16 +285,18 @@ class Escalation:
         from_s = now_s if one.priority == "high" else now_s + MEDIUM_AFTER_S - age_s
         self.entries[one.key] = Entry(
             one.gateway, one.bed, one.code, self.kept.number, one.priority, one.what, one.mode, one.since_s,
-            now_s, from_s, from_s + self.policy.steps[0].after_s,
+            now_s, from_s, from_s + self.policy.steps[0].after_s, beds=one.beds,
         )  # fmt: skip
 
     def _goes_on(self, entry: Entry, one: Standing, now_s: float) -> None:
-        """Carry it on. A rise is a new alarm, which breaks through whoever had it; a fall is none."""
-        if one.priority == "high" and entry.priority == "medium":
+        """Carry it on. A rise, or one more bed, is a new alarm, which breaks through whoever had it; a fall is none."""
+        another = (entry.here or entry.held_until_s) and set(one.beds) - set(entry.beds)
+        if another or (one.priority == "high" and entry.priority == "medium"):
             del self.entries[entry.key]
             self._begin(one, now_s)
             return
         entry.priority, entry.mode, entry.what, entry.awaited_s = one.priority, one.mode, one.what, None
+        entry.beds = one.beds
         if entry.gone_s is not None:
             entry.since_s, entry.gone_s, entry.here = one.since_s, None, ""
 

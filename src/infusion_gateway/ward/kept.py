@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from infusion_gateway.ward.standing import Key, Urgent
+from infusion_gateway.ward.standing import Key, Mode, Urgent
 
 LARGEST = 1024 * 1024
 ENTRIES, LINKS, PEOPLE, LINES = 500, 1000, 64, 200
@@ -26,6 +26,7 @@ class Entry:
     step: how many were told. gone_s: since when it isn't present; None: it is. awaited_s: kept from before, and not
     heard of since then; None: it is heard of. quiet: another station tells of it.
     held_here: by a link of this station. here: who said on the page that they have it, of what no bed can acknowledge.
+    beds: that are not heard.
     """
 
     gateway: str
@@ -48,6 +49,7 @@ class Entry:
     quiet: bool = False
     failed: bool = False
     here: str = ""
+    beds: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -102,7 +104,10 @@ class Line:
 
 @dataclass(slots=True)
 class Kept:
-    """All of it. links: by the SHA-256 of their tokens. owed: by person, alarms that wait a moment, by number."""
+    """All of it. links: by the SHA-256 of their tokens. owed: by person, alarms that wait a moment, by number.
+
+    under_way: beds in a session, and whose they are, when the station knew last.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     links: dict[str, Link] = field(default_factory=dict)
@@ -113,6 +118,8 @@ class Kept:
     number: int = 0
     owed: dict[str, set[int]] = field(default_factory=dict)
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=LINES))
+    under_way: tuple[str, ...] = ()
+    mode: Mode = "real"
 
 
 _KEPT = TypeAdapter(Kept)
@@ -145,7 +152,7 @@ def read(text: bytes, now_s: float) -> Kept:
     for person in found.people.values():
         person.allowance_s = min(person.allowance_s, now_s)
         person.tested_s = min(person.tested_s, now_s)
-    found.duty = found.duty[:PEOPLE]
+    found.duty, found.under_way = found.duty[:PEOPLE], found.under_way[:ENTRIES]
     found.owed = dict(list(found.owed.items())[:PEOPLE])
     found.lines = deque(list(found.lines)[-LINES:], LINES)
     return found

@@ -18,6 +18,7 @@ from infusion_gateway.wire.stamps import words
 Key: TypeAlias = tuple[str, str, str]
 """Gateway, bed ("": all of it), code: of an alarm, or `not-heard`. All three "" or `broker-lost`: the station's own."""
 Urgent: TypeAlias = Literal["high", "medium"]
+Mode: TypeAlias = Literal["real", "test", "demo"]
 NOT_HEARD, BROKER_LOST = "not-heard", "broker-lost"
 MOST = 500
 NAMED = 6
@@ -28,7 +29,8 @@ NAMED = 6
 class Standing:
     """One of them, now. since_s: seconds since the epoch, by its gateway. present: false: it is over, but latched.
 
-    mode: of the bed, for one that is no patient's must say so. by: who has acknowledged it; "": nobody.
+    mode: of the bed, for one that is no patient's must say so. by: who has acknowledged it; "": nobody. beds: that are
+    not heard, where it is of several.
     """
 
     gateway: str
@@ -37,9 +39,10 @@ class Standing:
     priority: Urgent
     what: str
     since_s: float
-    mode: Literal["real", "test", "demo"] = "real"
+    mode: Mode = "real"
     present: bool = True
     by: str = ""
+    beds: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -49,10 +52,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """All of it. heard: the beds, (gateway, ""): the gateways, whose word is here: what doesn't stand there is over."""
+    """All of it. heard: the beds, (gateway, ""): the gateways, whose word is here: what doesn't stand there is over.
+
+    under_way: beds in a session, as far as is known; None: no bed is known. lost: the station doesn't hear the broker.
+    """
 
     found: tuple[Standing, ...] = ()
     heard: frozenset[tuple[str, str]] = frozenset()
+    under_way: tuple[str, ...] | None = None
+    mode: Mode = "real"
+    """Of those beds."""
+    lost: bool = False
 
 
 def standing(picture: Picture, now_s: float, utc_s: float, lost: str) -> Stands:
@@ -60,6 +70,7 @@ def standing(picture: Picture, now_s: float, utc_s: float, lost: str) -> Stands:
     heard = {("", "")}
     found: list[Standing] = []
     unheard: list[tuple[WardGateway, WardBed, str]] = []
+    under_way = [bed for _, bed in picture.beds() if bed.in_session]
     for gateway, bed in picture.beds():
         name = gateway.topics.gateway
         heard.add((name, ""))
@@ -71,7 +82,14 @@ def standing(picture: Picture, now_s: float, utc_s: float, lost: str) -> Stands:
             unheard.append((gateway, bed, link))
     found += _broker(unheard, utc_s) if lost else _gateways(unheard, utc_s)
     found.sort(key=lambda one: (one.priority != "high", one.since_s))
-    return Stands(tuple(found[:MOST]), frozenset(heard))
+    known = tuple(bed.bed for bed in under_way) if any(picture.beds()) else None
+    return Stands(tuple(found[:MOST]), frozenset(heard), known, _mode(under_way), bool(lost))
+
+
+def remembered(beds: tuple[str, ...], mode: Mode, utc_s: float) -> Standing:
+    """Give what stands where a station that has just begun can't hear of beds which were in a session before."""
+    what = f"the station has begun anew and can't reach the broker: {_named(beds)} in a session before"
+    return Standing("", "", BROKER_LOST, "high", what, utc_s, mode, beds=beds)
 
 
 def _alarms(gateway: str, bed: WardBed, alarms: Iterable[Alarm]) -> Iterable[Standing]:
@@ -98,14 +116,16 @@ def _gateways(unheard: list[tuple[WardGateway, WardBed, str]], utc_s: float) -> 
         by_name.setdefault(one[0].topics.gateway, []).append(one)
     for name, beds in by_name.items():
         what = f"{beds[0][2]}: {_named(bed.bed for _, bed, _ in beds)} in a session, not supervised from here"
-        yield Standing(name, "", NOT_HEARD, "high", what, utc_s, _mode(bed for _, bed, _ in beds))
+        mode, names = _mode(bed for _, bed, _ in beds), tuple(bed.bed for _, bed, _ in beds)
+        yield Standing(name, "", NOT_HEARD, "high", what, utc_s, mode, beds=names)
 
 
 def _broker(unheard: list[tuple[WardGateway, WardBed, str]], utc_s: float) -> Iterable[Standing]:
     if unheard:
         names = _named(bed.bed for _, bed, _ in unheard)
         what = f"the station has lost the broker: {names} in a session, not supervised from here"
-        yield Standing("", "", BROKER_LOST, "high", what, utc_s, _mode(bed for _, bed, _ in unheard))
+        mode, beds = _mode(bed for _, bed, _ in unheard), tuple(bed.bed for _, bed, _ in unheard)
+        yield Standing("", "", BROKER_LOST, "high", what, utc_s, mode, beds=beds)
 
 
 def _named(beds: Iterable[str]) -> str:
@@ -114,7 +134,7 @@ def _named(beds: Iterable[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _mode(beds: Iterable[WardBed]) -> Literal["real", "test", "demo"]:
+def _mode(beds: Iterable[WardBed]) -> Mode:
     """Say whose beds these are: one that may be a patient's is enough."""
     modes = {mode_of(bed) for bed in beds}
     return "real" if "real" in modes else "test" if "test" in modes else "demo"
