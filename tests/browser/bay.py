@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import http.client
 import json
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +22,7 @@ from typing import Any, TypeVar
 
 import paho.mqtt.client as paho
 
-from brokers import Mosquitto, free_port
+from brokers import Mosquitto
 from faults.proxy import Proxy
 from station_page import PIN, secret, staff
 
@@ -51,6 +53,15 @@ def until(found: Callable[[], T], what: str, seconds: float = WAIT_S) -> T:
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         time.sleep(0.05)
     return now
+
+
+def own_port() -> int:
+    """Give a free port of the loopback that no connection is given by chance, while a station is away, either."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Ear:
@@ -194,7 +205,7 @@ class Bay:
         self.directory, self.beds = directory, beds
         self.cases = 0
         self.broker = Mosquitto(directory / "mosquitto")
-        self.port = free_port()
+        self.port = own_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._configuration = directory / "gateway.toml"
         self._station_file = directory / "station.toml"
@@ -217,6 +228,8 @@ class Bay:
             self.well(bed)
         self.heard()
         self.nurse, self.doctor = Hand(self.port, "nurse-1"), Hand(self.port, "doctor-1")
+        nothing = {"reason": "nothing is there to close"}
+        until(lambda: self.nurse.do(self.beds[0], "close", nothing)[1]["outcome"] == "refused", "the gateway answers")
 
     def close(self) -> None:
         """End everything, the gateway first."""

@@ -276,18 +276,20 @@ def test_infuse_in_one_chair_recover_in_another(bay: Bay, screen: Screen) -> Non
     chair, recovery = BEDS[:2]
     page, wall = screen(address(chair)), screen()
     sign_in(page, "nurse-1")
+    before = bay.device(chair, "pump", "state")["infused_ml"]
     case = bay.order(chair)
     bay.device(chair, "pump", "press", key="start")
-    until(lambda: (bay.ear.of(chair, "session").get("dose_mg") or 0) > 0.02, "some of the dose")
+    until(lambda: (bay.ear.of(chair, "session").get("dose_mg") or 0) > 0.06, "some of the dose")
     assert ask(page, "end", "nurse-1", reason="enough").startswith("Accepted")
     page.locator(".tile-state", has_text="RECOVERY").wait_for()
-    given = bay.device(chair, "pump", "state")["infused_ml"]
+    given = bay.device(chair, "pump", "state")["infused_ml"] - before
     moved = until(lambda: _moves(page, recovery), "the pump is seen at rest, and the case may go")
     assert moved.startswith("Accepted"), moved
     tile(wall, key(recovery)).locator(".tile-state", has_text="RECOVERY").wait_for()
     tile(wall, key(chair)).locator(".tile-state", has_text=re.compile("IDLE|CLOSED")).wait_for()
-    dose = tile(wall, key(recovery)).locator(".dose-delivered").inner_text()
-    assert float(dose.split()[0]) == pytest.approx(given, abs=0.06), "1 mg/mL, one decimal"
+    dose = bay.ear.of(recovery, "session")["dose_mg"]
+    assert dose == pytest.approx(given, abs=0.02), "1 mg/mL"
+    tile(wall, key(recovery)).locator(".dose-delivered", has_text=f"{dose:.1f} of 0.5 mg").wait_for()
     nxt = bay.order(chair)
     bay.device(chair, "pump", "press", key="start")
     tile(wall, key(chair)).locator(".tile-state", has_text="INFUSING").wait_for()

@@ -18,6 +18,17 @@ STOPS = """() => [...document.querySelectorAll('.stop')].map(e => e.getBoundingC
   .map(b => [b.width, b.height, b.right, b.bottom])"""
 OVERFULL = """() => [...document.querySelectorAll('.tile')]
   .filter(t => t.scrollHeight > t.clientHeight + 1).map(t => t.dataset.key)"""
+COVERED = """() => {
+  const seen = '.tile-strip, .alarm-banner, .ring-left, .dose-delivered, .dose-bar, .vital-name, .vital-value, .stop';
+  const along = (a, b, from, to) => Math.min(a[to], b[to]) - Math.max(a[from], b[from]) > 2;
+  const over = (a, b) => along(a, b, 'left', 'right') && along(a, b, 'top', 'bottom');
+  return [...document.querySelectorAll('.tile')].flatMap(tile => {
+    const shown = [...tile.querySelectorAll(seen)].filter(e => e.offsetHeight > 0);
+    const boxes = shown.map(e => e.getBoundingClientRect());
+    return shown.filter((_, at) => boxes.slice(at + 1).some(other => over(boxes[at], other))).map(e => e.className);
+  });
+}"""
+"""What of tiles has something else over it that is to be read."""
 SIDEWAYS = """() => Math.max(document.scrollingElement.scrollWidth, document.querySelector('#main > *').scrollWidth)
   - innerWidth"""
 
@@ -183,6 +194,7 @@ def test_a_phone_never_scrolls_sideways(page: Any, station: FakeStation) -> None
     page.set_viewport_size(PHONE)
     show(page, station, *made.ward(8))
     assert page.evaluate(SIDEWAYS) <= 0
+    assert page.evaluate(OVERFULL) == []
     page.goto("/#/bed/west/chair-2")
     page.locator(".bed-page .alarm-row").first.wait_for()
     assert page.evaluate(SIDEWAYS) <= 0
@@ -226,3 +238,19 @@ def test_the_large_trends_and_without_them(page: Any, station: FakeStation) -> N
     page.wait_for_function("() => document.querySelector('.chart-small .spark-line').getAttribute('d')?.length > 100")
     path = page.locator(".chart-small .spark-line").first.get_attribute("d")
     assert path.count("M") == 2, "a gap stays a gap"
+
+
+def test_four_beds_and_two_alarms_on_a_phone(page: Any, station: FakeStation) -> None:
+    """Pins that on a phone nothing of four tiles is covered, and that both beds in alarm are in the head at once."""
+    page.set_viewport_size(PHONE)
+    alarms = {"chair-2": [made.spo2_low()], "chair-4": [made.pressure_high()]}
+    show(page, station, *(made.bed(f"chair-{n}", alarms=alarms.get(f"chair-{n}", [])) for n in range(1, 5)))
+    page.wait_for_function("() => document.querySelectorAll('.wall > .tile').length === 4")
+    assert page.evaluate(OVERFULL) == []
+    assert page.evaluate(COVERED) == []
+    chips = [chip.bounding_box() for chip in page.locator(".chip").all()]
+    assert len(chips) == 2
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] for box in chips)
+    page.locator(".chip").first.click()
+    page.locator('[data-do="acknowledge"]').first.click()
+    assert page.locator(".pin-shown").inner_text() == "Your PIN"

@@ -236,19 +236,24 @@ def protocol() -> Json:
 def spo2_low(**more: Any) -> Json:
     """Give the high alarm that counts down to a stop."""
     facts = {"value": 88.0, "limit": 90.0, "unit": "%", "response": "stop-unless-held", "countdown_ends": at(17)}
-    return alarm("spo2-low", "high", "SpO2 low", **(facts | more))
+    text = "SpO2 88 %, below the limit of 90 %. Look at the patient: airway, breathing, oxygen; then the probe"
+    return alarm("spo2-low", "high", text, **(facts | more))
 
 
 def pressure_high(**more: Any) -> Json:
     """Give a medium alarm."""
     facts = {"value": 164.0, "limit": 160.0, "unit": "mm[Hg]", "instance": "7200"}
-    return alarm("nibp-sys-high", "medium", "Systolic pressure high: repeat the cuff now", **(facts | more))
+    text = "Systolic pressure 164 mmHg, above the limit of 160 mmHg. Repeat the cuff now; ask for headache, chest pain"
+    return alarm("nibp-sys-high", "medium", text, **(facts | more))
 
 
 def cuff_overdue(**more: Any) -> Json:
     """Give a low alarm, of a device."""
     return alarm(
-        "nibp-overdue", "low", "No cuff reading for 8 min", **({"kind": "technical", "instance": "7300"} | more)
+        "nibp-overdue",
+        "low",
+        "No cuff reading for 8 min. Start the cuff, or enter one by hand",
+        **({"kind": "technical", "instance": "7300"} | more),
     )
 
 

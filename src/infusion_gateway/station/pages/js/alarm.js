@@ -29,6 +29,17 @@ function decimals(value) {
   return Number.isInteger(value) ? 0 : 1;
 }
 
+/**
+ * Part an alarm's text into what is wrong, and what to do: a small tile has room for the first alone.
+ * @param {any} alarm
+ * @returns {[string, string]}
+ */
+export function partsOf(alarm) {
+  const text = alarm.text || alarm.code;
+  const end = text.indexOf(". ") + 1;
+  return end > 0 ? [text.slice(0, end), text.slice(end)] : [text, ""];
+}
+
 function whoText(alarm, bed) {
   if (alarm.acknowledged_by) return say("alarm.by", { person: alarm.acknowledged_by });
   if (alarm.signal === "latched" || alarm.present === false) return say("alarm.latched");
@@ -64,6 +75,9 @@ export function markPriority(node, priority, quiet) {
  */
 export function banner() {
   const parts = Object.fromEntries(["symbol", "text", "value", "limit", "age", "who", "more", "countdown"].map((name) => [name, el("span", { class: `alarm-${name}` })]));
+  const what = el("span");
+  const advice = el("span", { class: "alarm-advice" });
+  parts.text.append(what, advice);
   const facts = el("span", { class: "alarm-facts" }, parts.value, parts.limit, parts.age, parts.who);
   const head = el("span", { class: "alarm-head" }, parts.symbol, parts.text, parts.more);
   const node = el("div", { class: "alarm-banner" }, head, facts, parts.countdown);
@@ -80,7 +94,9 @@ export function banner() {
       put(parts.symbol, say(`symbol.${alarm.priority}`));
       mark(parts.symbol, "aria-label", say(`priority.${alarm.priority}`));
       mark(parts.symbol, "role", "img");
-      put(parts.text, alarm.text || alarm.code);
+      const [wrong, todo] = partsOf(alarm);
+      put(what, wrong);
+      put(advice, todo);
       put(parts.value, valueText(alarm));
       put(parts.limit, limitText(alarm));
       put(parts.age, say("alarm.since", { age: age(lasted(alarm, bed)) }));

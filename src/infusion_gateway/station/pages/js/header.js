@@ -1,6 +1,6 @@
 /** The head of every page: counts by priority, the beds in alarm with the most urgent first, the clock, and who is signed in. */
 
-import { markPriority } from "./alarm.js";
+import { markPriority, partsOf } from "./alarm.js";
 import { clock, left, stationNow, timeKnown } from "./clock.js";
 import { el, mark, match, put, show } from "./dom.js";
 import { dutyWord } from "./duty.js";
@@ -80,7 +80,7 @@ function chip() {
       put(symbol, say(`symbol.${alarm.priority}`));
       mark(symbol, "aria-label", say(`priority.${alarm.priority}`));
       put(name, bed.bed);
-      put(text, alarm.text || alarm.code);
+      put(text, partsOf(alarm)[0]);
     },
   };
 }

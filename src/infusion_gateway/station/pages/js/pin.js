@@ -14,12 +14,13 @@ const SHOWN_MS = 1200;
  */
 export function askPerson(given) {
   let pin = "";
-  const shown = el("output", { class: "pin-shown" });
+  const shown = el("output", { class: "pin-shown", "data-empty": "", text: say("pin.title") });
   const said = el("p", { class: "form-said", role: "status" });
   const go = el("button", { class: "big go", type: "submit", "data-first": given.signedIn }, say(given.name === "acknowledge" ? "pin.acknowledge" : "pin.do"));
   const press = (digit) => {
     pin = digit === null ? pin.slice(0, -1) : (pin + digit).slice(0, LONGEST);
-    put(shown, "●".repeat(pin.length));
+    put(shown, "●".repeat(pin.length) || say("pin.title"));
+    mark(shown, "data-empty", pin ? null : "");
     mark(shown, "aria-label", say("pin.digits", { count: pin.length }));
   };
   const key = (text, label, act, first) => el("button", { class: "pin-key", type: "button", "aria-label": label, "data-first": first, onclick: act }, text);

@@ -147,7 +147,7 @@ const WORDS = {
   "alarm.acknowledge": "Acknowledge",
   "alarm.holdOff": "Hold off the stop",
   "alarm.heldReason": "held off on the page",
-  "alarm.escalated": "told further {count}×",
+  "alarm.escalated": "escalated {count}×",
   "alarm.technical": "technical",
   "alarm.physiological": "patient",
   "alarm.bedsideLost": "THE BED HAS NO WORKING SOUND OF ITS OWN",
