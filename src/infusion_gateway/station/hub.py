@@ -151,6 +151,7 @@ class Hub:
             nurses_alive=self._nurses_alive,
             duty=self.duty,
             notify=self.notify,
+            steady_s=round(self._now_s(), 3),
         )
 
     def stands(self, utc_s: float) -> Stands:

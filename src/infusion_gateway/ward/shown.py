@@ -261,6 +261,8 @@ class ShownBeat(Shown):
     """ShownDuty, who is told first first."""
     notify: ShownNotify | None = None
     """Null: nobody is told away from the page."""
+    steady_s: float = 0.0
+    """The moment on a clock of the station that nobody sets: shows a page what comes late."""
 
 
 class ShownPressure(Shown):

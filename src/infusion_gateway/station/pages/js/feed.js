@@ -9,6 +9,8 @@ import { moment, since } from "./clock.js";
 export const LOST_AFTER_S = 5;
 const AGAIN_MS = [250, 500, 1000, 2000];
 const LONGEST = 8 * 1024 * 1024;
+/** Seconds from beat to beat that two clocks may run apart. */
+const DRIFT_S = 0.001;
 const READ_PATIENCE_S = LOST_AFTER_S;
 
 /** A reader that connects for ever. */
@@ -23,6 +25,8 @@ export class Feed {
     this.last = "";
     this.begun = this.heard = moment();
     this.beat = null;
+    this.late = 0;
+    this.quickest = Infinity;
     this.tries = 0;
     this.ended = false;
   }
@@ -39,9 +43,9 @@ export class Feed {
     this.abort?.abort();
   }
 
-  /** @returns {number} seconds since the last beat, or since the start. */
+  /** @returns {number} seconds since the last beat, or since the start; at least as many as it came late by. */
   silent() {
-    return since(this.beat ?? this.begun);
+    return Math.max(since(this.beat ?? this.begun), this.late);
   }
 
   async #run() {
@@ -66,6 +70,7 @@ export class Feed {
   async #read() {
     this.abort = new AbortController();
     this.heard = moment();
+    this.quickest = Infinity;
     const headers = { Accept: "text/event-stream" };
     if (this.last) headers["Last-Event-ID"] = this.last;
     const answer = await fetch(this.path, { headers, cache: "no-store", credentials: "same-origin", signal: this.abort.signal });
@@ -88,6 +93,7 @@ export class Feed {
   }
 
   #take(text) {
+    if (this.abort.signal.aborted) return; // it comes again
     let name = "message";
     let id = null;
     const data = [];
@@ -107,8 +113,19 @@ export class Feed {
       return;
     }
     this.tries = 0;
-    if (name === "beat") this.beat = moment();
+    if (name === "beat") this.#beaten(body.steady_s);
     this.told.event(name, body);
     if (id !== null) this.last = id; // only what was taken in counts as had
+    if (name !== "beat" || this.late <= LOST_AFTER_S) return;
+    this.last = ""; // what waits on the way is old too: a new picture is not
+    this.abort.abort();
+  }
+
+  /** Take a beat, and how much later it came than the quickest: on a slow line the old comes in one steady stream. */
+  #beaten(steady) {
+    this.beat = moment();
+    const behind = Number.isFinite(steady) ? performance.now() / 1000 - steady : 0;
+    this.quickest = Math.min(behind, this.quickest + DRIFT_S);
+    this.late = behind - this.quickest;
   }
 }
