@@ -317,6 +317,33 @@ async def test_a_failure_of_telling_ends_no_page(clinic: Clinic, monkeypatch: py
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_station_whose_telling_fails_keeps_no_other_from_it(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that while looking fails, other stations are told that nobody is told here, whatever was in hand before."""
+    await clinic.alarm()
+    assert [one.alarm for one in clinic.notifying.telling().of] == ["gateway-1/chair-3/spo2-low"]
+    monkeypatch.setattr(module, "LOOK_S", 0.0)
+    clinic.hub.breaks = True
+    task = asyncio.create_task(clinic.notifying.run())
+    await asyncio.wait({task}, timeout=0.05)
+    assert clinic.notifying.telling() == Telling()
+    clinic.hub.breaks = False
+    await asyncio.wait({task}, timeout=0.05)
+    assert clinic.notifying.telling().notifies
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("since_s", [1e300, -1e300, 253_402_300_799.0])
+async def test_a_time_that_is_none_keeps_no_message_back(clinic: Clinic, since_s: float) -> None:
+    """Pins that an alarm of any time is told and its link shows: one gateway's clock mutes no other's alarm."""
+    clinic.hub.alarms = (Standing(*BED, "spo2-low", "high", "spo2 low", since_s),)
+    await clinic.look()
+    assert len(clinic.carrier.brought) == 2
+    assert (await Browser(clinic.station, PHONE).get(clinic.path())).status == 200
+
+
 async def test_a_file_that_can_not_be_written_or_read_is_told(clinic: Clinic) -> None:
     """Pins that a full disk is a condition, that telling goes on, and that a damaged file begins anew."""
     clinic.to.file.mkdir()

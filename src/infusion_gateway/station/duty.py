@@ -6,7 +6,6 @@ hour. Whatever opens links on the way to a person only looks (GET): taking it is
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -16,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from infusion_gateway.station import guard
 from infusion_gateway.station.looking_back import NO_STORE, Asked
-from infusion_gateway.station.notifying import Notifying
+from infusion_gateway.station.notifying import Notifying, clock
 from infusion_gateway.station.people import Person
 from infusion_gateway.station.signin import Denied, Session
 from infusion_gateway.station.visitor import Visitor
@@ -151,11 +150,11 @@ class Duty:
                 assert entry is not None, "an alarm's link leads to it"
         where = " ".join(part for part in (entry.bed or entry.gateway, entry.what) if part)
         title = f"{MODES[entry.mode]}{entry.priority.upper()} {where}"
-        since = f"Since {_clock(entry.since_s)}" + (f", at {entry.gateway}." if entry.bed else ".")
+        since = f"Since {clock(entry.since_s)}" + (f", at {entry.gateway}." if entry.bed else ".")
         if found.stand == "open":
             hold = f"This holds off telling others for {HELD_S:.0f} s. The bed goes on sounding: go there."
             return title, (f"{since} Nobody has it.", hold), "I have it"
-        until = f"Until {_clock(found.until_s)}; if it is still there then, people are told again."
+        until = f"Until {clock(found.until_s)}; if it is still there then, people are told again."
         return title, (f"{since} {self._title(found.by)} has it.", until if found.until_s else ""), ""
 
 
@@ -165,10 +164,6 @@ def _clinician(who: Visitor) -> Person:
     if who.person.role not in MAY:
         raise Denied(403, f"a {who.person.role} does not set who is on duty", "role")
     return who.person
-
-
-def _clock(at_s: float) -> str:
-    return f"{datetime.fromtimestamp(at_s).astimezone():%H:%M:%S}"
 
 
 async def _pressed(asked: Request) -> None:

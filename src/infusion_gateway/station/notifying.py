@@ -73,7 +73,7 @@ class Notifying:
     ) -> None:  # fmt: skip
         self.settings, self.name = to, settings.name
         self._ward, self._carrier, self._now_s = ward, carrier, now_s or Steady()
-        self._unkept = ""
+        self._fails, self._unkept = False, ""
         self._begun_s: float | None = None
         self._written = b""
         self._keeping: asyncio.Task[None] | None = None
@@ -94,8 +94,9 @@ class Notifying:
                     kept_s = self._now_s()
                     self._keep()
                 self.show()
-                trouble = ""
+                self._fails, trouble = False, ""
             except Exception as error:  # whatever it is, the page goes on, and says so
+                self._fails = True
                 if not trouble:  # once: it may go on for long
                     log.exception("telling people away from the page failed")
                 trouble = f"telling people away from the page failed: {type(error).__name__}"
@@ -118,12 +119,12 @@ class Notifying:
         self.peers.take(station, payload, self._now_s(), kept=retained)
 
     def telling(self) -> Telling:
-        """Give what other stations are told."""
-        return self.machine.telling(self._now_s())
+        """Give what other stations are told: one whose own looking fails must not keep another from telling."""
+        return Telling() if self._fails else self.machine.telling(self._now_s())
 
     async def _send(self, message: Message) -> None:
         at = self.settings
-        title, text = telling.write(message, clock=_clock, link=at.link, call=at.call, station=self.name)
+        title, text = telling.write(message, clock=clock, link=at.link, call=at.call, station=self.name)
         why = await self._carrier.send(message.person, title, text)
         log.info("told" if not why else "not delivered", test=bool(message.test), alarms=len(message.alarms), why=why)
         self.machine.delivered(message.id, why, self._now_s())
@@ -271,5 +272,9 @@ def begun(settings: StationSettings, hub: Ward) -> Notifying | None:
     return made
 
 
-def _clock(at_s: float) -> str:
-    return f"{datetime.fromtimestamp(at_s).astimezone():%H:%M:%S}"
+def clock(at_s: float) -> str:
+    """Write a moment, seconds since the epoch, as people at the clinic read it; no word of a gateway's breaks it."""
+    try:
+        return f"{datetime.fromtimestamp(at_s).astimezone():%H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return "a time that can't be read"

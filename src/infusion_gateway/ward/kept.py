@@ -142,7 +142,7 @@ def read(text: bytes, now_s: float) -> Kept:
     found.entries = found.entries[:ENTRIES]
     for entry in found.entries:  # it is told of again once its bed says that it still stands
         entry.awaited_s = now_s
-        entry.quiet = False
+        entry.quiet, entry.step = False, max(entry.step, 0)
         entry.held_until_s = min(entry.held_until_s, now_s + HELD_S)
         entry.seen_s, entry.from_s = min(entry.seen_s, now_s), min(entry.from_s, now_s + HELD_S)
         entry.next_s = min(entry.next_s, now_s + HELD_S)
