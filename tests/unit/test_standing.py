@@ -6,10 +6,13 @@ from infusion_gateway.config.settings import BrokerSettings, StationSettings
 from infusion_gateway.station.hub import Hub
 from infusion_gateway.ward.escalation import Message, Told
 from infusion_gateway.ward.picture import Picture
-from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, Standing, standing
+from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, STRANGERS, Standing, standing
 from infusion_gateway.ward.telling import write
+from infusion_gateway.wire.sealing import Keyring
+from signing_keys import enrolled, signer
 from wards import EPOCH_S, SITE, Speaker, alarm, at
 
+OWN = signer("gateway-1")
 PATIENT = ("case-1", "s-1", "70", "35", "83")
 """What a session and an alarm here say of a patient: case, subject, weight, dose, value."""
 
@@ -84,6 +87,21 @@ def test_what_is_under_way_is_said_while_a_bed_is_known() -> None:
     (lost,) = found(ward("chair-1", "chair-2"), 20.0, "the broker can't be reached")
     (silent,) = found(ward("chair-1", "chair-2"), 20.0)
     assert lost.beds == silent.beds == ("chair-1", "chair-2")
+
+
+def test_a_strangers_alarms_drive_out_no_others() -> None:
+    """Pins that alarms without end of a gateway whose key isn't known leave those of one whose key is."""
+    picture = Picture(SITE, {"gateway-1": Keyring([enrolled(OWN)])})
+    stranger, own = Speaker(picture, "stranger-1"), Speaker(picture, signer=OWN)
+    many = [alarm(f"code-{n}", since=at(0.0)) for n in range(40)]
+    for bed in ("chair-1", "chair-2", "chair-3"):
+        stranger.session(bed, 0.0, "idle")
+        stranger.alarms(bed, 0.0, *many)
+    own.session("chair-9", 0.0, "idle")
+    own.alarms("chair-9", 1.0, alarm("spo2-low", since=at(1.0)))
+    stands = standing(picture, 2.0, EPOCH_S + 2.0, "").found
+    assert len(stands) == STRANGERS + 1
+    assert [one.bed for one in stands if one.gateway == "gateway-1"] == ["chair-9"]
 
 
 def test_heard_says_whose_word_is_here() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infusion_gateway.ward.picture import BedGone, GatewayChanged, Picture
+from infusion_gateway.ward.picture import STRANGERS, BedGone, GatewayChanged, Picture
 from infusion_gateway.ward.seen import BEDS
 from infusion_gateway.wire.sealing import Keyring
 from signing_keys import enrolled, signer
@@ -277,3 +277,17 @@ def test_sixty_beds_stay_sixty() -> None:
     for _, each in gateway.picture.beds():
         assert len(each.trend.times(10**9, 10**6)) == 1440
     assert len(bed.trend.pressures(range(2**40))) == 240
+
+
+def test_strangers_leave_room_for_whom_a_key_is_known_of() -> None:
+    """Pins that gateways without a key, where others have one, fill neither the ward nor its beds."""
+    picture = Picture(SITE, KEYS)
+    for n in range(2 * STRANGERS):
+        stranger = Speaker(picture, f"stranger-{n}")
+        for bed in range(2 * STRANGERS):
+            stranger.session(f"chair-{bed}", 100.0)
+    assert {len(gateway.beds) for gateway in picture.gateways.values()} == {STRANGERS}
+    assert len(picture.gateways) == STRANGERS
+    own = Speaker(picture, signer=OWN)
+    own.session("chair-1", 100.0)
+    assert picture.bed("gateway-1", "chair-1") is not None

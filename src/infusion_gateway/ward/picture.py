@@ -26,6 +26,8 @@ from infusion_gateway.wire.topics import ROOT, Topics
 LONGEST = 64 * 1024
 """Bytes of a message that is read; brokers take no longer ones from a gateway."""
 GATEWAYS = 64
+STRANGERS = 8
+"""Gateways that are shown without a key, and beds of each, where others have one: they leave room for those."""
 DEVICES = 16
 AHEAD_S = 60.0
 """What is further ahead of its gateway's own time than this is not in any course."""
@@ -147,6 +149,8 @@ class Picture:
             return None
         keys = self._keys.get(name)
         known = keys is not None or not self._keys
+        if not known and sum(not one.known for one in self.gateways.values()) >= STRANGERS:
+            return None
         return self.gateways.setdefault(name, WardGateway(Topics(self._site, name), Genuine(keys), known, now_s))
 
     def _beat(self, gateway: WardGateway, topic: str, payload: bytes, now_s: float) -> list[Change]:
@@ -276,6 +280,8 @@ class Picture:
 
     def _new_bed(self, gateway: WardGateway, name: str) -> WardBed | None:
         if not is_name(name) or name in RESERVED or sum(len(one.beds) for one in self.gateways.values()) >= BEDS:
+            return None
+        if not gateway.known and len(gateway.beds) >= STRANGERS:
             return None
         gateway.beds[name] = WardBed(gateway.topics.gateway, name)
         return gateway.beds[name]

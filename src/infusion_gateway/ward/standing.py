@@ -20,7 +20,8 @@ Key: TypeAlias = tuple[str, str, str]
 Urgent: TypeAlias = Literal["high", "medium"]
 Mode: TypeAlias = Literal["real", "test", "demo"]
 NOT_HEARD, BROKER_LOST = "not-heard", "broker-lost"
-MOST = 500
+MOST, STRANGERS = 500, 50
+"""Alarms: of all gateways, and of those without a key where others have one: they drive out no other's."""
 NAMED = 6
 """Beds that are named in one sentence."""
 
@@ -69,6 +70,7 @@ def standing(picture: Picture, now_s: float, utc_s: float, lost: str) -> Stands:
     """Give what stands. utc_s: seconds since the epoch. lost: why the station doesn't hear the broker; "": it does."""
     heard = {("", "")}
     found: list[Standing] = []
+    strangers: list[Standing] = []
     unheard: list[tuple[WardGateway, WardBed, str]] = []
     under_way = [bed for _, bed in picture.beds() if bed.in_session]
     for gateway, bed in picture.beds():
@@ -76,20 +78,26 @@ def standing(picture: Picture, now_s: float, utc_s: float, lost: str) -> Stands:
         heard.add((name, ""))
         if bed.alarms is not None:
             heard.add((name, bed.bed))
-            found += _alarms(name, bed, bed.alarms.alarms)
+            (found if gateway.known else strangers).extend(_alarms(name, bed, bed.alarms.alarms))
         link, _ = gateway.link(now_s, bed)
         if bed.in_session and link not in ("live", "unknown"):
             unheard.append((gateway, bed, link))
     found += _broker(unheard, utc_s) if lost else _gateways(unheard, utc_s)
-    found.sort(key=lambda one: (one.priority != "high", one.since_s))
+    strangers.sort(key=_urgency)
+    found = [*sorted(found, key=_urgency)[: MOST - STRANGERS], *strangers[:STRANGERS]]
+    found.sort(key=_urgency)
     known = tuple(bed.bed for bed in under_way) if any(picture.beds()) else None
-    return Stands(tuple(found[:MOST]), frozenset(heard), known, _mode(under_way), bool(lost))
+    return Stands(tuple(found), frozenset(heard), known, _mode(under_way), bool(lost))
 
 
 def remembered(beds: tuple[str, ...], mode: Mode, utc_s: float) -> Standing:
     """Give what stands where a station that has just begun can't hear of beds which were in a session before."""
     what = f"the station has begun anew and can't reach the broker: {_named(beds)} in a session before"
     return Standing("", "", BROKER_LOST, "high", what, utc_s, mode, beds=beds)
+
+
+def _urgency(one: Standing) -> tuple[bool, float]:
+    return one.priority != "high", one.since_s
 
 
 def _alarms(gateway: str, bed: WardBed, alarms: Iterable[Alarm]) -> Iterable[Standing]:
