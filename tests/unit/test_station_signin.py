@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from infusion_gateway.station.people import People, Person, read, save
-from infusion_gateway.station.signin import LONGEST_DELAY_S, LONGEST_PIN_DELAY_S, Delays, Denied, Place, SignIn
+from infusion_gateway.station.signin import (
+    EACH,
+    LONGEST_DELAY_S,
+    LONGEST_PIN_DELAY_S,
+    SESSIONS,
+    Delays,
+    Denied,
+    Place,
+    SignIn,
+)  # fmt: skip
 from station_page import CHEAP, PIN, Browser, Station, secret
 
 HERE = Place("127.0.0.1", known=True)
@@ -43,6 +52,20 @@ async def test_a_sign_in_always_gives_another_id(station: Station) -> None:
     old = Browser(station)
     old.jar["igw"] = first
     assert (await old.me())["signed_in"] is False
+
+
+async def test_who_signs_in_again_and_again_signs_out_nobody_else(station: Station) -> None:
+    """Pins that one person's sessions have a bound of their own, of which the longest untouched end first."""
+    browser = Browser(station)
+    await browser.sign_in("nurse-1")
+    sign_in = station.sign_in
+    viewer = Person("viewer-9", "viewer", "viewer", "")
+    cookies = []
+    for _ in range(SESSIONS):
+        station.now += 1
+        cookies.append(sign_in.known(viewer, "sub-9", "", before=""))
+    assert [sign_in.looking(cookie) is not None for cookie in cookies] == [False] * (SESSIONS - EACH) + [True] * EACH
+    assert (await browser.me())["signed_in"] is True
 
 
 async def test_what_was_signed_out_is_worth_nothing(station: Station) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from infusion_gateway.station.guard import HEADERS, POLICY
 from infusion_gateway.station.signin import DEMAND
+from infusion_gateway.station.web import EACH
 from station_page import ORIGIN, PIN, Browser, Station, secret
 
 ELSEWHERE = "192.0.2.7"
@@ -242,7 +243,21 @@ async def test_beyond_the_machine_nothing_is_seen_without_signing_in(station: St
     assert (await stranger.get("/events")).status == 200
     assert (await stranger.get("/api/beds/gateway-1/chair-1/trend?minutes=60")).status == 404
     assert (await stranger.get("/api/beds/gateway-1/chair-1/trend?minutes=nan")).status == 400
+    assert (await stranger.get("/api/beds/gateway-1/chair-1/trend?minutes=0060" + "9" * 400)).status == 400
     assert station.ward.clients == 0
+
+
+async def test_who_opens_many_pages_keeps_nobody_from_theirs(station: Station) -> None:
+    """Pins that one person has so many pages and no more, which is counted down again, and others have theirs."""
+    viewer, nurse = Browser(station, ELSEWHERE), Browser(station, ELSEWHERE)
+    await viewer.sign_in("viewer-1")
+    await nurse.sign_in("nurse-1")
+    for _ in range(3):
+        assert (await viewer.get("/events")).status == 200
+    assert not station.web._open
+    station.web._open["person viewer-1"] = EACH
+    assert (await viewer.get("/events")).status == 503
+    assert (await nurse.get("/events")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -262,6 +277,7 @@ async def test_no_path_leads_out_of_the_pages(station: Station, path: str) -> No
     [
         (b"", 400), (b"[]", 400), (b"{", 400), (b"\xff", 400), (b"[" * 16_000, 400), (b"x" * 16_385, 413),
         (b'{"person": 7, "password": "x"}', 400), (b'{"person": "x", "password": NaN}', 400),
+        (b'{"person": "nurse-1", "password": "\\ud800"}', 400),
         (b'{"person": "nurse-1", "password": "x", "role": "supervisor"}', 400), (b'{"person": null}', 401),
     ],
 )  # fmt: skip

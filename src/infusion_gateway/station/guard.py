@@ -132,6 +132,7 @@ async def body(asked: Request, **fields: type) -> dict[str, Any]:
         raise Denied(408, f"the whole request must come within {BODY_WITHIN_S:g} s") from None
     try:
         found = json.loads(bytes(read).decode(), parse_constant=_no_number)
+        json.dumps(found, ensure_ascii=False).encode()  # half a character, and what nests too deep, go no further
     except (ValueError, RecursionError):
         raise Denied(400, "this is no JSON in UTF-8") from None
     if not isinstance(found, dict):

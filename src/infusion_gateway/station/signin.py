@@ -29,7 +29,8 @@ FREE = 5
 LONGEST_DELAY_S, LONGEST_PIN_DELAY_S = 60.0, 5.0
 """A PIN's delay stays short: nobody is kept from acknowledging."""
 FORGOTTEN_S = 900.0
-SESSIONS = 256
+SESSIONS, EACH = 256, 16
+"""Sessions of all, and of one person: who signs in again and again signs out nobody else."""
 ADDRESSES = 4096
 LEAST_PIN, LONGEST_PIN = 4, 12
 Found = TypeVar("Found")
@@ -175,12 +176,18 @@ class SignIn:
     def _begun(self, make: Callable[[str], Session]) -> str:
         now_s = self._now_s()
         self._sessions = {key: one for key, one in self._sessions.items() if self._looks(one, now_s)}
-        while len(self._sessions) >= SESSIONS:
-            del self._sessions[min(self._sessions.values(), key=lambda one: one.touched_s).id]
         cookie = secrets.token_urlsafe(32)
         made = make(digest(cookie))
+        self._room(made.code, EACH)
+        self._room("", SESSIONS)
         self._sessions[made.id] = made
         return cookie
+
+    def _room(self, code: str, most: int) -> None:
+        """End the longest untouched sessions of a person, "" of everybody, so that with one more there are so many."""
+        mine = sorted((one for one in self._sessions.values() if code in ("", one.code)), key=lambda one: one.touched_s)
+        for one in mine[: max(len(mine) - most + 1, 0)]:
+            del self._sessions[one.id]
 
     def sign_out(self, cookie: str | None) -> None:
         """End a session: what it held is worth nothing any more."""

@@ -20,6 +20,13 @@ class Visitor:
     token: str
 
     @property
+    def name(self) -> str:
+        """Name whose pages these are: a person's, a screen's, or an address's."""
+        if self.session is not None:
+            return f"person {self.session.code}"
+        return self.place.key if self.screen is None else f"screen {self.screen.name}"
+
+    @property
     def sees(self) -> bool:
         """Whether what the beds say is shown: a patient's call button sees no bed."""
         return self.session is not None or (not self.calls and (self.local or self.screen is not None))

@@ -5,6 +5,8 @@ something must be a person whose role allows it. A stop alone is taken from any 
 """
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +42,8 @@ PAGES = Path(__file__).parent / "pages"
 SESSION, SCREEN = "igw", "igw-screen"
 ENROLLED_S = 400 * 24 * 3600
 """Browsers keep no cookie for longer; a screen's is given anew at each look."""
-STREAMS = 256
+STREAMS, EACH = 256, 64
+"""Pages that are open at once: all, and of one person, screen or address."""
 HERE = "screen-local"
 """Who stops on the record where nobody is signed in at this machine's own browser."""
 STOP_S, ANSWER_S = 2.0, 8.0
@@ -70,6 +73,7 @@ class Web:
         self._station, self._ward, self._feed = station, ward, feed
         self._sign_in, self._screens = sign_in, screens
         self._secure, self._openid = secure, openid
+        self._open: Counter[str] = Counter()
         self._shelf = Shelf(pages)
         bed = "/api/beds/{gateway:str}/{bed:str}"
         asked = [
@@ -213,7 +217,7 @@ class Web:
         if not self.visitor(asked).sees:
             raise Denied(401, "sign in first")
         minutes = asked.query_params.get("minutes", "60")
-        if not (minutes.isascii() and minutes.isdigit() and 1 <= int(minutes[:4]) <= TREND_MIN):
+        if not (re.fullmatch("[0-9]{1,3}", minutes) and 1 <= int(minutes) <= TREND_MIN):
             raise Denied(400, f"minutes are 1 to {TREND_MIN}", "minutes")
         found = self._ward.trend(asked.path_params["gateway"], asked.path_params["bed"], float(minutes))
         if found is None:
@@ -268,16 +272,20 @@ class Web:
     async def events(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell one page everything for as long as it may look."""
         asked = Request(scope)
-        if not self.visitor(asked).sees:
+        who = self.visitor(asked)
+        if not who.sees:
             raise Denied(401, "sign in first")
-        if self._ward.clients >= STREAMS:
-            raise Denied(503, f"{STREAMS} pages are open already: close one")
+        if self._ward.clients >= STREAMS or self._open[who.name] >= EACH:
+            raise Denied(503, f"{STREAMS} pages are open already, or {EACH} of yours: close one")
         self._ward.clients += 1
+        self._open[who.name] += 1
         try:
             stream = EventStream(self._feed, asked.headers.get("last-event-id", ""), lambda: self.visitor(asked).sees)
             await stream(scope, receive, send)
         finally:
             self._ward.clients -= 1
+            self._open[who.name] -= 1
+            self._open = +self._open
 
 
 class _Events:
