@@ -23,7 +23,6 @@ ARGUMENTS = [
 WALL = {"width": 1920, "height": 1080}
 PHONE = {"width": 390, "height": 844}
 TABLET = {"width": 1024, "height": 768}
-ALARMED = [made.spo2_low(), made.pressure_high(), made.cuff_overdue(signal="acknowledged", acknowledged_by="nurse-7")]
 
 
 OVER = {
@@ -36,8 +35,9 @@ AUDIT = {"/api/audit": looked_back.audit()}
 
 
 def shots() -> dict[str, dict[str, Any]]:
-    """Say what is on each picture."""
-    alarmed = made.bed("chair-2", alarms=ALARMED, done=0.6, vitals=made.vitals() | {"spo2": made.value("spo2", 88)})
+    """Say what is on each picture, as it is now: what counts down has just begun."""
+    three = [made.spo2_low(), made.pressure_high(), made.cuff_overdue(signal="acknowledged", acknowledged_by="nurse-7")]
+    alarmed = made.bed("chair-2", alarms=three, done=0.6, vitals=made.vitals() | {"spo2": made.value("spo2", 88)})
     bed = "#/bed/west/chair-2"
     return {
         "wall-1": {"beds": [made.bed("chair-1", alarms=[made.pressure_high()])]},
@@ -98,6 +98,7 @@ def shoot(page: Page, station: FakeStation, told: dict[str, Any], path: Path) ->
         page.locator(told["press"]).first.click()
     sight = page.context.new_cdp_session(page)
     sight.send("Emulation.setEmulatedVisionDeficiency", {"type": told.get("sight", "none")})
+    station.show(*station.beds.values())  # as a gateway does every second
     page.wait_for_timeout(300)
     page.screenshot(path=path)
     sight.detach()
@@ -124,9 +125,8 @@ def main(directory: str, *names: str) -> None:
         page = browser.new_page(timezone_id="UTC")
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        for name, told in shots().items():
-            if not names or name in names:
-                shoot(page, station, told, out / f"{name}.png")
+        for name in names or shots():
+            shoot(page, station, shots()[name], out / f"{name}.png")
         browser.close()
     station.close()
     sys.exit("\n".join(wrong) or None)
