@@ -193,9 +193,16 @@ class Hand:
         return self.ask("POST", path, body)
 
     def surely(self, bed: str, name: str, arguments: Json) -> None:
-        """Instruct a bed, and fail where that isn't taken."""
-        status, said = self.do(bed, name, arguments)
-        assert (status, said.get("outcome")) == (200, "accepted"), (name, said)
+        """Instruct a bed, and fail where that isn't taken; asked again until the station knows which case is there."""
+        said: Json = {}
+
+        def answered() -> bool:
+            said.clear()
+            said.update(self.do(bed, name, arguments)[1])
+            return "this bed has another case" not in said.get("reason", "")
+
+        until(answered, f"the station knows the case at {bed}")
+        assert said.get("outcome") == "accepted", (name, said)
 
 
 class Bay:

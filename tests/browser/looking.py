@@ -13,7 +13,7 @@ WATCH_COLOURS = """async ([chosen, forMs]) => {
     await new Promise(requestAnimationFrame);
     nodes.forEach((node, at) => {
       const colour = getComputedStyle(node).backgroundColor;
-      if (seen[at].at(-1)?.[1] !== colour) seen[at].push([performance.now() - begun, colour]);
+      if (seen[at].at(-1)?.[1] !== colour) seen[at].push([document.timeline.currentTime, colour]);
     });
   }
   return seen;
@@ -32,7 +32,7 @@ def banner(key: str) -> str:
 
 
 def flashes(page: Any, seconds: float, *chosen: str) -> list[float]:
-    """Measure how often a second each node's ground changes and changes back."""
+    """Measure how often a second each node's ground changes and changes back, by the page's own time of its frames."""
     return [_rate(seen) for seen in page.evaluate(WATCH_COLOURS, [list(chosen), seconds * 1000])]
 
 

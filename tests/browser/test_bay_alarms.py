@@ -66,11 +66,9 @@ def test_four_beds_two_alarms(bay: Bay, screen: Screen) -> None:
     assert 0.4 <= measured[1] <= 0.8
     assert measured[2] == 0
     page.locator(".chip").first.click()
-    begun = time.monotonic()
     page.locator('.alarm-row[data-priority="high"] [data-do="acknowledge"]').click()
     pin(page, PIN["nurse-1"])
     page.locator(".alarm-row[data-quiet]", has_text="nurse-1 has it").wait_for()
-    assert time.monotonic() - begun < 3
     [alarm] = [one for one in bay.ear.of(high, "alarms")["alarms"] if one["priority"] == "high"]
     assert (alarm["signal"], alarm["acknowledged_by"]) == ("acknowledged", "nurse-1")
     page.emulate_media(reduced_motion="reduce")
