@@ -35,6 +35,7 @@ def armed(**order: object) -> Bed:
         (Amend("x", rate_ml_h=60.0, dose_mg=35.0), ENTERED),  # faster alone
         (Amend("x", rate_ml_h=50.0, dose_mg=35.0), ENTERED),  # longer alone
         (Amend("x", rate_ml_h=52.5, dose_mg=34.0), ALONE),  # less alone
+        (Amend("x", rate_ml_h=52.5 * (1 + ROUNDING), dose_mg=34.0), ALONE),  # no faster than rounding makes it
         (Amend("x", rate_ml_h=50.0, dose_mg=50.0 * 2401 / 3600), ALONE),
         (Amend("x", rate_ml_h=50.0, dose_mg=50.0 * 2401.001 / 3600), ENTERED),
         (Extend(1, "x"), ENTERED),
@@ -56,7 +57,9 @@ def test_the_hard_limit_is_held_but_for_the_last_digit_of_a_sum(over: float, sai
     assert words(bed.ask(Amend("x", rate_ml_h=21.0, dose_mg=70.0 + over))).startswith(said)
 
 
-@pytest.mark.parametrize(("less_ml", "said"), [(0.0, ENTERED), (1e-6, "the syringe holds 39.2 mL and 40 mL are need")])
+@pytest.mark.parametrize(
+    ("less_ml", "said"), [(0.0, ENTERED), (ROUNDING, ENTERED), (1e-6, "the syringe holds 39.2 mL and 40 mL are need")]
+)
 def test_more_is_held_to_what_the_syringe_holds(less_ml: float, said: str) -> None:
     """Pins the tolerance of a syringe's volume exactly: two percent less than the greater dose needs, and no more."""
     bed = armed(volume_ml=40.0 * (1 - TOLERANCE) - less_ml)

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from core_bed import HIGH, HOUR, Bed, Pump, bed_setup, depression_40
+from core_bed import HIGH, HOUR, MEDIUM, Bed, Pump, bed_setup, depression_40
 from infusion_gateway.core import dose
+from infusion_gateway.model.alarm import Priority
 from infusion_gateway.model.events import (
     ConditionRaised,
     EndApproaching,
@@ -13,9 +14,10 @@ from infusion_gateway.model.events import (
     StopAsked,
     StopConfirmed,
 )
-from infusion_gateway.model.instructions import Hold, Stop
+from infusion_gateway.model.inputs import Observed
+from infusion_gateway.model.instructions import Hold, Stop, Syringe
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric, Nanos
-from infusion_gateway.model.observation import Observation, Reading, Validity
+from infusion_gateway.model.observation import Delivery, DeliveryReported, Observation, Reading, Validity
 from infusion_gateway.model.session import DoseLimits, Phase, WindowLimit
 
 ONE_MINUTE = {"dose_mg": 0.875, "volume_ml": 0.9, "duration": MINUTE}
@@ -73,6 +75,22 @@ def test_a_pump_may_be_set_to_a_little_more_than_is_ordered(volume_ml: float, re
     assert ("vtbi-high" in bed.alarms) is high
 
 
+def test_what_is_left_is_of_the_syringe_that_is_in_the_pump() -> None:
+    """Pins that what earlier syringes gave is not taken from the one that is in the pump now."""
+    pump = Odd()
+    bed = infusing(pump, seconds=30)
+    pump.running = False
+    bed.run(3)
+    bed.ask(Syringe(1.0, 1.0, "empty"))
+    pump.running, pump.remain = True, 1.0
+    bed.run(3)
+    assert bed.phase is Phase.INFUSING
+    assert "vtbi-high" not in bed.alarms
+    pump.remain = 1.1
+    bed.run(3)
+    assert "vtbi-high" in bed.alarms
+
+
 def test_what_is_left_of_the_order_is_told_in_microlitres() -> None:
     """Pins that what a person compares the pump's setting with is no longer number than a pump shows."""
     bed = Bed(pump=Odd(remain=5.0))
@@ -118,6 +136,18 @@ def test_so_little_is_missing_that_it_is_complete(short_ml: float, complete: boo
     bed.pump.counter, bed.pump.running = 0.875 - short_ml, False
     bed.run(6)
     assert bed.phase is (Phase.RECOVERY if complete else Phase.PAUSED)
+
+
+@pytest.mark.parametrize(("seconds", "priority"), [(295, MEDIUM), (303, HIGH)])
+def test_a_vein_kept_open_at_no_known_rate_is_urgent_after_five_minutes(seconds: float, priority: Priority) -> None:
+    """Pins that a pump which tells no rate is taken for none at all: five minutes, however strong the drug is."""
+    pump = Odd(tells_rate=False)
+    bed = Bed(bed_setup(replace(depression_40(), concentrations=(10.0,)), stoppable=False), pump=pump)
+    bed.infuse(concentration_mg_ml=10.0, rate_ml_h=5.25, dose_mg=0.875, volume_ml=0.0875, duration=MINUTE)
+    bed.run(58)
+    pump.says, pump.stuck = Delivery.KVO, True
+    bed.run(seconds)
+    assert bed.alarms["kvo-running"].priority is priority
 
 
 def test_an_end_that_has_come_does_not_approach() -> None:
@@ -193,6 +223,68 @@ def test_three_steps_of_a_coarse_counter_may_be_too_much() -> None:
     assert "over-delivery" in bed.alarms
 
 
+def test_a_pump_that_says_nothing_of_what_it_does_is_not_told_to_stand_still() -> None:
+    """Pins that a volume which stands contradicts nobody while the pump doesn't say that it infuses."""
+    pump = Odd()
+    bed = infusing(pump, seconds=3)
+    pump.stuck, pump.says = True, Delivery.UNKNOWN
+    bed.run(15)
+    assert "volume-stands-still" not in bed.alarms
+
+
+def test_a_volume_that_stands_is_told_at_the_second_report_of_delivery() -> None:
+    """Pins that two reports of delivery, far enough apart, are enough to say that the volume stands."""
+    pump = Odd()
+    bed = infusing(pump, seconds=3)
+    pump.running = False
+    bed.run(1)
+    pump.running = pump.stuck = True
+    bed.run(1)
+    pump.mute = True
+    bed.run(12)
+    pump.mute = False
+    assert "volume-stands-still" not in bed.alarms
+    bed.run(1)
+    assert "volume-stands-still" in bed.alarms
+
+
+def test_a_pump_at_no_rate_may_stand_for_an_hour() -> None:
+    """Pins that of a pump which says that it delivers nothing an hour no volume is expected, ever."""
+    pump = Odd()
+    bed = infusing(pump, seconds=3, rate_ml_h=35.0, duration=60 * MINUTE)
+    pump.stuck, pump.rate = True, 0.0
+    bed.run(2)
+    bed.now += HOUR
+    bed.tick()
+    assert "volume-stands-still" not in bed.alarms
+
+
+@pytest.mark.parametrize(("excess", "stopped"), [(2.0, False), (2.001, True)])
+def test_two_millilitres_may_be_too_much_of_a_short_one(excess: float, stopped: bool) -> None:
+    """Pins 2 mL above what would have been given, exactly: the first second's volume lies before T0 by the clock."""
+    bed = infusing(seconds=62, rate_ml_h=36.0, dose_mg=24.0)
+    bed.pump.counter += excess - 0.01
+    bed.run(3)
+    account = bed.state.live.account
+    assert account.delivered_ml - account.expected_ml == pytest.approx(excess)
+    assert bool(bed.stops()) is stopped
+
+
+@pytest.mark.parametrize(("missing_s", "told"), [(201, False), (202, True)])
+def test_two_millilitres_may_be_missing(missing_s: int, told: bool) -> None:
+    """Pins 2 mL under what would have been given, exactly, for two minutes; a second's volume is ahead by the clock."""
+    pump = Odd()
+    bed = infusing(pump, seconds=10, rate_ml_h=36.0, dose_mg=24.0)
+    pump.stuck = True
+    bed.run(missing_s)
+    pump.stuck = False
+    bed.run(1)
+    account = bed.state.live.account
+    assert account.expected_ml - account.delivered_ml == pytest.approx(missing_s / 100 - 0.01)
+    bed.run(121)
+    assert ("under-delivery" in bed.alarms) is told
+
+
 # --- the dose
 
 
@@ -253,6 +345,22 @@ def test_a_pump_at_rest_without_a_rate_stays_provisional() -> None:
     bed.ask(Stop("look"))
     bed.run(20)
     assert [event.provisional for _, event in bed.events(StopConfirmed)] == [True]
+
+
+def test_what_stood_before_anything_was_said_of_it_is_not_at_rest_for_good() -> None:
+    """Pins that after a crash a volume which was read before the first word of rest is no reading of a pump at rest."""
+    bed = Bed(pump=Pump(resolution=0.01))
+    bed.infuse(rate_ml_h=1.0, dose_mg=0.6667, volume_ml=5.0)
+    bed.run(60)
+    bed.ask(Stop("enough"))
+    bed.run(3)
+    assert bed.session.stopping == "provisional"
+    bed.crash()
+    volume = Reading(Metric.VOLUME, bed.pump.counter // 0.01 * 0.01, Validity.VALID, bed.now, resolution=0.01)
+    bed.give(Observed("pump", (DeliveryReported(Delivery.UNKNOWN), volume)))
+    bed.now += SECOND
+    bed.give(Observed("pump", (DeliveryReported(Delivery.STOPPED),)))
+    assert bed.session.stopping == "provisional"
 
 
 @pytest.mark.parametrize(("seconds", "final"), [(9, False), (10, True)])
