@@ -65,3 +65,10 @@ def test_the_rows_of_the_table_are_made_so() -> None:
 def test_a_protocols_own_limit_goes_by_its_metric(code: str, cause: Cause) -> None:
     """Pins what an alarm has in common with others where the table does not list it."""
     assert cause_of(code) is cause
+
+
+def test_a_protocols_own_limit_goes_by_its_metric_however_long_its_name() -> None:
+    """Pins that the first word of a code tells its cause, whatever words follow."""
+    assert cause_of("spo2-low-in-recovery") is Cause.BREATHING
+    assert cause_of("temp-high-for-long") is Cause.MIND
+    assert cause_of("nibp-sys-low") is Cause.CIRCULATION

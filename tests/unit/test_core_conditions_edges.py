@@ -2,11 +2,8 @@
 
 from dataclasses import replace
 
-import pytest
-
 from core_bed import HELD, HIGH, LOW, MEDIUM, STOP, TELL, Bed, bed_setup, depression_40, limit, row
 from infusion_gateway.core.conditions import timer_of
-from infusion_gateway.core.rows import well_inside
 from infusion_gateway.model.alarm import Priority, Signal
 from infusion_gateway.model.inputs import Observed
 from infusion_gateway.model.instructions import Acknowledge, Assess, Hold, Score
@@ -151,12 +148,3 @@ def test_a_rate_by_hand_that_is_well_counts_for_a_quarter_of_an_hour() -> None:
     timer = timer_of(bed.state.live, "rr-low")
     assert timer is not None
     assert timer.until == bed.now + 15 * MINUTE
-
-
-@pytest.mark.parametrize("side", [Side.LOW, Side.HIGH])
-def test_where_there_is_no_limit_every_value_is_inside(side: Side) -> None:
-    """Pins that a row over a baseline that was never taken holds nothing up: no value is past it, each is inside."""
-    over = row(30, MEDIUM, 0, TELL, over_baseline=True)
-    condition = limit("nibp-sys-high", SYS, side, over, clear_by=10)
-    assert well_inside(condition, over, None, 0.0)
-    assert well_inside(condition, over, None, 300.0)
