@@ -5,14 +5,18 @@ from dataclasses import replace
 import pytest
 
 from core_bed import HELD, HIGH, MEDIUM, STOP, TELL, Bed, bed_setup, depression_40, limit, row
+from infusion_gateway.core.evolve import evolve
 from infusion_gateway.core.step import Step
+from infusion_gateway.model.alarm import AlarmKind
 from infusion_gateway.model.events import (
     BaselineTaken,
     ChangeProposed,
+    ConditionRaised,
     InstructionAccepted,
     InstructionRefused,
 )
 from infusion_gateway.model.instructions import (
+    Acknowledge,
     Assess,
     Away,
     Close,
@@ -264,3 +268,30 @@ def test_a_score_that_nobody_entered_is_less_than_the_least() -> None:
     """Pins that a protocol which is content with a deep sedation still wants somebody to have looked."""
     bed = recovering(Discharge(0, 90, 160, 100, moaa_s=1, oriented=False, escort=False))
     assert "no MOAA/S of 1 was entered in recovery" in words(bed.ask(Close("")))
+
+
+# --- how much is said
+
+
+@pytest.mark.parametrize(("mode", "most"), [(GenerationMode.TEST, 400), (GenerationMode.REAL, 1000)])
+def test_an_answer_has_an_end(mode: GenerationMode, most: int) -> None:
+    """Pins how long the words are, at most, in which an instruction is taken, and in which it is refused."""
+    gates = tuple(Gate(f"one-of-many-means-{n:03}", required=True) for n in range(60))
+    bed = Bed(replace(bed_setup(replace(depression_40(), signed=True, gates=gates)), generation_mode=mode))
+    bed.run(3)
+    bed.order()
+    assert len(words(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))) == most
+
+
+def test_who_acknowledges_what_is_not_there_reads_ten_that_are() -> None:
+    """Pins that the alarms at a bed are named to who mistook one, and no more than ten of them."""
+    bed = Bed()
+    durable = bed.state.durable
+    for n in range(11):
+        raised = ConditionRaised(
+            f"x{n:02}-missing", MEDIUM, AlarmKind.TECHNICAL, TELL, False, bed.now, None, None, "", "Look"
+        )
+        durable = evolve(durable, raised, bed.now)
+    bed.state = replace(bed.state, durable=durable)
+    there = ", ".join(f"x{n:02}-missing" for n in range(10))
+    assert words(bed.ask(Acknowledge("y"))) == f"there is no alarm y; there is {there}"
