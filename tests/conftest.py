@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,10 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 contract_judge.install()
+
+# A shell has what runs in its background ignore Ctrl-C, and everything that this starts would, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TOGETHER = {f"tests/integration/test_{name}.py" for name in ("receivers", "asyncapi")}
 TOGETHER |= {f"tests/browser/test_{name}.py" for name in ("page", "hands", "bay_alarms", "bay_people")}

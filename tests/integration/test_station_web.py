@@ -5,12 +5,16 @@ import json
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from clinic import certificates
 
 COMMAND = [sys.executable, "-m", "infusion_gateway"]
 IDLE = 500
@@ -140,3 +144,45 @@ def test_headers_without_end_and_bodies_that_never_come_are_ended(page: int) -> 
     with socket.create_connection(("127.0.0.1", page), timeout=20) as one:
         one.sendall(head.encode())
         assert b" 408 " in one.recv(4096).partition(b"\r\n")[0]
+
+
+def test_beyond_the_loopback_it_is_tls_1_3_or_nothing(tmp_path: Path) -> None:
+    """Pins a page that other machines reach: by its certificate alone, nothing older, nothing in the clear."""
+    certificates(tmp_path / "tls", {"gateway": ("gateway-1",)})
+    port = free_port()
+    file = tmp_path / "station.toml"
+    where = (
+        f'[broker]\nurl = "mqtt://127.0.0.1:{free_port()}"\n[station]\nname = "station-1"\nsite = "test"\n'
+        f'listen = "0.0.0.0:{port}"\n'
+    )
+    file.write_text(where)
+    bare = subprocess.run([*COMMAND, "station", "-c", file], capture_output=True, text=True, timeout=60, check=False)
+    assert bare.returncode != 0
+    assert "certificate_file" in bare.stderr
+    pair = tmp_path / "tls"  # the broker's pair is named for localhost, as a page's would be for its host
+    file.write_text(f'{where}certificate_file = "{pair}/broker.pem"\nkey_file = "{pair}/broker.key"\n')
+    process = subprocess.Popen(
+        [*COMMAND, "station", "-c", file], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready https://")
+        trusted = ssl.create_default_context(cafile=pair / "ca.pem")
+        connection = http.client.HTTPSConnection("localhost", port, timeout=20, context=trusted)
+        connection.request("GET", "/api/me")
+        answer = connection.getresponse()
+        assert connection.sock.version() == "TLSv1.3"
+        assert answer.status == 200
+        assert answer.getheader("strict-transport-security")
+        connection.close()
+        trusted.maximum_version = ssl.TLSVersion.TLSv1_2
+        older = http.client.HTTPSConnection("localhost", port, timeout=20, context=trusted)
+        with pytest.raises(ssl.SSLError):
+            older.request("GET", "/api/me")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            http.client.HTTPSConnection("localhost", port, timeout=20).request("GET", "/api/me")
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            asked(port, "GET", "/api/me")
+    finally:
+        process.kill()
+        process.communicate()

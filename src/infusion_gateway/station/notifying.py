@@ -126,7 +126,7 @@ class Notifying:
         at = self.settings
         title, text = telling.write(message, clock=clock, link=at.link, call=at.call, station=self.name)
         why = await self._carrier.send(message.person, title, text)
-        log.info("told" if not why else "not delivered", test=bool(message.test), alarms=len(message.alarms), why=why)
+        log.info("message", delivered=not why, test=bool(message.test), alarms=len(message.alarms), why=why)
         self.machine.delivered(message.id, why, self._now_s())
 
     # What people do
