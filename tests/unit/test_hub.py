@@ -200,6 +200,7 @@ async def test_a_signed_instruction_is_bound_and_only_a_genuine_answer_counts(tm
     assert payload.endswith(b'"}')
     ward.answer(body["id"], topic, by=None)
     ward.answer(body["id"], topic, by=signer("gateway-1", "stolen name"))
+    ward.answer("", topic)  # genuine, and of nobody knows what: only a refusal may be of what can't be believed
     done, _ = await asyncio.wait({asking}, timeout=0.05)
     assert not done
     ward.answer(body["id"], topic)

@@ -80,7 +80,7 @@ class Instructing:
         except ValidationError:
             return False
         pending = self._pending.get(answer.id)
-        if pending is None and not answer.id:  # of what can't be believed the gateway knows no id
+        if not answer.id and answer.outcome == "refused":  # of what can't be believed the gateway knows no id
             same = [p for p in self._pending.values() if (p.bed, p.name) == (answer.bed, answer.instruction)]
             pending = same[0] if len(same) == 1 else None
         if pending is None or not genuine(pending.gateway, topic, payload):
