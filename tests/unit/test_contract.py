@@ -228,6 +228,7 @@ TAKEN_FITS = [
     changed("do-acknowledge", *ASKED, "required", "code", drop=True),
     changed("do-acknowledge", *ASKED, "properties", "code", "maxLength", to=99),
     changed("station-availability", *STATUS, "-", to="asleep"),
+    changed("station-availability", "properties", "mood", to={"type": "string"}),
 ]
 
 

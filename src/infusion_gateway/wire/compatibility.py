@@ -15,6 +15,7 @@ _KNOWN = _WORDS | {
     "$ref", "type", "enum", "const", "anyOf", "oneOf", "properties", "required", "additionalProperties", "items",
     "prefixItems", "propertyNames", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
 }  # fmt: skip
+_GONE = ": gone"
 _LEAST = ("minimum", "minLength", "minItems")
 _MOST = ("maximum", "maxLength", "maxItems")
 
@@ -22,10 +23,12 @@ _MOST = ("maximum", "maxLength", "maxItems")
 def breaks(published: Schema, new: Schema, *, sent: bool) -> list[str]:
     """Say what would break those who rely on the published schema, one sentence each; empty: nothing.
 
-    sent: it is of what a gateway sends; else of what it takes. ValueError for a keyword that is not known here.
+    sent: it is of what a gateway sends; else of what it takes: there a key that was not named before was nobody's to
+    say, and may come to mean something. ValueError for a keyword that is not known here.
     """
     inner, outer = (new, published) if sent else (published, new)
-    return list(_misfits(inner, outer, (inner, outer), "", 0))
+    found = _misfits(inner, outer, (inner, outer), "", 0)
+    return [one for one in found if sent or not one.endswith(_GONE)]
 
 
 def _misfits(inner: Schema, outer: Schema, roots: tuple[Schema, Schema], at: str, depth: int) -> Iterator[str]:
@@ -148,7 +151,7 @@ def _keys(inner: Schema, outer: Schema, roots: tuple[Schema, Schema], at: str, d
             yield from _misfits(held, beyond, roots, _join(at, key), depth + 1)
     if rest is not False:
         for key in wants.keys() - has.keys():
-            yield f"{_join(at, key)}: gone"
+            yield f"{_join(at, key)}{_GONE}"
         if beyond is False:
             yield f"{at or 'the payload'}: any key where only named ones fit"
         elif isinstance(beyond, Mapping):

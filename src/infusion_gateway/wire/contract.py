@@ -118,7 +118,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "history-page": history.HistoryPage,
     "home-assistant": discovery.Discovery,
     "history-asked": history.HistoryAsked,
-    "station-availability": stations.StationAvailability,
+    "station-availability": stations.StationTelling,
     "station-seen": stations.StationSeen,
 }
 
