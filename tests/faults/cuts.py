@@ -156,6 +156,7 @@ def _written_until_cut(place: Path, boot: str, seconds: float) -> list[str]:
 def _looked(state: Path, acknowledged: dict[str, str], found: Figures) -> list[str]:
     """Open what the cut left as the next start does, and hold it against what was acknowledged."""
     wrong = [f"set aside: {p.name}" for p in state.glob(f"{FILE}.*-*")]
+    state.mkdir(exist_ok=True)  # cut before anything was acknowledged, it may not be there at all
     try:
         Store.open(state).close()
         reader = Reader(state)
