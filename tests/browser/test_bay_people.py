@@ -182,9 +182,10 @@ def test_trends_are_whole_over_a_reload_and_restarts(bay: Bay, screen: Screen) -
     until(lambda: len(_points(page, path)) >= 2, "some of the course")
     page.reload()
     tile(page, key(bed)).wait_for()
-    until(lambda: 3.5 < time.time() % SLOT_S < 4.5, "the end of a slot, so that the next one will be empty")
     bay.kill("gateway")
+    killed = time.monotonic()
     page.locator(f'.tile[data-key="{key(bed)}"][data-link="lost"]').wait_for()
+    until(lambda: time.monotonic() > killed + 2 * SLOT_S, "a whole slot with nothing in it")
     bay.start("gateway")
     bay.heard()
     bay.kill("station")
@@ -218,8 +219,8 @@ def _points(page: Any, path: str) -> list[tuple[float, float]]:
 
 def _whole(page: Any, path: str) -> Any:
     found = page.request.get(path).json()
-    values = [value is not None for value in found["series"].get("spo2", [])]
-    if not found["complete"] or True not in values:
+    values = [value is not None for value in found.get("series", {}).get("spo2", [])]  # no bed is known at first
+    if not found.get("complete") or True not in values:
         return None
     inner = values[values.index(True) : len(values) - values[::-1].index(True)]
     return found if False in inner and len(inner) > 4 else None

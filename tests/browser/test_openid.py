@@ -98,8 +98,8 @@ def test_before_an_order_the_provider_is_asked_again(page: Any, context: Any, st
     if not opened.value.is_closed():
         opened.value.wait_for_event("close")
     assert station.posted("/api/openid") == [{"again": True}]
-    sent = {"more_s": 600, "reason": "slower than thought"}
-    assert station.posted(path) == [{"arguments": sent}, {"arguments": sent}]
+    sent = {"arguments": {"more_s": 600, "reason": "slower than thought"}, "case": "case-4711"}
+    assert station.posted(path) == [sent, sent]
 
 
 def test_the_provider_away_is_said_where_one_signs_in(page: Any, context: Any, station: FakeStation) -> None:
