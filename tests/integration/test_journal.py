@@ -27,6 +27,7 @@ from infusion_gateway.model.observation import Delivery
 from infusion_gateway.model.session import Order, Phase
 from infusion_gateway.runtime.journal import OUTBOX, Journal, JournalHeld
 from infusion_gateway.runtime.journal_store import FILE, Damaged, Reader, Store
+from infusion_gateway.wire.sealing import unsigned
 
 UTC = 1_790_000_000 * SECOND
 SAMPLE = Sampled(values=(), delivery=Delivery.INFUSING, volume_ml=1.5, epoch=0, dose_mg=0.75)
@@ -482,6 +483,25 @@ async def test_old_closed_rows_are_forgotten_and_the_rest_still_verifies(tmp_pat
     async with opened(tmp_path) as (journal, _, found):
         assert found.moved_to is None
         assert [(r.sequence, r.bed_sequence) for r in Reader(tmp_path).records()] == [(8, 3), (9, 5), (10, 6)]
+
+
+async def test_a_verification_is_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that rows which retention takes while the chain is looked at are no damage."""
+    from infusion_gateway.runtime import journal_file
+
+    async with opened(tmp_path) as (journal, _, _found):
+        await journal.append("bed-1", tuple(permitted(number) for number in range(8)), 1, UTC)
+    store, anchor_of = Store.open(tmp_path), journal_file.anchor_of
+
+    def and_then_some_go(connection: sqlite3.Connection) -> journal_file.Head:
+        found = anchor_of(connection)
+        store.prune(5, unsigned, UTC)
+        return found
+
+    monkeypatch.setattr(journal_file, "anchor_of", and_then_some_go)
+    assert Reader(tmp_path).verify().sequence == 8
+    assert [record.sequence for record in Reader(tmp_path).records()] == [6, 7, 8]
+    store.close()
 
 
 async def test_an_event_of_a_newer_version_does_not_stop_a_replay(tmp_path: Path) -> None:

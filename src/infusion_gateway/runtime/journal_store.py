@@ -354,6 +354,7 @@ class Reader:
         """Hold every row against the chain; raises Damaged saying where it breaks."""
         with closing(self._connect()) as connection:
             try:
+                connection.execute("BEGIN")  # one look: retention may take rows and move the anchor meanwhile
                 return check_chain(connection, self.uuid, None)
             except sqlite3.Error as error:
                 raise Damaged(f"{self._path}: {error}") from error
