@@ -27,6 +27,7 @@ EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 MB = 24
 WRITES_S = (0.02, 0.35)
 READY_S = 30.0
+HELD_S = 10.0
 
 WRITER = """
 import asyncio, sys
@@ -71,12 +72,25 @@ def why_not() -> str:
 
 @contextlib.contextmanager
 def mounted(image: Path, place: Path, options: str = "loop") -> Iterator[None]:
-    """Mount the image there meanwhile."""
+    """Mount the image there meanwhile; it is let go by everybody before this returns."""
     subprocess.run(["mount", "-o", options, str(image), str(place)], check=True, capture_output=True)
     try:
         yield
     finally:
         subprocess.run(["umount", str(place)], check=True, capture_output=True)
+        _let_go(image)
+
+
+def _let_go(image: Path) -> None:
+    """Wait until no loop device has the image.
+
+    A mount namespace that another process made meanwhile has a copy of our mounts: the file system goes on living in
+    it, shut down as it is, and mounting the image would give the dead one again instead of what is on the disk.
+    """
+    until = time.monotonic() + HELD_S
+    while held := subprocess.run(["losetup", "-j", str(image)], check=True, capture_output=True, text=True).stdout:
+        assert time.monotonic() < until, f"another mount namespace still has {held.strip()}: end what made it"
+        time.sleep(0.05)
 
 
 def made(directory: Path, mb: int = MB) -> tuple[Path, Path]:
@@ -156,7 +170,7 @@ def _written_until_cut(place: Path, boot: str, seconds: float) -> list[str]:
 def _looked(state: Path, acknowledged: dict[str, str], found: Figures) -> list[str]:
     """Open what the cut left as the next start does, and hold it against what was acknowledged."""
     wrong = [f"set aside: {p.name}" for p in state.glob(f"{FILE}.*-*")]
-    state.mkdir(exist_ok=True)  # cut before anything was acknowledged, it may not be there at all
+    state.mkdir(exist_ok=True)  # as a start does: a cut before the first record was on the disk may have taken it
     try:
         Store.open(state).close()
         reader = Reader(state)
