@@ -94,8 +94,8 @@ def add(code: str, role: str, title: str | None, openid: str | None, file: Path)
 def remove(code: str, file: Path) -> None:
     """Let somebody sign in no more; who is signed in is signed out at once."""
     path = _place(file)
-    person = _one(path, code)
-    _keep(path, (one for one in known.read(path) if one.code != person.code))
+    person, others = _one(path, code)
+    _keep(path, others)
     click.echo(f"{person.code} may not sign in any more")
 
 
@@ -105,9 +105,8 @@ def remove(code: str, file: Path) -> None:
 def password(code: str, file: Path) -> None:
     """Give somebody another password; they are signed out everywhere."""
     path = _place(file)
-    person = _one(path, code)
-    hashed = PASSWORDS.hash(_secret("Password", _password))
-    _keep(path, (replace(one, password=hashed) if one.code == person.code else one for one in known.read(path)))
+    person, others = _one(path, code)
+    _keep(path, (*others, replace(person, password=PASSWORDS.hash(_secret("Password", _password)))))
     click.echo(f"{person.code} has another password")
 
 
@@ -118,15 +117,14 @@ def password(code: str, file: Path) -> None:
 def pin(code: str, file: Path, taken: bool) -> None:  # noqa: FBT001 - click passes it by name
     """Give somebody a PIN, to acknowledge, pause audio and hold off at a screen by. One is one person's alone."""
     path = _place(file)
-    person = _one(path, code)
-    everybody = known.read(path)
+    person, others = _one(path, code)
     hashed = None
     if not taken:
         said = _secret("PIN", _pin)
-        if any(one.pin and one.code != person.code and holds(one.pin, said) for one in everybody):
+        if any(one.pin and holds(one.pin, said) for one in others):
             raise click.UsageError("this one is taken: a PIN says whose it is")
         hashed = PINS.hash(said)
-    _keep(path, (replace(one, pin=hashed) if one.code == person.code else one for one in everybody))
+    _keep(path, (*others, replace(person, pin=hashed)))
     click.echo(f"{person.code} has {'no PIN any more' if taken else 'another PIN'}")
 
 
@@ -138,14 +136,13 @@ def pin(code: str, file: Path, taken: bool) -> None:  # noqa: FBT001 - click pas
 def openid(code: str, subject: str | None, file: Path, taken: bool) -> None:  # noqa: FBT001 - click passes it by name
     """Say whom the clinic's identity provider calls SUBJECT: one person, however they sign in."""
     path = _place(file)
-    person = _one(path, code)
-    everybody = known.read(path)
+    person, others = _one(path, code)
     if taken == (subject is not None):
         raise click.UsageError("give SUBJECT, or --none")
     if taken and not person.password:
         raise click.UsageError(f"{person.code} has no password: `people password` first, or `people remove`")
-    said = None if subject is None else _subject(subject, (one for one in everybody if one.code != person.code))
-    _keep(path, (replace(one, openid=said) if one.code == person.code else one for one in everybody))
+    said = None if subject is None else _subject(subject, others)
+    _keep(path, (*others, replace(person, openid=said)))
     click.echo(f"{person.code} {'signs in here alone' if said is None else f'is who the provider calls {said}'}")
 
 
@@ -187,11 +184,13 @@ def _place(file: Path) -> Path:
     return path
 
 
-def _one(path: Path, code: str) -> Person:
-    found = next((one for one in known.read(path) if one.code == code.lower()), None)
+def _one(path: Path, code: str) -> tuple[Person, list[Person]]:
+    """Give the person of that code and everybody else."""
+    everybody = known.read(path)
+    found = next((one for one in everybody if one.code == code.lower()), None)
     if found is None:
         raise click.UsageError(f"nobody is called {code[:64]!r}: `infusion-gateway people list` names everybody")
-    return found
+    return found, [one for one in everybody if one is not found]
 
 
 def _keep(path: Path, everybody: Iterable[Person]) -> None:
