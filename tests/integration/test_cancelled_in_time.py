@@ -1,30 +1,17 @@
 """A task that waits for the broker's word and is told to end in the very instant in which that word comes."""
 
 import asyncio
-from collections.abc import Callable
 
 import aiomqtt
 import pytest
 
-from infusion_gateway.runtime import mqtt
-from infusion_gateway.station import client
+from infusion_gateway.mqtt_client import MqttClient
 
 
-def of_the_gateway() -> aiomqtt.Client:
-    """Make the gateway's own kind of client, connected to nothing."""
-    return mqtt._Client("localhost", arrived=lambda _: None, eager=False)
-
-
-def of_a_station() -> aiomqtt.Client:
-    """Make a station's kind of client, connected to nothing."""
-    return client._Client("localhost")
-
-
-@pytest.mark.parametrize("made", [of_the_gateway, of_a_station])
-async def test_a_task_told_to_end_as_its_answer_comes_ends(made: Callable[[], aiomqtt.Client]) -> None:
+async def test_a_task_told_to_end_as_its_answer_comes_ends() -> None:
     """Pins that a cancellation is not forgotten where the answer comes at that moment: it went on for ever."""
     answer = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(made()._wait_for(answer, timeout=5.0))
+    task = asyncio.create_task(MqttClient("localhost")._wait_for(answer, timeout=5.0))
     await asyncio.sleep(0)
     answer.set_result(None)
     task.cancel()
@@ -33,8 +20,7 @@ async def test_a_task_told_to_end_as_its_answer_comes_ends(made: Callable[[], ai
     assert task.cancelled()
 
 
-@pytest.mark.parametrize("made", [of_the_gateway, of_a_station])
-async def test_what_does_not_come_in_time_is_an_mqtt_error(made: Callable[[], aiomqtt.Client]) -> None:
+async def test_what_does_not_come_in_time_is_an_mqtt_error() -> None:
     """Pins that a time-out is still told as aiomqtt tells it."""
     with pytest.raises(aiomqtt.MqttError, match="timed out"):
-        await made()._wait_for(asyncio.get_running_loop().create_future(), timeout=0.001)
+        await MqttClient("localhost")._wait_for(asyncio.get_running_loop().create_future(), timeout=0.001)

@@ -1,4 +1,4 @@
-"""One connection to the MQTT broker: the only file that knows aiomqtt, and paho beneath it.
+"""One connection to the MQTT broker: the only file of this side that knows aiomqtt, and paho beneath it.
 
 aiomqtt gives the asyncio shell. What it hides is added here: the broker's reason code of every publish (0x10: nobody
 is subscribed, 0x80 and above: refused), why a connection ended, and that a socket is closed whatever happens.
@@ -9,7 +9,7 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from infusion_gateway.config.broker import AGREED_S, ANSWER_S, HALF_OPEN, KEEP_ALIVE_S, NOT_SUPPORTED, tls_context
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
+from infusion_gateway.mqtt_client import MqttClient
 
 IN_FLIGHT = 16
 LONGEST_PACKET = 64 * 1024
@@ -53,7 +54,7 @@ class NotSpoken(BrokerError):
     """The broker is there, but does not speak this version of MQTT (or ended the connection without a word)."""
 
 
-class _Client(aiomqtt.Client):
+class _Client(MqttClient):
     """aiomqtt's client with the reason codes let through."""
 
     def __init__(self, *arguments: Any, arrived: Callable[[Arrived], None], eager: bool, **options: Any) -> None:
@@ -70,31 +71,10 @@ class _Client(aiomqtt.Client):
         self.reason: int | None = None
         self.silent = False
 
-    async def _wait_for(self, fut: Awaitable[Any], timeout: float | None) -> Any:  # noqa: ASYNC109 - aiomqtt's
-        """As aiomqtt does, but a cancellation always counts.
-
-        asyncio.wait_for (Python 3.11) forgets one that comes in the instant in which its future is done, and the task
-        that was told to end goes on for ever.
-        """
-        try:
-            async with asyncio.timeout(self.timeout if timeout is None else timeout):
-                return await fut
-        except TimeoutError:
-            raise aiomqtt.MqttError("Operation timed out") from None
-
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
         if self._eager:
             self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._readable)
-
-    def _on_socket_register_write(self, client: paho.Client, _userdata: Any, sock: Any) -> None:
-        """As aiomqtt does, but not for a socket that was closed meanwhile."""
-
-        def register() -> None:
-            if sock.fileno() >= 0:
-                self._loop.add_writer(sock.fileno(), client.loop_write)
-
-        self._loop.call_soon_threadsafe(register)
 
     def _next(self, bufsize: int) -> bytes:
         """Give up to so many bytes of what has been received."""

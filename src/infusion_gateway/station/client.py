@@ -4,14 +4,13 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any
 
-import paho.mqtt.client as paho
 from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 from infusion_gateway.config.broker import AGREED_S, ANSWER_S, HALF_OPEN, KEEP_ALIVE_S, NOT_SUPPORTED, tls_context
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
+from infusion_gateway.mqtt_client import MqttClient
 from infusion_gateway.station.binding import Binding
 from infusion_gateway.ward.seen import Telling, availability
 from infusion_gateway.wire.asking import Answer
@@ -187,31 +187,6 @@ async def _entered(stack: AsyncExitStack, make: Callable[..., Client]) -> Client
     return await stack.enter_async_context(make(version=ProtocolVersion.V311))
 
 
-class _Client(Client):
-    """aiomqtt's client, whose waiting ends when it is told to, and whose end is no noise."""
-
-    async def _wait_for(self, fut: Awaitable[Any], timeout: float | None) -> Any:  # noqa: ASYNC109 - aiomqtt's
-        """As aiomqtt does, but a cancellation always counts.
-
-        asyncio.wait_for (Python 3.11) forgets one that comes in the instant in which its future is done: a station
-        that was told to end then went on saying that it is there, and hearing nothing.
-        """
-        try:
-            async with asyncio.timeout(self.timeout if timeout is None else timeout):
-                return await fut
-        except TimeoutError:
-            raise MqttError("Operation timed out") from None
-
-    def _on_socket_register_write(self, client: paho.Client, _userdata: Any, sock: Any) -> None:
-        """As aiomqtt does, but not for a socket that was closed meanwhile: asyncio would complain on the terminal."""
-
-        def register() -> None:
-            if sock.fileno() >= 0:
-                self._loop.add_writer(sock.fileno(), client.loop_write)
-
-        self._loop.call_soon_threadsafe(register)
-
-
 def _client(
     broker: BrokerSettings,
     *,
@@ -226,7 +201,7 @@ def _client(
         tls = tls_context(broker)
     except (OSError, ValueError) as error:
         raise BrokerError(f"the certificates can't be used: {error}") from error
-    client = _Client(
+    client = MqttClient(
         broker.host,
         broker.port,
         identifier=station,
