@@ -144,6 +144,22 @@ def test_who_is_signed_in_no_more_is_asked_for_a_pin(page: Any, station: FakeSta
     assert waited(page, station, path, 2)[-1]["pin"] == "4711"
 
 
+def test_a_sheet_that_is_left_closes_with_what_was_typed(page: Any, station: FakeStation) -> None:
+    """Pins that what one person began is not there for the next: three minutes untouched, and a key begins them anew."""
+    page.clock.install()
+    show(page, station, made.bed("one"), address="#/bed/west/one")
+    page.locator('[data-do="assess"]').click()
+    page.locator(".sheet input").first.fill("1")
+    page.clock.run_for(170_000)
+    page.keyboard.press("2")
+    page.clock.run_for(170_000)
+    assert page.locator(".sheet input").first.input_value() == "12"
+    page.clock.run_for(11_000)
+    assert page.locator(".sheet").count() == 0
+    page.locator('[data-do="assess"]').click()
+    assert page.locator(".sheet input").first.input_value() == ""
+
+
 def test_hold_off_and_paused_audio(page: Any, station: FakeStation) -> None:
     """Pins that a stop is held off and the audio paused in a person's name, and the pause counted down in the head."""
     show(page, station, made.bed("one", alarms=[made.spo2_low()]), address="#/bed/west/one")

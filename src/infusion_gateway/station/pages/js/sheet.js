@@ -4,6 +4,8 @@ import { el } from "./dom.js";
 import { stopButton } from "./stop.js";
 import { say } from "./words.js";
 
+/** So long untouched, a sheet goes with what was typed: what one person began is not there for the next. */
+const LEFT_MS = 180_000;
 let open = null;
 
 /**
@@ -25,6 +27,13 @@ export function sheet(given) {
   node.addEventListener("keydown", (event) => {
     if (event.key === "Escape") closeSheet();
   });
+  let left = 0;
+  const touched = () => {
+    clearTimeout(left);
+    left = setTimeout(closeSheet, LEFT_MS);
+  };
+  for (const name of ["pointerdown", "keydown", "input"]) node.addEventListener(name, touched);
+  touched();
   document.getElementById("sheets").append(node);
   const first = node.querySelector("input, select, textarea, [data-first]") ?? close;
   first.focus();
@@ -34,6 +43,7 @@ export function sheet(given) {
     close: () => closeSheet(),
     update: (bed) => stop?.update(bed),
     end() {
+      clearTimeout(left);
       stop?.gone();
       node.remove();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
