@@ -23,7 +23,7 @@ from infusion_gateway.runtime.journal_store import FILE
 from infusion_gateway.station.auditing import Audited, Auditing
 from infusion_gateway.station.calling import APART_S, CallButton
 from infusion_gateway.station.hub import Hub
-from infusion_gateway.ward.beds import SILENT_IN_SESSION_S
+from infusion_gateway.ward.beds import LATE_S, SILENT_IN_SESSION_S
 from infusion_gateway.ward.shown import Outcome, ShownBed, ShownTrend
 from signing_keys import key_file
 from simulated import Simulated, simulated
@@ -114,6 +114,8 @@ async def test_a_session_seen_and_asked_for_from_a_station(tmp_path: Path) -> No
             refused = await first.instruct(NAME, BED, "order", "nurse-1", {**ORDER, "case": "case-2"})
             assert (refused.outcome, bool(refused.reason)) == ("refused", True)
             await asyncio.sleep(12)
+            named = first.picture.gateways[NAME].late_s
+            assert 0.0 < named < LATE_S, "a heartbeat names this station's newest word, and came soon after it"
             async with hub(running, tmp_path, "station-2") as second:
                 await _learns(second, first)
                 await _hangs(running, second)

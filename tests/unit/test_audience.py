@@ -53,12 +53,25 @@ def test_a_broker_that_is_back_may_have_nobody_for_a_moment() -> None:
     assert audience.listeners(11) is True
 
 
+def test_a_station_s_newest_word_is_named_while_it_is_there() -> None:
+    """Pins which word a heartbeat names: the availability's own count, gone with its station and its connection."""
+    audience = Audience()
+    audience.heard("desk", 0, online=True, word=7)
+    audience.heard("desk", 1, online=True)
+    audience.heard("wall", 1, online=True, word=1)
+    assert audience.words() == {"desk": 7, "wall": 1}
+    audience.heard("wall", 2, online=False, word=0)
+    assert audience.words() == {"desk": 7}
+    audience.forget()
+    assert audience.words() == {}
+
+
 def test_stations_are_bounded() -> None:
     """Pins that invented stations can't fill the memory."""
     audience = Audience()
     for number in range(10 * STATIONS):
-        audience.heard(f"s-{number}", 0, online=True)
-    assert len(audience._heard) == STATIONS
+        audience.heard(f"s-{number}", 0, online=True, word=1)
+    assert len(audience._heard) == len(audience.words()) == STATIONS
 
 
 @given(st.lists(st.integers(0, SECOND // 2), max_size=60))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infusion_gateway.ward.picture import STRANGERS, BedGone, GatewayChanged, Picture
+from infusion_gateway.ward.picture import STRANGERS, BedChanged, BedGone, GatewayChanged, Picture
 from infusion_gateway.ward.seen import BEDS
 from infusion_gateway.wire.sealing import Keyring
 from signing_keys import enrolled, signer
@@ -53,6 +53,38 @@ def test_a_hung_gateway_is_silent_after_twelve_seconds_otherwise() -> None:
         assert link(gateway, 112.0) == "silent"
         gateway.beat(113.0)
         assert link(gateway, 113.0) == "live"
+
+
+@pytest.mark.parametrize(("named", "linked"), [(47, "live"), (46, "silent"), (1, "silent")])
+def test_what_comes_late_all_the_time_is_told_without_a_common_clock(named: int, linked: str) -> None:
+    """Pins 6 s, exactly at the limit, from a word of the station's to the heartbeat that names it: a slow broker's."""
+    gateway = unsigned()
+    gateway.session("chair-1", 100.0, "idle")
+    for now_s in range(101, 200):
+        if now_s % 2 == 0:
+            gateway.picture.spoke("desk", now_s // 2 - 50, float(now_s))
+        gateway.beat(float(now_s), stations={"desk": now_s // 2 - 51, "other": 1})
+        assert link(gateway, now_s) == "live"
+    told = gateway.beat(199.99 if named == 47 else 198.0, stations={"desk": named})
+    assert link(gateway, 200.0) == linked
+    assert (BedChanged("gateway-1", "chair-1", at_once=True) in told) == (linked == "silent")
+    told = gateway.beat(201.0, stations={"desk": 49})
+    assert link(gateway, 201.0) == "live"
+    assert (BedChanged("gateway-1", "chair-1", at_once=True) in told) == (linked == "silent")
+
+
+def test_a_word_that_is_not_of_this_station_proves_nothing() -> None:
+    """Pins that another station's, one of before it began, and one of before an outage have nothing taken for late."""
+    gateway = unsigned()
+    gateway.session("chair-1", 100.0, "idle")
+    for named in ({}, {"other": 1}, {"desk": 500}):
+        gateway.picture.spoke("desk", 1, 100.0)
+        gateway.beat(120.0, stations=named)
+        assert link(gateway, 120.0) == "live", named
+    gateway.picture.linked(121.0)
+    gateway.picture.spoke("desk", 2, 121.0)
+    gateway.beat(122.0, stations={"desk": 1})
+    assert link(gateway, 122.0) == "live"
 
 
 def test_values_alone_are_no_heartbeat() -> None:

@@ -16,6 +16,7 @@ class Audience:
 
     def __init__(self) -> None:
         self._heard: dict[str, Nanos] = {}
+        self._words: dict[str, int] = {}
         self._nobody = False
         self._settled_at: Nanos = 0
 
@@ -23,12 +24,22 @@ class Audience:
         """Note that we are connected from now on."""
         self._settled_at = now + SETTLED_AFTER
 
-    def heard(self, station: str, now: Nanos, *, online: bool) -> None:
-        """Note that a station spoke just now (a retained message is of unknown age and says nothing)."""
+    def heard(self, station: str, now: Nanos, *, online: bool, word: int | None = None) -> None:
+        """Note that a station spoke just now (a retained message is of unknown age and says nothing).
+
+        word: the sequence of its availability, where it was that.
+        """
         if not online:
             self._heard.pop(station, None)
         elif station in self._heard or len(self._heard) < STATIONS:
             self._heard[station] = now
+            if word is not None:
+                self._words[station] = word
+
+    def words(self) -> dict[str, int]:
+        """Give the newest word of each station that was heard lately, for it to know how old what it hears may be."""
+        self._words = {station: word for station, word in self._words.items() if station in self._heard}
+        return dict(self._words)
 
     def acknowledged(self, *, nobody: bool) -> None:
         """Note whether the broker had a subscriber for what it acknowledged (MQTT 5: reason 0x10 says no)."""
@@ -37,6 +48,7 @@ class Audience:
     def forget(self) -> None:
         """Know nothing any more: the connection is another one."""
         self._heard.clear()
+        self._words.clear()
         self._nobody = False
 
     def listeners(self, now: Nanos) -> bool | None:

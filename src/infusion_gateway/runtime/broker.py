@@ -281,6 +281,10 @@ class Publisher:
             self._why = why
             log.error("broker", why=why)
 
+    def words(self) -> dict[str, int]:
+        """Give the newest word of each station that was heard lately, by its own count."""
+        return self._audience.words()
+
     def _say_change(self) -> None:
         """Tell what changed. A connection is told once people are heard too; what goes out to them does not wait."""
         deaf = self.hearing.deaf if self._connected else ""

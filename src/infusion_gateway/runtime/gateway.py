@@ -355,6 +355,7 @@ class Gateway:
                 challenge=challenge,
                 alarm_revisions={name: show.revision for name, show in self._shows.items()},
                 event_sequences=self.journal.newest(self.beds),
+                stations=self._publisher.words(),
             )
             said = self._seal(self._topics.heartbeat, beat.to_bytes())
             self._publisher.say(self._topics.heartbeat, said, HEARTBEAT_EXPIRES_S)

@@ -79,7 +79,7 @@ class Incoming:
             case StationState(station=station) if not message.retained:
                 said = parse_availability(message.payload)
                 if not isinstance(said, Nonsense):
-                    self._audience.heard(station, now, online=said.status == "online")
+                    self._audience.heard(station, now, online=said.status == "online", word=said.sequence)
                     if said.status == "offline":
                         self._telling.followers.left(station)
             case StationSaw(station=station) if not message.retained:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -308,14 +308,16 @@ async def listen(
     kept: Callable[[str, bytes], None] | None = None,
     mouth: Mouth | None = None,
     telling: Callable[[], Telling] = Telling,
+    spoke: Callable[[int], None] = lambda _word: None,
 ) -> None:
     """Be a station for ever: hear everything of the site, say that one is there, and how far one really has it.
 
     Connects again within a second when the broker is away; ends by being cancelled. `take` must not block. `linked` is
     told "" whenever the station listens, and after each try that failed or ended why it does not. kept: takes, where
-    given, what the broker had kept; mouth: what is asked by the same connection; telling: whom it tells, as it says.
+    given, what the broker had kept; mouth: what is asked by the same connection; telling: whom it tells, as it says;
+    spoke: told the sequence of each word of its availability, just before that goes out.
     """
-    mouth = mouth or Mouth()
+    mouth, words = mouth or Mouth(), count(1)
     while True:
         try:
             async with _station(broker, topics, station, utc_ns) as client:
@@ -324,7 +326,7 @@ async def listen(
                 try:
                     await _either(
                         _hear(client, take, kept or take),
-                        _say(client, topics, station, utc_ns, seen, telling=telling),
+                        _say(client, topics, station, utc_ns, seen, telling=telling, words=words, spoke=spoke),
                         _ping(client),
                         mouth.speak(client, topics.answers(station)),
                     )
@@ -396,8 +398,11 @@ async def _say(
     seen: Callable[[], bytes],
     *,
     telling: Callable[[], Telling],
+    words: Iterator[int],
+    spoke: Callable[[int], None],
 ) -> None:
-    for sequence in count(1):
+    for sequence in words:
+        spoke(sequence)
         said = availability("online", utc_ns(), sequence, telling())
         await client.publish(topics.station_availability(station), said, qos=1, retain=True, timeout=AGREED_S)
         await client.publish(topics.seen(station), seen(), qos=1, timeout=AGREED_S)

@@ -14,6 +14,8 @@ from infusion_gateway.wire.topics import Topics
 IN_SESSION = frozenset({Phase.ARMED, Phase.INFUSING, Phase.PAUSED})
 SILENT_IN_SESSION_S = 5.0
 """Values come once a second; so long without any while a case is armed, infusing or paused is silence."""
+LATE_S = 6.0
+"""A gateway answers a station's word within its next heartbeat; what may be older than this on its way is no news."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,8 @@ class WardGateway:
     heartbeat: Heartbeat | None = None
     beat: bytes = b""
     beat_s: float | None = None
+    late_s: float = 0.0
+    """So old what comes from it may be, at most, by the station's own clock; 0: not known."""
     shown: tuple[object, ...] = ()
 
     def utc_s(self, now_s: float) -> float | None:
@@ -98,6 +102,8 @@ class WardGateway:
             return "unknown", f"no live word from {name} yet"
         if (age := now_s - self.beat_s) >= SILENT_S:
             return "silent", f"no word from {name} for {age:.0f} s: go to the bed"
+        if self.late_s >= LATE_S:
+            return "silent", f"what comes from {name} may be {self.late_s:.0f} s old: go to the bed"
         if bed is not None and bed.in_session:
             came = bed.vitals_s if bed.vitals_s is not None else self.since_s
             if (age := now_s - came) >= SILENT_IN_SESSION_S:

@@ -4,6 +4,7 @@ Ages are counted by the receiver's own clock (`now_s`, monotonic seconds), momen
 gateway says the time is, carried on from its last heartbeat. Everything is bounded; what is no message changes nothing.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from infusion_gateway.model.names import RESERVED, is_name
 from infusion_gateway.ward import lacking
-from infusion_gateway.ward.beds import WardBed, WardGateway, epoch
+from infusion_gateway.ward.beds import LATE_S, WardBed, WardGateway, epoch
 from infusion_gateway.ward.catching_up import Wanted
 from infusion_gateway.ward.genuine import Genuine
 from infusion_gateway.ward.seen import BEDS, Seen
@@ -29,6 +30,8 @@ GATEWAYS = 64
 STRANGERS = 8
 """Gateways that are shown without a key, and beds of each, where others have one: they leave room for those."""
 DEVICES = 16
+WORDS = 64
+"""Words of the station's own whose moment is kept: two minutes of them."""
 AHEAD_S = 60.0
 """What is further ahead of its gateway's own time than this is not in any course."""
 STATE: dict[str, type[BaseModel]] = {"descriptor": Descriptor, "session": Session, "alarms": Alarms}
@@ -85,6 +88,8 @@ class Picture:
         self._prefix = f"{ROOT}/{site}/"
         self.gateways: dict[str, WardGateway] = {}
         self.seen = Seen()
+        self._station = ""
+        self._spoke: deque[tuple[int, float]] = deque(maxlen=WORDS)
 
     def bed(self, gateway: str, bed: str) -> WardBed | None:
         """Give a bed that is there."""
@@ -99,8 +104,14 @@ class Picture:
 
     def linked(self, now_s: float) -> None:
         """Take note that the station listens from now on: a gateway that was never heard is waited for from here."""
+        self._spoke.clear()  # what was said before an outage proves nothing of what comes after it
         for gateway in self.gateways.values():
             gateway.since_s = now_s
+
+    def spoke(self, station: str, word: int, now_s: float) -> None:
+        """Take note that the station sends this word of its own; a heartbeat that names it was made after this."""
+        self._station = station
+        self._spoke.append((word, now_s))
 
     def take(self, topic: str, payload: bytes, now_s: float, *, kept: bool = False) -> list[Change]:
         """Take a message; give what changed by it. kept: the broker had it, so that its age is not known."""
@@ -161,6 +172,8 @@ class Picture:
             return self._all(gateway)
         again = gateway.genuine.believe(topic) or gateway.beat_s is None or gateway.offline
         gateway.heartbeat, gateway.beat, gateway.beat_s, gateway.offline = read, payload, now_s, False
+        gateway.late_s, was_late = self._late(read, now_s), gateway.late_s
+        again = again or (gateway.late_s >= LATE_S) != (was_late >= LATE_S)
         before = gateway.genuine.behind
         held = {bed.bed: bed.alarms.revision for bed in gateway.beds.values() if bed.alarms is not None}
         again = gateway.genuine.compare(read.alarm_revisions, held) != before or again
@@ -169,6 +182,17 @@ class Picture:
             del gateway.beds[bed.bed]
             gone.append(BedGone(name, bed.bed))
         return [*gone, *self._all(gateway)] if again else [*gone, GatewayChanged(name)]
+
+    def _late(self, beat: Heartbeat, now_s: float) -> float:
+        """Give how old a heartbeat is at most: it was made after the word of ours that it names, whatever clocks say.
+
+        0.0: it names none of ours, or one of before this station began.
+        """
+        named = beat.stations.get(self._station)
+        if named is None or not self._spoke or named > self._spoke[-1][0]:
+            return 0.0
+        after = next(sent_s for word, sent_s in self._spoke if word >= named)
+        return now_s - after
 
     def _lacking(self, gateway: WardGateway, bed: WardBed) -> Iterator[Wanted]:
         """Ask for a bed's past at first sight, and from then on for every event that should be here."""

@@ -103,6 +103,8 @@ class Heartbeat(Payload):
     """Each bed's revision of its alarms: a receiver with another one has missed something."""
     event_sequences: dict[str, int] = {}
     """Each bed's newest event on record, by its sequence: what has not come by the next heartbeat is missing."""
+    stations: dict[str, int] = {}
+    """The newest word of each station heard lately, by the `sequence` of its availability: this was said after that."""
 
 
 def beat(payload: bytes) -> Heartbeat | None:
