@@ -145,7 +145,7 @@ def test_who_is_signed_in_no_more_is_asked_for_a_pin(page: Any, station: FakeSta
 
 
 def test_a_sheet_that_is_left_closes_with_what_was_typed(page: Any, station: FakeStation) -> None:
-    """Pins that what one person began is not there for the next: three minutes untouched, and a key begins them anew."""
+    """Pins that what one person began is not there for the next: three minutes untouched, anew after a key."""
     page.clock.install()
     show(page, station, made.bed("one"), address="#/bed/west/one")
     page.locator('[data-do="assess"]').click()
