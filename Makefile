@@ -12,7 +12,7 @@ CORE_TESTS := $(wildcard tests/unit/test_core_*.py) tests/unit/test_backoff.py \
 # Modules are compiled once, not by each of the hundreds of processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: alone hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate crash chaos faults prove-install shots
+.PHONY: alone long hazards study demo test check lint setup debian docs bench simulate planted nuisance lock sbom clean told coverage mutate crash chaos faults prove-install shots
 
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
@@ -22,11 +22,15 @@ demo: setup
 test: setup debian lint
 	$(BIN)/pytest -n auto -m "not slow"
 	$(BIN)/pytest -n 6 -m "slow and not alone" $(SLOW)
-	$(BIN)/pytest -n 4 tests/browser
+	$(BIN)/pytest -n 4 -m "not long" tests/browser
 
 # What takes the whole machine, or is held to seconds: a cluster of brokers, a flood, an outage; one after the other.
 alone: setup debian
 	$(BIN)/pytest -m alone $(SLOW)
+
+# What takes half an hour of real time: a session of which the page still has everything after a restart at minute 30.
+long: setup debian
+	$(BIN)/pytest -m long tests/browser
 
 # The fast loop, with a hundred whole sessions; what is slow, and more sessions, is left to make test.
 check: setup lint

@@ -320,13 +320,15 @@ class Bay:
         """Wait until a bed's session is in one of these phases."""
         until(lambda: self._phase(bed) in wanted, f"{bed} is {' or '.join(wanted)}", seconds)
 
-    def order(self, bed: str, **other: object) -> str:
-        """Order and confirm a minute's session by two people's requests; give the case."""
+    def order(self, bed: str, *passed: str, **other: object) -> str:
+        """Order and confirm a minute's session by two people's requests; give the case. passed: gates, where closed."""
         self.ear.newest.pop(f"igw/v1/{SITE}/{GATEWAY}/{bed}/vitals", None)
         until(lambda: self._spo2(bed).get("validity") == "valid", f"SpO2 is measured at {bed}")
         self.cases += 1
         case, weight = f"case-{self.cases}", {"weight_kg": 70.0}
         self.nurse.surely(bed, "order", ORDER | weight | {"case": case, "subject": f"s-{self.cases}"} | other)
+        for gate in passed:
+            self.doctor.do(bed, "override", {"gate": gate, "reason": "a trial with no patient"})
         self.doctor.surely(bed, "confirm", weight | {"concentration_mg_ml": 1.0})
         self.phase(bed, "armed")
         return case

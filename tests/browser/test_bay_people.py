@@ -38,6 +38,10 @@ KEPT = {
     *("delivery", "device", "code", "metric", "bed", "case", "instance", "name", "source", "mdc"),
 }
 """Times, and what the contract has a list or a pattern of."""
+HALF_HOUR = {
+    "protocol": "depression-40", "rate_ml_h": 30.0, "volume_ml": 20.0, "duration_s": 2400, "dose_mg": 20.0
+}  # fmt: skip
+"""An order of which half an hour is not the end."""
 SLOT_S = 5
 """Of a course, as history gives it."""
 EVIL = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
@@ -173,13 +177,21 @@ def test_who_only_looks_asks_nothing(bay: Bay, screen: Screen) -> None:
     )
 
 
-def test_trends_are_whole_over_a_reload_and_restarts(bay: Bay, screen: Screen) -> None:
-    """Pins that after a reload, the gateway's death and a new station the course is the gateway's, its gap a gap."""
+@pytest.mark.parametrize("minutes", [0, pytest.param(30, marks=[pytest.mark.long, pytest.mark.timeout(2400)])])
+def test_trends_are_whole_over_a_reload_and_restarts(bay: Bay, screen: Screen, minutes: int) -> None:
+    """Pins that after a reload, the gateway's death and a new station the course is the gateway's, its gap a gap.
+
+    So it is after half an hour of a session in real time.
+    """
     bed = BEDS[3]
-    bay.infuse(bed)
+    bay.order(bed, "clock", **(HALF_HOUR if minutes else {}))
+    bay.device(bed, "pump", "press", key="start")
+    bay.phase(bed, "infusing")
+    began = time.monotonic()
     page = screen()
     path = f"/api/beds/{GATEWAY}/{bed}/trend?minutes=60"
     until(lambda: len(_points(page, path)) >= 2, "some of the course")
+    until(lambda: time.monotonic() >= began + 60 * minutes, "the minutes", 60 * minutes + 1)
     page.reload()
     tile(page, key(bed)).wait_for()
     bay.kill("gateway")
@@ -197,6 +209,7 @@ def test_trends_are_whole_over_a_reload_and_restarts(bay: Bay, screen: Screen) -
     moments = [t for t, _ in _points(page, path)]
     gaps = [(before, after) for before, after in pairwise(moments) if after - before > SLOT_S + 0.5]
     assert len(gaps) == 1, gaps
+    assert moments[-1] - moments[0] >= 60 * minutes, "from the start"
     truth = bay.device(bed, "pump", "state")["infused_ml"]
     doses = [dose for dose in course["dose_mg"] if dose is not None]
     assert doses == sorted(doses)
