@@ -188,6 +188,20 @@ def test_a_provider_that_is_down_is_tried_again_soon() -> None:
     assert not clinic.machine.telling(clinic.now_s).notifies
 
 
+def test_where_nobody_of_the_steps_can_be_reached_everybody_else_is_told() -> None:
+    """Pins that after the last step, with none of those that the steps name reached, everybody there is is tried."""
+    clinic = Clinic(Policy((Step(0.0, ("duty-1",)), Step(45.0, (DOCTOR,))), REPEAT_S, PEOPLE), duty=(NURSE,))
+    clinic.away = {NURSE, DOCTOR}
+    clinic.alarm()
+    clinic.look()
+    assert LEAD in {person for _, person in clinic.until(RETRY_S + 1)}
+    reached = Clinic(Policy((Step(0.0, ("duty-1",)), Step(45.0, (DOCTOR,))), REPEAT_S, PEOPLE), duty=(NURSE,))
+    reached.away = {NURSE}
+    reached.alarm()
+    reached.look()
+    assert LEAD not in {person for _, person in reached.until(600)}
+
+
 def test_a_message_of_which_nothing_is_heard_did_not_get_there() -> None:
     """Pins that a provider which hangs is a failure after a while, with the next step told."""
     clinic = Clinic()

@@ -337,6 +337,8 @@ class Escalation:
                 entry.step += 1
             else:
                 to = self._who(steps)
+                if all(self.reach.of(person, now_s).why for person in to):
+                    to = list(self.policy.contacts)
             more = entry.step < len(steps)
             entry.next_s = entry.from_s + steps[entry.step].after_s if more else now_s + self.policy.repeat_s
             for person in to:
