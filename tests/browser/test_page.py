@@ -248,6 +248,9 @@ def test_four_beds_and_two_alarms_on_a_phone(page: Any, station: FakeStation) ->
     page.wait_for_function("() => document.querySelectorAll('.wall > .tile').length === 4")
     assert page.evaluate(OVERFULL) == []
     assert page.evaluate(COVERED) == []
+    page.locator(".stop").first.evaluate("e => e.style.translate = '0 -140px'")
+    assert page.evaluate(COVERED) != [], "it sees what it looks for"
+    page.locator(".stop").first.evaluate("e => e.style.translate = 'none'")
     chips = [chip.bounding_box() for chip in page.locator(".chip").all()]
     assert len(chips) == 2
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] for box in chips)
