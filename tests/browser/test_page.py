@@ -240,6 +240,22 @@ def test_the_large_trends_and_without_them(page: Any, station: FakeStation) -> N
     assert path.count("M") == 2, "a gap stays a gap"
 
 
+def test_many_alarms_at_once_each_name_their_bed(page: Any, station: FakeStation) -> None:
+    """Pins that with six beds in alarm, of any priorities, the head names each of them whole, the most urgent first."""
+    alarms = [made.spo2_low, made.spo2_low, made.spo2_low, made.pressure_high, made.pressure_high, made.cuff_overdue]
+    show(page, station, *(made.bed(f"chair-{n}", alarms=[alarm()]) for n, alarm in enumerate(alarms, 11)))
+    page.wait_for_function("() => document.querySelectorAll('.chip').length === 6")
+    for width in (1920, 1400, 1024):
+        page.set_viewport_size({"width": width, "height": 1080})
+        cut = page.evaluate("""() => {
+          const end = document.querySelector('.chips').getBoundingClientRect().right;
+          const beds = [...document.querySelectorAll('.chip-bed')];
+          return beds.filter(e => e.scrollWidth > e.clientWidth || e.getBoundingClientRect().right > end)
+            .map(e => e.textContent);
+        }""")
+        assert cut == [], width
+
+
 def test_four_beds_and_two_alarms_on_a_phone(page: Any, station: FakeStation) -> None:
     """Pins that on a phone nothing of four tiles is covered, and that both beds in alarm are in the head at once."""
     page.set_viewport_size(PHONE)
