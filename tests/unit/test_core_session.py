@@ -223,6 +223,7 @@ def test_wall_time_ends_a_session_that_is_paused_for_ever() -> None:
     bed.pump.running = False
     bed.run(302)
     assert bed.alarms["paused-long"].priority is LOW
+    assert "Look at the patient; then" in bed.alarms["paused-long"].text  # before any word of starting again
     bed.run(600)
     assert bed.alarms["paused-long"].priority is MEDIUM
     bed.run((t0 + 90 * MINUTE - bed.now - 1) / SECOND)

@@ -124,7 +124,7 @@ CODES: tuple[Code, ...] = (
          "without a case, or before it is armed", "Order it, announce a purge, or stop the pump",
          _RULES + "delivering with no case on the bed"),
     Code("paused-long", Cause.DELIVERY, "low after 5 min, medium after 15 min", "tell", False, "paused",
-         "Resume, or end the session", "clinical reference E18, S47"),
+         "Look at the patient; then allow restarting, or end the session", "clinical reference E18, S47"),
     _stop("stop-not-confirmed", "high after the protocol's `confirm_within`", "Clamp the line"),
     _stop("delivering-after-stop", "high, at once", "Clamp the line, then stop the pump by hand"),
     Code("confirmation-lapsed", Cause.STOP, "high, at once", "stop", True, "ordered, infusing",

@@ -308,5 +308,6 @@ def _paused(turn: Turn) -> None:
     since = turn.durable.phase_since
     if turn.has_come(since + PAUSED_LOW):
         long = turn.has_come(since + PAUSED_MEDIUM)
-        text = f"Paused for more than {seconds(PAUSED_MEDIUM if long else PAUSED_LOW)}. Resume, or end the session"
+        passed = seconds(PAUSED_MEDIUM if long else PAUSED_LOW)
+        text = f"Paused for more than {passed}. Look at the patient; then allow restarting, or end the session"
         turn.claim(technical("paused-long", Priority.MEDIUM if long else Priority.LOW, text))
