@@ -9,6 +9,7 @@ import pytest
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
 from browser.looking import tab_to
+from browser.shoot import PHONE, WALL
 from infusion_gateway.model.instructions import NAMES
 from infusion_gateway.wire.asking import arguments_of
 
@@ -66,6 +67,37 @@ def test_stop_is_held_for_a_second(page: Any, station: FakeStation) -> None:
     station.show(bed)
     page.clock.resume()
     page.get_by_text("STOP CONFIRMED").first.wait_for()
+
+
+def test_a_stop_let_go_too_early_says_so(page: Any, station: FakeStation) -> None:
+    """Pins that a short press, by pointer or key, is answered at its own button in every density, and to a reader."""
+    page.clock.install()
+    early = "NOT ASKED: hold for 1 s"
+    for count, size in ((1, WALL), (8, WALL), (60, WALL), (4, PHONE)):
+        page.set_viewport_size(size)
+        station.beds.clear()
+        show(page, station, *made.ward(count))
+        page.reload()
+        page.locator(".wall > .tile").nth(count - 1).wait_for()
+        said = page.locator(".tile").first.locator(".stop-answer")
+        hold(page, 200)
+        assert said.inner_text() == early
+        assert page.locator("#announce").text_content() == f"chair-1: {early}"
+        box, whole = said.bounding_box(), page.locator(".tile").first.bounding_box()
+        assert box["x"] >= whole["x"], (count, "cut")
+        assert page.locator(".stop-answer", has_text=early).count() == 1
+        assert page.locator(".stop-hint").first.is_visible() == (count < 60)
+        page.clock.run_for(6500)
+        assert said.inner_text() == ""
+    page.locator(".stop").first.focus()
+    page.keyboard.press("Space")
+    assert said.inner_text() == early
+    station.answer("/api/beds/west/chair-1/do/stop", {"error": "nobody is signed in"}, status=401)
+    hold(page, 1100)
+    page.get_by_text("NOT SENT: stop at the pump. nobody is signed in").first.wait_for()
+    hold(page, 300)
+    assert said.inner_text().startswith("NOT SENT"), "what stands is not overwritten"
+    assert len(station.posts) == 1
 
 
 def test_a_stop_without_an_answer_was_not_sent(page: Any, station: FakeStation) -> None:
@@ -267,6 +299,20 @@ def test_vital_signs_by_hand(page: Any, station: FakeStation) -> None:
     [asked] = waited(page, station, "/do/assess")
     assert asked["arguments"] == {"scores": {"moaa-s": 5}, "vitals": {"nibp-sys": 128}, "ago_s": 0}
     assert asked["case"] == "case-4711", "it was begun for whoever lay there then"
+
+
+@pytest.mark.parametrize("session", [None, made.session("idle", 0.0)], ids=["none", "idle"])
+def test_what_was_begun_where_nobody_lay_says_so(page: Any, station: FakeStation, session: made.Json | None) -> None:
+    """Pins that a form that was begun at a bed without a case is for no case, whoever has come there meanwhile."""
+    station.me |= SIGNED_IN
+    show(page, station, made.bed("one", "idle", session=session), address="#/bed/west/one")
+    page.locator('.act[data-do="assess"]').click()
+    page.locator('.sheet [name="moaa-s"]').fill("5")
+    station.show(made.bed("one"))
+    page.get_by_text("case-4711").first.wait_for()
+    page.get_by_role("button", name="Send").click()
+    [asked] = waited(page, station, "/do/assess")
+    assert asked["case"] == ""
 
 
 def test_signing_in_and_out_hides_nothing(page: Any, station: FakeStation) -> None:

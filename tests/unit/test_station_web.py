@@ -110,14 +110,15 @@ async def test_a_clinician_asks_in_their_own_name(station: Station) -> None:
 
 
 async def test_what_was_begun_for_one_patient_is_nobody_elses(station: Station) -> None:
-    """Pins that the case that a page means is asked for and no other; a stop is for whoever lies there."""
+    """Pins that the case that a page means is asked for and no other, "" for none; a stop is for whoever lies there."""
     browser = Browser(station, ELSEWHERE)
     await browser.sign_in("nurse-1")
     assert (await browser.do("assess", case="case-1")).status == 200
     assert (await browser.do("assess")).status == 200
     assert (await browser.do("stop", case="case-1")).status == 200
     assert (await browser.do("assess", case=1)).status == 400
-    assert station.ward.cases == ["case-1", None, None]
+    assert (await browser.do("assess", case="")).status == 200
+    assert station.ward.cases == ["case-1", None, None, ""]
 
 
 @pytest.mark.parametrize("name", sorted(DEMAND))

@@ -49,12 +49,17 @@ class Instructing:
     async def instruct(
         self, gateway: str, bed: str, name: str, by: str, arguments: Mapping[str, Any], *, case: str | None
     ) -> Outcome:
-        """Ask, and say what became of it; never raises but for being cancelled."""
+        """Ask, and say what became of it; never raises but for being cancelled.
+
+        case: the one that is meant, "" where there was none; None: whoever's there is.
+        """
         identity = secrets.token_hex(16)
         found = self._picture.bed(gateway, bed)
         if found is None:
             return _said("refused", f"there is no bed {bed} of {gateway} here", identity)
         known = found.session.case if found.session is not None else None
+        if case == "" and known and name != "order":  # a gateway that wants no signature would take it for anybody's
+            return _said("refused", "this was begun when the bed had no case, and it has one now: begin anew", identity)
         parsed = self._parsed(name, by, arguments, case if case is not None else known, identity)
         if isinstance(parsed, Refusal):
             return _said("refused", parsed.reason, identity)

@@ -235,7 +235,7 @@ class Web:
         if who.session is not None:
             self._sign_in.touch(who.session)
         patience = STOP_S if name == "stop" else ANSWER_S
-        meant = None if name == "stop" else given["case"] or None  # whoever lies there is stopped
+        meant = None if name == "stop" else given["case"]  # whoever lies there is stopped
         try:
             async with asyncio.timeout(patience + 0.1):  # the ward keeps to its own; this is for when it does not
                 outcome = await self._ward.instruct(gateway, bed, name, by, given["arguments"] or {}, case=meant)

@@ -62,11 +62,11 @@ export function bedPath(bed, rest) {
 /**
  * Put an instruction to a bed. An answer that isn't there is said as unanswered, never as nothing.
  * @param {{gateway: string, bed: string}} bed @param {string} name @param {Record<string, unknown>} args
- * @param {string} [pin] @param {number} [patience] @param {string} [meant] the case that it is meant for, and no other
+ * @param {string} [pin] @param {number} [patience] @param {string} [meant] the case that it is meant for, and no other; "" for none
  * @returns {Promise<{outcome: string, reason: string, status: number, field: string}>}
  */
 export async function instruct(bed, name, args, pin, patience, meant) {
-  const body = { arguments: args, ...(pin ? { pin } : {}), ...(meant ? { case: meant } : {}) };
+  const body = { arguments: args, ...(pin ? { pin } : {}), ...(meant === undefined ? {} : { case: meant }) };
   const answer = await call("POST", bedPath(bed, `do/${encodeURIComponent(name)}`), body, patience);
   const outcome = answer.body?.outcome;
   if (answer.ok && typeof outcome === "string") return { outcome, reason: String(answer.body.reason ?? ""), status: answer.status, field: "" };

@@ -61,7 +61,7 @@ async function putTo(bed, name, args, again) {
     if (!known.ok) return { outcome: "failed", reason: known.error };
   }
   // what was begun for one patient is nobody else's, whoever has come to this bed meanwhile; a stop asks for no case
-  const meant = name === "order" || name === "stop" ? undefined : bed.session?.case;
+  const meant = name === "order" || name === "stop" ? undefined : (bed.session?.case ?? "");
   const answer = await instruct(bed, name, args, undefined, undefined, meant);
   if (answer.field !== "again" || again.shown()) return answer;
   again.show();
