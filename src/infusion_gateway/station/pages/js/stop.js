@@ -11,6 +11,8 @@ export const ANSWER_MS = 2000;
 const WHOLE_PATIENCE_MS = 15_000;
 /** How long what went well is still said; what did not stays. */
 const SHOWN_MS = 60_000;
+/** How long it is said, at the button itself, that it was let go too early. */
+const EARLY_MS = 6000;
 const HELD_KEYS = new Set([" ", "Enter"]);
 /** What was said of each bed's last stop: every button of that bed shows the same. */
 const said = new Map();
@@ -23,6 +25,7 @@ const said = new Map();
 export function stopButton(announce) {
   let bed = null;
   let timer = 0;
+  let early = 0;
   const word = el("span", { class: "stop-word", text: say("stop.button") });
   const hint = el("span", { class: "stop-hint", text: say("stop.hold") });
   const button = el("button", { class: "stop", type: "button", "data-do": "stop" }, el("span", { class: "stop-fill", "aria-hidden": "true" }), word, hint);
@@ -31,6 +34,9 @@ export function stopButton(announce) {
 
   const begin = () => {
     if (timer || !bed) return;
+    clearTimeout(early);
+    early = 0;
+    paint();
     mark(button, "data-holding", "");
     put(hint, say("stop.keepHolding"));
     timer = setTimeout(() => {
@@ -45,8 +51,20 @@ export function stopButton(announce) {
     mark(button, "data-holding", null);
     put(hint, say("stop.hold"));
   };
+  /** Let go: of a hold that was too short it is said, because nothing else would be. */
+  const letGo = () => {
+    if (timer === 0) return;
+    end();
+    early = setTimeout(() => {
+      early = 0;
+      paint();
+    }, EARLY_MS);
+    announce(`${bed.bed}: ${say("stop.early")}`);
+    paint();
+  };
+  /** What became of a stop stands before what became of a touch. */
   const paint = () => {
-    const now = said.get(bed.key);
+    const now = said.get(bed.key) ?? (early ? { kind: "early", text: say("stop.early") } : null);
     put(answer, now?.text ?? "");
     mark(answer, "data-kind", now?.kind ?? null);
   };
@@ -59,13 +77,13 @@ export function stopButton(announce) {
   for (const name of ["pointerup", "pointercancel", "blur", "contextmenu"]) {
     button.addEventListener(name, (event) => {
       if (name === "contextmenu") event.preventDefault(); // a long touch is a hold, no menu
-      else end();
+      else letGo();
     });
   }
   button.addEventListener("pointermove", (event) => {
     const box = button.getBoundingClientRect();
     const off = event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
-    if (timer && off) end();
+    if (off) letGo();
   });
   button.addEventListener("keydown", (event) => {
     if (!HELD_KEYS.has(event.key)) return;
@@ -73,7 +91,7 @@ export function stopButton(announce) {
     if (!event.repeat) begin();
   });
   button.addEventListener("keyup", (event) => {
-    if (HELD_KEYS.has(event.key)) end();
+    if (HELD_KEYS.has(event.key)) letGo();
   });
 
   return {
@@ -84,7 +102,10 @@ export function stopButton(announce) {
       follow(bed);
       paint();
     },
-    gone: end,
+    gone() {
+      end();
+      clearTimeout(early);
+    },
   };
 }
 

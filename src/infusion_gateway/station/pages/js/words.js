@@ -156,6 +156,7 @@ const WORDS = {
   "stop.hold": "Hold for 1 s",
   "stop.label": "Stop the pump at {bed}: hold for one second",
   "stop.keepHolding": "keep holding",
+  "stop.early": "NOT ASKED: hold for 1 s",
   "stop.sending": "sending …",
   "stop.accepted": "STOP ASKED: watch the pump",
   "stop.confirmed": "STOP CONFIRMED",
@@ -191,7 +192,7 @@ const WORDS = {
   "form.signInFirst": "Sign in first",
 
   "signIn.title": "Sign in",
-  "signIn.person": "Your code",
+  "signIn.person": "Your code, as nurse-7",
   "signIn.password": "Password",
   "signIn.go": "Sign in",
   "signIn.failed": "Not signed in: {reason}",
@@ -349,8 +350,8 @@ const WORDS = {
   "score.dizziness": "Dizziness (0–10)",
   "score.dissociation": "Dissociation (0–10)",
   "score.pain": "Pain (0–10)",
-  "score.oriented": "Oriented (1 yes, 0 no)",
-  "score.escort": "Escort is here (1 yes, 0 no)",
+  "score.oriented": "Oriented",
+  "score.escort": "Escort is here",
 
   "unit.%": "%",
   "unit.{beats}/min": "/min",
