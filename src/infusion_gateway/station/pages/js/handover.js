@@ -45,7 +45,7 @@ export function handoverPage({ ward, announce, key }) {
   };
   const update = () => {
     const beds = ward.ordered().filter((bed) => (key ? bed.key === key : told.has(bed.key)));
-    const quiet = key ? [] : beds.filter((bed) => nothing(bed, told.get(bed.key)));
+    const quiet = key ? [] : beds.filter((bed) => ward.lost(bed) === "" && nothing(bed, told.get(bed.key)));
     match(list, beds.filter((bed) => !quiet.includes(bed)), (bed) => bed.key, () => article(announce), kept);
     for (const [name, part] of kept) part.tell(told.get(name) ?? null, read_at, ward.lost(ward.beds.get(name) ?? {}));
     show(calm, quiet.length > 0);
@@ -69,7 +69,7 @@ export function handoverPage({ ward, announce, key }) {
 /** No session, no alarm, nothing due and nothing happened: told in one line for all of them. */
 function nothing(bed, told) {
   const idle = ["idle", "closed", "aborted"].includes(bed.session?.phase ?? "");
-  return idle && bed.link === "live" && !bed.alarms?.length && told?.complete && !told.hour.length && !told.due.length;
+  return idle && !bed.alarms?.length && told?.complete && !told.hour.length && !told.due.length;
 }
 
 function article(announce) {
@@ -117,6 +117,7 @@ function factsOf(bed) {
     order ? say("dose.delivered", { delivered: dose.delivered, ordered: dose.ordered }) : "",
     Number.isFinite(bed.tile?.rate_ml_h) && bed.session?.case ? say("dose.rate", { value: dose.rate }) : "",
     rest.seconds > 0 ? say("handover.left", { left: left(rest.seconds) }) : "",
+    rest.kind === "paused" && rest.ends !== null ? say("ring.endsPaused", { clock: clock(rest.ends) }) : "",
     bed.session?.waits_for_second ? say("bed.waits", { instruction: term("do", bed.session.waits_for_second) }) : "",
   ].filter(Boolean).join(" · ");
 }
