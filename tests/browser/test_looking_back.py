@@ -70,6 +70,32 @@ def test_a_handover_says_who_had_what_and_what_is_due(page: Any, station: FakeSt
     assert any("gateway=west&bed=chair-1" in path for path in station.asked)
 
 
+def test_a_bed_that_is_not_heard_is_never_calm(page: Any, station: FakeStation) -> None:
+    """Pins that quiet beds are told in a line, and each by itself, as lost, while the station hears no broker."""
+    station.tell("/api/handover", looked_back.handovers(looked_back.quiet("chair-3")))
+    opened(page, station, "#/handover", made.bed("chair-3", "idle"))
+    page.locator(".look-calm", has_text="chair-3").wait_for()
+    station.broker = {"connected": False, "why": "it went away"}
+    page.locator(".look-article .look-lacks", has_text="NOT").wait_for()
+    assert page.locator(".look-calm").is_hidden()
+
+
+def test_an_audit_does_not_stay_for_the_next_at_a_shared_screen(page: Any, station: FakeStation) -> None:
+    """Pins that signing out takes the tables, their file and their words from the screen."""
+    station.me |= {"signed_in": True, "person": {"code": "nurse-7", "title": "Nurse 7", "role": "clinician"}}
+    station.tell("/api/audit", looked_back.audit())
+    opened(page, station, "#/audit")
+    page.locator("[name=gateway] option").first.wait_for(state="attached")
+    page.locator(".look-form .go").click()
+    page.locator(".look-table").first.wait_for()
+    station.me |= {"signed_in": False, "person": None}
+    page.get_by_role("button", name="Sign out nurse-7").click()
+    page.locator(".look-lacks", has_text="Sign in as a clinician").wait_for()
+    assert page.locator(".look-table").count() == 0
+    assert page.locator("[data-do=csv]").is_hidden()
+    assert page.locator("[data-do=csv]").get_attribute("href") is None
+
+
 def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: FakeStation) -> None:
     """Pins who may, the days asked, source and completeness, tables as text, CSV, the keyboard, a phone, and axe."""
     opened(page, station, "#/audit")

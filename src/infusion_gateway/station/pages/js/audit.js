@@ -30,6 +30,7 @@ export function auditPage({ ward, announce }) {
   const back = el("a", { class: "plain no-print", href: "#/" }, say("bed.back"));
   const node = el("div", { class: "look" }, el("div", { class: "look-head" }, el("h1", { text: say("audit.title") }), back), who, form, said, found);
   let asked = 0;
+  let may = false;
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -58,11 +59,22 @@ export function auditPage({ ward, announce }) {
     found.replaceChildren(...shown(answer.body, fromGateway));
   });
 
+  /** On a shared screen, what one person looked into is not the next one's to see. */
+  const clear = () => {
+    asked += 1;
+    found.replaceChildren();
+    mark(sheet, "href", null);
+    for (const part of [sheet, print]) show(part, false);
+    put(said, "");
+  };
+
   return {
     node,
     update() {
       const role = ward.me.person?.role ?? "";
-      const may = role === "clinician" || role === "supervisor";
+      const might = may;
+      may = role === "clinician" || role === "supervisor";
+      if (might && !may) clear();
       put(who, may ? "" : say(role ? "audit.notYours" : "audit.signIn"));
       show(who, !may);
       const names = [...ward.gateways.keys()].sort();
