@@ -8,7 +8,7 @@ import pytest
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
 from browser.looking import banner, flashes, judge, tile
-from browser.shoot import PHONE
+from browser.shoot import PHONE, WALL
 
 pytestmark = pytest.mark.slow(6)
 
@@ -70,6 +70,27 @@ def test_what_somebody_has_is_steady(page: Any, station: FakeStation) -> None:
     assert flashes(page, 1.2, banner("west/one")) == [0]
     page.emulate_media(reduced_motion="reduce")
     assert flashes(page, 2, banner("west/two")) == [0]
+
+
+def test_only_what_infuses_has_time_left(page: Any, station: FakeStation) -> None:
+    """Pins that a pause shows PAUSED and its earliest end, the end of a session neither, in every density."""
+    phases = ["infusing", "paused", "recovery", "stopped", "completed", "aborted", "closed"]
+    beds = [made.bed(phase, phase) for phase in phases]
+    away = made.bed("away", "paused")
+    away["session"]["away_until"] = made.at(300)
+    for size, more in ((WALL, 0), (WALL, 52), (PHONE, 0)):
+        page.set_viewport_size(size)
+        show(page, station, *beds, away, *(made.bed(f"z{n}") for n in range(more)))
+        tile(page, "west/away").locator(".ring-left").wait_for()
+        said = {phase: tile(page, f"west/{phase}").locator(".ring").inner_text() for phase in [*phases, "away"]}
+        assert re.match(r"2[12]:\d\d", said["infusing"]), said
+        for phase in ("paused", "away"):
+            assert re.fullmatch(r"PAUSED\s+ends ≥ \d\d:\d\d", said[phase]), said
+            arc = tile(page, f"west/{phase}").locator(".ring-arc")
+            assert arc.get_attribute("stroke-dashoffset") == arc.get_attribute("stroke-dasharray")
+        assert {said[phase] for phase in phases[2:]} == {"--:--"}, said
+    page.goto("/#/bed/west/paused")
+    assert page.locator(".bed-page .ring-left").inner_text() == "PAUSED"
 
 
 def test_old_and_invalid_values_look_it(page: Any, station: FakeStation) -> None:
@@ -221,6 +242,12 @@ def test_axe_finds_nothing(page: Any, station: FakeStation, theme: str, palette:
     page.locator(".alarm-row").first.wait_for()
     page.locator('[data-do="acknowledge"]').first.click()
     judge(page, "bed and PIN")
+    station.me |= {"signed_in": True, "person": {"code": "nurse-7", "title": "nurse", "role": "clinician"}}
+    page.reload()
+    page.get_by_role("button", name="Sign out nurse-7").wait_for()
+    page.locator('[data-do="assess"]').click()
+    page.locator('[name="moaa-s"]').wait_for()
+    judge(page, "assessment")
     page.locator('[data-do="order"]').click()
     page.locator('[name="weight_kg"]').wait_for()
     judge(page, "order")

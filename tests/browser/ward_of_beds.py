@@ -124,7 +124,10 @@ def order() -> Json:
 def bed(
     name: str = "bed-1", phase: str = "infusing", *, gateway: str = "west", done: float = 0.45, **more: Any
 ) -> Json:
-    """Give a bed whose session is so far done; more replaces whole keys."""
+    """Give a bed whose session is so far done; its end stands there, as a gateway says it, also where nothing flows.
+
+    more: replaces whole keys.
+    """
     runs = phase in ("infusing", "paused", "recovery", "completed", "stopped")
     left = 2400 * (1 - done)
     shown: Json = {
@@ -145,8 +148,8 @@ def bed(
         "protocols": [protocol()],
         "tile": {
             "state": phase.upper(),
-            "ends_at": at(left) if phase == "infusing" else None,
-            "left_s": left if phase == "infusing" else None,
+            "ends_at": at(left) if runs else None,
+            "left_s": left if runs else None,
             "delivered_mg": round(35.0 * done, 2) if runs else None,
             "ordered_mg": 35.0 if phase != "idle" else None,
             "hard_mg": 70.0 if phase != "idle" else None,
@@ -175,12 +178,12 @@ def session(phase: str, done: float) -> Json:
         "generation_mode": "test",
         "order": None if phase in ("idle", "ordered") else order(),
         "t0": at(-2400 * done) if runs else None,
-        "ends_at": at(2400 * (1 - done)) if phase == "infusing" else None,
+        "ends_at": at(2400 * (1 - done)) if runs else None,
         "volume_ml": 35.0 * done if runs else None,
         "dose_mg": 35.0 * done if runs else None,
         "hard_dose_mg": None if phase == "idle" else 70.0,
         "stopping": None,
-        "paused_since": None,
+        "paused_since": at(-60) if phase == "paused" else None,
         "audio_paused_until": None,
         "case_limits": [],
         "away_until": None,

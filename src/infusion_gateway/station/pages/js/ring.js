@@ -1,4 +1,4 @@
-/** The ring of the time that is left, with its minutes and the clock time it ends at. */
+/** The ring of the time that is left, with its minutes and the clock time it ends at; hollow where nothing infuses. */
 
 import { clock, left } from "./clock.js";
 import { el, mark, put, svg } from "./dom.js";
@@ -22,13 +22,13 @@ export function ring() {
   return {
     node,
     update(bed) {
-      const { seconds, share } = leftOf(bed);
-      const flows = bed.session?.phase === "infusing";
-      const over = seconds !== null && seconds < 0 && flows;
-      put(minutes, seconds === null ? say("ring.none") : left(Math.abs(seconds)));
+      const { kind, seconds, share, ends: end } = leftOf(bed);
+      const over = seconds !== null && seconds < 0;
+      put(minutes, kind === "paused" ? say("state.paused") : seconds === null ? say("ring.none") : left(Math.abs(seconds)));
       put(what, seconds === null ? "" : say(over ? "ring.over" : "ring.left"));
-      put(ends, seconds === null ? "" : say("ring.ends", { clock: clock(bed.tile?.ends_at ?? bed.session?.ends_at) }));
+      put(ends, end === null ? "" : say(kind === "paused" ? "ring.endsPaused" : "ring.ends", { clock: clock(end) }));
       mark(arc, "stroke-dashoffset", String(ROUND * (1 - (share ?? 0))));
+      mark(node, "data-kind", kind);
       mark(node, "data-over", over ? "" : null);
     },
   };

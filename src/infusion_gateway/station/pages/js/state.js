@@ -1,6 +1,6 @@
 /** How a bed stands, in the words and numbers that tile and bed page show alike. */
 
-import { number, until } from "./clock.js";
+import { number, stationNow, until } from "./clock.js";
 import { RANK } from "./priority.js";
 import { say, term } from "./words.js";
 
@@ -43,17 +43,22 @@ export function doseOf(bed) {
 }
 
 /**
- * Give what is left of the session: seconds, and as a share of the whole.
+ * Give what is left of the session. Only what infuses has time left. What is paused has an earliest end: as if it were
+ * resumed at once, for the pause is no part of the duration. Anything else has neither.
  * @param {any} bed
- * @returns {{seconds: number | null, share: number | null}}
+ * @returns {{kind: "runs" | "paused" | "none", seconds: number | null, share: number | null, ends: number | null}} ends: ms
  */
 export function leftOf(bed) {
-  const ends = bed.tile?.ends_at ?? bed.session?.ends_at;
-  let seconds = until(ends);
-  if (seconds === null && Number.isFinite(bed.tile?.left_s)) seconds = bed.tile.left_s;
-  const whole = bed.session?.order?.duration_s;
-  const share = seconds === null || !(whole > 0) ? null : Math.min(Math.max(seconds / whole, 0), 1);
-  return { seconds, share };
+  const { phase, paused_since, order } = bed.session ?? {};
+  const ends = Date.parse(bed.tile?.ends_at ?? bed.session?.ends_at ?? "");
+  if (phase === "paused") {
+    const rest = ends - Date.parse(paused_since ?? "");
+    return { kind: "paused", seconds: null, share: null, ends: rest > 0 ? stationNow() + rest : null };
+  }
+  if (phase !== "infusing" || !Number.isFinite(ends)) return { kind: "none", seconds: null, share: null, ends: null };
+  const seconds = (ends - stationNow()) / 1000;
+  const share = order?.duration_s > 0 ? Math.min(Math.max(seconds / order.duration_s, 0), 1) : null;
+  return { kind: "runs", seconds, share, ends };
 }
 
 /**

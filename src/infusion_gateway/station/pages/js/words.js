@@ -73,6 +73,7 @@ const WORDS = {
   "ring.left": "left",
   "ring.over": "over time",
   "ring.ends": "ends {clock}",
+  "ring.endsPaused": "ends ≥ {clock}",
   "ring.none": "--:--",
 
   "dose.delivered": "{delivered} of {ordered} mg",
