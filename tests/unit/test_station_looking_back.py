@@ -3,13 +3,16 @@
 import asyncio
 import json
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from browser import ward_of_beds as made
 from infusion_gateway.model.session import GenerationMode
+from infusion_gateway.review.report.day import Days
 from infusion_gateway.station.auditing import Auditing
 from infusion_gateway.station.client import Mouth
 from infusion_gateway.station.history import History
@@ -233,6 +236,34 @@ async def test_an_audit_that_takes_long_says_how_far_it_is(station: Station, mon
     assert (third.status, third.headers["retry-after"]) == (503, "3")
     assert (await browser.get(AUDIT.replace("audit?", "audit.csv?"))).status == 503
     assert (await browser.get(AUDIT.replace("west", "east"))).status == 503
+
+
+class Slow:
+    """The journal beside west, whose report says that there is none once `ends` is set. begun: how often it was."""
+
+    def __init__(self, directory: Path) -> None:
+        self.beside, self.ends, self.begun = beside_west(directory), asyncio.Event(), 0
+
+    async def days(self, *_: str) -> tuple[bytes, bytes]:
+        """Take its time, and fail."""
+        self.begun += 1
+        await self.ends.wait()
+        raise CanNot("no case was ordered on 2027-01-15 (UTC)")
+
+
+async def test_an_audit_that_fails_late_is_told_and_not_begun_for_ever(tmp_path: Path) -> None:
+    """Pins that a failure nobody waited for any more is told to who asks next, once; then it is tried anew."""
+    slow, day = Slow(tmp_path), date(2027, 1, 15)
+    auditing = Auditing(Station(tmp_path).ward, cast("Printing", slow), patience_s=0.0)
+    assert await auditing.of("west", Days(day, day, ZoneInfo("UTC"))) == 0
+    slow.ends.set()
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    with pytest.raises(CanNot, match="no case was ordered"):
+        await auditing.of("west", Days(day, day, ZoneInfo("UTC")))
+    assert slow.begun == 1
+    with pytest.raises(CanNot, match="no case was ordered"):
+        await auditing.of("west", Days(day, day, ZoneInfo("UTC")))
+    assert slow.begun == 2
 
 
 @pytest.mark.parametrize(

@@ -77,10 +77,14 @@ class Auditing:
         """Give an audit; a number: so many events have come, it isn't done. CanNot: why there is none."""
         key = gateway, str(days), str(days.zone)
         job = self._jobs.get(key)
-        if job is None or (job.task.done() and (_failed(job) or self._now_s() - job.at_s >= KEPT_S)):
+        if job is None or (job.task.done() and self._now_s() - job.at_s >= KEPT_S):
             job = self._begin(key, gateway, days)
         await asyncio.wait({job.task}, timeout=self._patience_s)
-        return job.task.result() if job.task.done() else job.events
+        if not job.task.done():
+            return job.events
+        if _failed(job) and self._jobs.get(key) is job:  # told once, now; who asks after that has it tried anew
+            del self._jobs[key]
+        return job.task.result()
 
     def _begin(self, key: tuple[str, str, str], gateway: str, days: Days) -> Job:
         if sum(not job.task.done() for job in self._jobs.values()) >= AT_ONCE:
