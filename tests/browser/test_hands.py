@@ -22,6 +22,12 @@ COUNT_TONES = """() => {
   const real = OscillatorNode.prototype.start;
   OscillatorNode.prototype.start = function (at) { window.tones.push(at); return real.call(this, at); };
 }"""
+IN_SIGHT = """() => {
+  const box = document.querySelector('.sheet .form-said').getBoundingClientRect();
+  const seen = document.elementFromPoint(box.left + 20, (box.top + box.bottom) / 2);
+  return box.height > 10 && box.bottom <= innerHeight && seen?.matches('.form-said') === true;
+}"""
+"""Whether the answer is to be read where it is, with nothing over it."""
 BY_OTHER_MEANS = {"stop": "stop", "acknowledge": "acknowledge", "pause-audio": "pause-audio", "hold-off": "hold-off"}
 
 
@@ -179,7 +185,9 @@ def test_who_is_signed_in_no_more_is_asked_for_a_pin(page: Any, station: FakeSta
 def test_a_sheet_that_is_left_closes_with_what_was_typed(page: Any, station: FakeStation) -> None:
     """Pins that what one person began is not there for the next: three minutes untouched, anew after a key."""
     page.clock.install()
+    station.me |= SIGNED_IN
     show(page, station, made.bed("one"), address="#/bed/west/one")
+    page.get_by_role("button", name="Sign out nurse-7").wait_for()
     page.locator('[data-do="assess"]').click()
     page.locator(".sheet input").first.fill("1")
     page.clock.run_for(170_000)
@@ -313,6 +321,80 @@ def test_what_was_begun_where_nobody_lay_says_so(page: Any, station: FakeStation
     page.get_by_role("button", name="Send").click()
     [asked] = waited(page, station, "/do/assess")
     assert asked["case"] == ""
+
+
+def test_an_answer_is_in_sight_and_nothing_is_sent_twice(page: Any, station: FakeStation) -> None:
+    """Pins that a refusal and an answer are seen without scrolling, what each score means, and one Send an entry."""
+    station.me |= SIGNED_IN
+    page.set_viewport_size({"width": 1280, "height": 620})
+    show(page, station, made.bed("one"), address="#/bed/west/one")
+    page.get_by_role("button", name="Sign out nurse-7").wait_for()
+    page.locator('[data-do="assess"]').click()
+    said, score = page.locator(".sheet .form-said"), page.locator('.sheet [name="moaa-s"]')
+    hint = page.locator(f"#{score.get_attribute('aria-describedby')}")
+    assert "5 awake" in hint.inner_text()
+    assert "0 no response" in hint.inner_text()
+    score.fill("6")
+    page.keyboard.press("Enter")
+    page.get_by_text("MOAA/S (0–5): between 0 and 5").wait_for()
+    assert page.evaluate(IN_SIGHT) is True
+    assert score.get_attribute("aria-invalid") == "true"
+    score.fill("5")
+    page.locator('.sheet [name="oriented"]').select_option(label="yes")
+    page.locator('.sheet [name="pain"]').fill("0")
+    page.keyboard.press("Enter")
+    page.locator('.form-said[data-outcome="accepted"]').wait_for()
+    assert page.evaluate(IN_SIGHT) is True
+    [asked] = waited(page, station, "/do/assess")
+    assert asked["arguments"]["scores"] == {"moaa-s": 5, "pain": 0, "oriented": 1}
+    arguments_of("assess").model_validate(asked["arguments"])
+    assert page.locator(".sheet input, .sheet select, .sheet [type=submit]").count() == 0
+    assert re.search(r"MOAA/S \(0–5\)\s+5\s", page.locator(".form-entered").inner_text())
+    assert re.search(r"Oriented\s+yes", page.locator(".form-entered").inner_text())
+    assert said.count() == 1
+
+
+def test_who_is_not_signed_in_is_led_there_and_back(page: Any, station: FakeStation) -> None:
+    """Pins that a form offers no Send that can only fail, but the sign-in, which says what a code is, and goes on."""
+    show(page, station, made.bed("one"), address="#/bed/west/one")
+    page.locator('[data-do="hold"]').click()
+    assert page.locator(".sheet").get_by_role("button", name="Send").count() == 0
+    page.keyboard.press("Enter")
+    page.locator('.sheet [name="person"]').wait_for()
+    assert "not your PIN" in page.locator(".sheet").inner_text()
+    station.answer("/api/sign-in", {"error": "they don't belong together"}, status=401)
+    page.locator('.sheet [name="person"]').fill("2468")
+    page.keyboard.press("Enter")
+    said = page.locator(".sheet .form-said", has_text="they don't belong together. Your code is")
+    said.wait_for()
+    assert "It is not your PIN" in said.inner_text()
+    station.answers.clear()
+    station.me |= SIGNED_IN
+    page.locator('.sheet [name="person"]').fill("nurse-7")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Hold (pause)").wait_for()
+    station.answer("/do/hold", {"error": "sign in first"}, status=401)
+    page.get_by_role("button", name="Send").click()
+    page.get_by_text("Refused: sign in first").first.wait_for()
+    assert page.locator(".sheet .go").all_inner_texts() == ["Sign in"]
+
+
+def test_who_lets_a_pump_restart_sees_what_stands(page: Any, station: FakeStation) -> None:
+    """Pins that the form to allow restarting shows, above the reason, the alarms that stand there, as they change."""
+    station.me |= SIGNED_IN
+    show(page, station, made.bed("one", "paused", alarms=[made.spo2_low()]), address="#/bed/west/one")
+    page.get_by_role("button", name="Sign out nurse-7").wait_for()
+    page.locator('[data-do="permit-resume"]').click()
+    stands = page.locator(".sheet .form-standing")
+    assert stands.inner_text() == "HIGH stands: SpO2 88 %, below the limit of 90 %."
+    assert stands.bounding_box()["y"] < page.locator('.sheet [name="reason"]').bounding_box()["y"]
+    station.show(made.bed("one", "paused", alarms=[made.pressure_high()], more=2))
+    page.locator(".form-standing li", has_text="MEDIUM stands: Systolic pressure 164 mmHg").wait_for()
+    assert "2 more alarms" in stands.inner_text()
+    station.show(made.bed("one", "paused"))
+    page.get_by_text("No alarm stands at this bed").wait_for()
+    station.show(made.bed("one", "paused", link="silent"))
+    page.get_by_text("THIS BED IS NOT HEARD").wait_for()
 
 
 def test_signing_in_and_out_hides_nothing(page: Any, station: FakeStation) -> None:

@@ -1,10 +1,12 @@
 /** A form for any instruction, made from its arguments. */
 
+import { partsOf } from "./alarm.js";
 import { call, instruct } from "./api.js";
 import { el, mark, put, show } from "./dom.js";
-import { BY_HAND, INSTRUCTIONS, SCORES } from "./instructions.js";
+import { BY_HAND, INSTRUCTIONS, SCORES, YES_OR_NO } from "./instructions.js";
 import { tellAnswer } from "./pin.js";
 import { visit } from "./provider.js";
+import { signInButton } from "./screen.js";
 import { sheet } from "./sheet.js";
 import { say, term } from "./words.js";
 
@@ -21,36 +23,74 @@ export function openForm(given) {
   const fields = told.fields.map((field) => fieldOf(field, given)).filter(Boolean);
   const said = el("p", { class: "form-said", role: "status" });
   const send = el("button", { class: "big go", type: "submit" }, say("form.send"));
-  const notes = [told.people === 2 ? say("form.two") : "", name === "confirm" ? say("form.confirmOwn") : "", given.me?.signed_in ? "" : say("form.signInFirst")];
+  const notes = [told.people === 2 ? say("form.two") : "", name === "confirm" ? say("form.confirmOwn") : ""];
   const shown = notes.filter(Boolean).map((text) => el("p", { class: "about", text }));
+  const standing = name === "permit-resume" ? standingAlarms() : null;
+  if (standing) shown.push(standing.node);
+  standing?.update(bed);
+  const signIn = () => signInButton((me) => openForm({ ...given, me }));
   const again = againField(given.me, async () => {
     put(said, say("signIn.waiting"));
     const found = await visit(true);
     if (found.outcome === "again") form.requestSubmit();
     else put(said, say("form.failed", { reason: found.reason || say("signIn.nowhere") }));
   });
-  const form = el("form", { class: "fields", novalidate: true }, ...shown, ...fields.map((field) => field.node), again.node, send, said);
-  sheet({ title: say(`do.${name}`), about: say(`about.${name}`), bed, content: [form], announce });
+  const asked = given.me?.signed_in ? [...fields.map((field) => field.node), again.node, send, said] : [el("p", { class: "about", text: say("form.signInFirst") }), signIn()];
+  const form = el("form", { class: "fields", novalidate: true }, ...shown, ...asked);
+  sheet({ title: say(`do.${name}`), about: say(`about.${name}`), bed, content: [form], announce, follow: standing?.update });
+  const tell = (text, outcome) => {
+    put(said, text);
+    mark(said, "data-outcome", outcome);
+    said.scrollIntoView({ block: "nearest" });
+  };
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const args = {};
     for (const field of fields) {
       const wrong = field.read(args);
       if (wrong) {
-        put(said, wrong);
-        mark(said, "data-outcome", "refused");
         field.focus();
-        return;
+        return tell(wrong, "refused");
       }
     }
     mark(send, "disabled", "");
-    put(said, say("form.sending"));
+    tell(say("form.sending"), null);
     const answer = await putTo(bed, name, args, again);
     mark(send, "disabled", null);
-    if (!answer) return put(said, again.why);
+    if (!answer) return tell(again.why, null);
     tellAnswer(said, answer, announce);
-    if (told.people === 2 && answer.outcome === "accepted") for (const node of [...fields.map((field) => field.node), again.node, send]) node.remove(); // the second must not see it
+    if (answer.status === 401) send.replaceWith(signIn()); // signed in no more
+    if (answer.outcome === "accepted" || answer.outcome === "not-recorded") {
+      const entered = told.people === 2 ? null : enteredOf(fields); // the second person must not see it
+      for (const node of [...fields.map((field) => field.node), again.node, send]) node.remove();
+      if (entered) said.before(entered);
+    }
+    return said.scrollIntoView({ block: "nearest" });
   });
+}
+
+/** What was sent, to be read and not to be sent a second time. */
+function enteredOf(fields) {
+  const rows = fields.flatMap((field) => field.told()).filter(([, text]) => text);
+  return el("dl", { class: "facts form-entered" }, ...rows.flatMap(([label, text]) => [el("dt", { text: label }), el("dd", { text })]));
+}
+
+/** The alarms that stand at a bed, as they come and go: who lets it go on must see them. */
+function standingAlarms() {
+  const node = el("ul", { class: "form-standing", "aria-live": "polite" });
+  return {
+    node,
+    update(bed) {
+      const rows = (bed.alarms ?? []).map((alarm) => [alarm.priority, say("stands.alarm", { priority: term("stands", alarm.priority), what: partsOf(alarm)[0] })]);
+      if (bed.more > 0) rows.push(["low", say("alarm.moreLong", { count: bed.more })]);
+      if (bed.link !== "live") rows.unshift(["high", say("stands.unheard")]);
+      else if (rows.length === 0) rows.push(["none", say("stands.none")]);
+      const text = JSON.stringify(rows);
+      if (node.dataset.text === text) return;
+      node.dataset.text = text;
+      node.replaceChildren(...rows.map(([priority, what]) => el("li", { "data-priority": priority, text: what })));
+    },
+  };
 }
 
 /** Put it to the bed; where the station wants to know anew who it is, show how and give null. */
@@ -94,7 +134,7 @@ function againField(me, visited) {
 }
 
 function fieldOf(field, given) {
-  if (field.kind === "scores") return many(field, Object.entries(SCORES).map(([name, max]) => ({ name, label: term("score", name), unit: "", min: 0, max })));
+  if (field.kind === "scores") return many(field, Object.entries(SCORES).map(([name, max]) => ({ name, label: term("score", name), unit: "", min: 0, max, hint: YES_OR_NO.has(name) ? "" : say(`hint.${name}`), asked: YES_OR_NO.has(name) })));
   if (field.kind === "vitals") return many(field, Object.entries(BY_HAND).map(([name, [unit, min, max]]) => ({ name, label: term("vital", name), unit, min, max })));
   if (field.kind === "number" || field.kind === "minutes") return quantity(field);
   const choices = choicesOf(field, given);
@@ -114,9 +154,15 @@ function choicesOf(field, { bed, beds }) {
   return null;
 }
 
-function labelled(label, unit, input, id, required) {
+function labelled(label, unit, input, id, required, hint = "") {
   const named = el("label", { for: id, text: label }, required ? el("span", { class: "needed", "aria-hidden": "true", text: " *" }) : null);
-  return el("div", { class: "field" }, named, el("div", { class: "field-input" }, input, unit ? el("span", { class: "field-unit", text: term("unit", unit) }) : null));
+  const more = hint ? el("span", { class: "field-hint", id: `${id}-hint`, text: hint }) : null;
+  if (more) mark(input, "aria-describedby", more.id);
+  return el("div", { class: "field" }, named, el("div", { class: "field-input" }, input, unit ? el("span", { class: "field-unit", text: term("unit", unit) }) : null), more);
+}
+
+function withUnit(text, unit) {
+  return text && unit ? `${text} ${term("unit", unit)}` : text;
 }
 
 function numberOf(text) {
@@ -138,6 +184,7 @@ function quantity(field) {
   return {
     node: labelled(label, field.unit, input, id, field.required),
     focus: () => input.focus(),
+    told: () => [[label, withUnit(input.value.trim(), field.unit)]],
     read(args) {
       if (!input.value.trim()) return field.required ? say("form.missing", { field: label }) : "";
       const { wrong, value } = judged(label, input.value, field);
@@ -157,6 +204,7 @@ function written(field, preset) {
   return {
     node: labelled(label, "", input, id, field.required),
     focus: () => input.focus(),
+    told: () => [[label, input.value.trim()]],
     read(args) {
       const value = input.value.trim();
       if (!value && field.required) return say("form.missing", { field: label });
@@ -173,6 +221,7 @@ function chosen(field, choices, preset) {
   return {
     node: labelled(label, "", input, id, field.required),
     focus: () => input.focus(),
+    told: () => [[label, input.selectedOptions[0]?.textContent ?? ""]],
     read(args) {
       const [value, , instance] = choices[Number(input.value)] ?? choices[0];
       args[field.name] = value;
@@ -185,19 +234,21 @@ function chosen(field, choices, preset) {
 function many(field, parts) {
   const inputs = parts.map((part) => {
     const id = `field-${(counted += 1)}`;
-    return { part, id, input: el("input", { id, type: "text", inputmode: "decimal", autocomplete: "off", name: part.name }) };
+    return { part, id, input: part.asked ? yesOrNo(id, part.name) : el("input", { id, type: "text", inputmode: "decimal", autocomplete: "off", name: part.name }) };
   });
-  const node = el("fieldset", {}, el("legend", { text: term("field", field.name) }), ...inputs.map(({ part, id, input }) => labelled(part.label, part.unit, input, id, false)));
+  const node = el("fieldset", {}, el("legend", { text: term("field", field.name) }), ...inputs.map(({ part, id, input }) => labelled(part.label, part.unit, input, id, false, part.hint)));
   let wrongOne = inputs[0].input;
   return {
     node,
     focus: () => wrongOne.focus(),
+    told: () => inputs.map(({ part, input }) => [part.label, input.value && part.asked ? input.selectedOptions[0].textContent : withUnit(input.value.trim(), part.unit)]),
     read(args) {
       const found = {};
       for (const { part, input } of inputs) {
         if (!input.value.trim()) continue;
         const { wrong, value } = judged(part.label, input.value, part);
         wrongOne = input;
+        mark(input, "aria-invalid", wrong ? "true" : null);
         if (wrong) return wrong;
         found[part.name] = value;
       }
@@ -206,4 +257,9 @@ function many(field, parts) {
       return field.name === "vitals" && nothing ? say("form.nothing") : "";
     },
   };
+}
+
+/** A question that is answered yes, no, or not at all. */
+function yesOrNo(id, name) {
+  return el("select", { id, name }, el("option", { value: "", text: say("answer.none") }), el("option", { value: "1", text: say("answer.yes") }), el("option", { value: "0", text: say("answer.no") }));
 }

@@ -59,6 +59,8 @@ export const WITH_PIN = new Set(["acknowledge", "pause-audio", "hold-off"]);
 
 /** Scores with their highest value (model.instructions.Score). */
 export const SCORES = { "moaa-s": 5, "cadss-6": 24, distress: 10, nausea: 10, dizziness: 10, dissociation: 10, pain: 10, oriented: 1, escort: 1 };
+/** Scores that are a question, answered yes or no; on the wire 1 or 0. */
+export const YES_OR_NO = new Set(["oriented", "escort"]);
 
 /** Vital signs by hand: unit, lowest and highest that a living patient can have (model.metric.FACTS). */
 export const BY_HAND = {

@@ -11,7 +11,7 @@ import { Feed } from "./feed.js";
 import { handoverPage } from "./handover.js";
 import { header } from "./header.js";
 import { lostPriority, notices } from "./notices.js";
-import { dress, learn, openScreen, openSignIn, openSoundTest, profileOf, signOut } from "./screen.js";
+import { dress, learn, openScreen, openSignIn, openSoundTest, profileOf, signInBy, signOut } from "./screen.js";
 import { closeSheet, updateSheet } from "./sheet.js";
 import { Sound, wantedSound } from "./sound.js";
 import { Trends } from "./trend.js";
@@ -51,6 +51,7 @@ const head = header({
   screen: () => openScreen({ ward, changed: update, announce, hear }),
   duty,
 });
+signInBy((then) => openSignIn({ ward, changed, announce, then }));
 const bars = notices({ ward, sound, hear, duty, profile: () => profileOf(ward.me) });
 document.getElementById("head").append(head.node, bars.node);
 

@@ -50,24 +50,48 @@ function field(label, input) {
   return el("div", { class: "field" }, el("label", { for: id, text: label }), input);
 }
 
+let signIn = () => undefined;
+
+/**
+ * Say how a button anywhere on the page lets somebody sign in.
+ * @param {(then: (me: any) => void) => void} told
+ */
+export function signInBy(told) {
+  signIn = told;
+}
+
+/**
+ * Make a button that lets somebody sign in, where nothing else can be done before.
+ * @param {(me: any) => void} [then] what is gone on with
+ * @returns {HTMLElement}
+ */
+export function signInButton(then) {
+  return el("button", { class: "big go", type: "button", "data-first": true, onclick: () => signIn(then) }, say("signIn.title"));
+}
+
 /**
  * Open the sign-in sheet.
- * @param {{ward: any, changed: () => void, announce: (text: string) => void}} given
+ * @param {{ward: any, changed: () => void, announce: (text: string) => void, then?: (me: any) => void}} given
  */
-export function openSignIn({ ward, changed, announce }) {
+export function openSignIn({ ward, changed, announce, then }) {
   const person = el("input", { name: "person", autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 64 });
   const password = el("input", { name: "password", type: "password", autocomplete: "current-password", maxlength: 256 });
   const said = el("p", { class: "form-said", role: "status" });
-  const form = el("form", { class: "fields" }, field(say("signIn.person"), person), field(say("signIn.password"), password), el("button", { class: "big go", type: "submit" }, say("signIn.go")), said);
+  const hint = el("p", { class: "field-hint", id: "sign-in-hint", text: say("signIn.hint") });
+  mark(person, "aria-describedby", hint.id);
+  const form = el("form", { class: "fields" }, field(say("signIn.person"), person), hint, field(say("signIn.password"), password), el("button", { class: "big go", type: "submit" }, say("signIn.go")), said);
   const ended = async (why) => {
     if (why) {
       mark(said, "data-outcome", "refused");
       put(said, say("signIn.failed", { reason: why }));
+      said.scrollIntoView({ block: "nearest" });
       return;
     }
     await learn(ward);
-    if (said.isConnected) closeSheet();
+    const here = said.isConnected;
+    if (here) closeSheet();
     changed();
+    if (here) then?.(ward.me);
   };
   const provider = ward.me.openid;
   const by = async () => {
@@ -82,7 +106,7 @@ export function openSignIn({ ward, changed, announce }) {
     event.preventDefault();
     const answer = await call("POST", "/api/sign-in", { person: person.value.trim(), password: password.value });
     password.value = "";
-    await ended(answer.ok ? "" : answer.error);
+    await ended(answer.ok ? "" : [answer.error, answer.status === 401 ? say("signIn.hint") : ""].filter(Boolean).join(". "));
   });
 }
 

@@ -10,7 +10,7 @@ let open = null;
 
 /**
  * Open a sheet; one at a time. It is no modal dialog: the beds and their STOP stay in reach.
- * @param {{title: string, about?: string, bed?: any, content: Node[], announce: (text: string) => void}} given
+ * @param {{title: string, about?: string, bed?: any, content: Node[], announce: (text: string) => void, follow?: (bed: any) => void}} given follow: told how the bed stands
  * @returns {{close: () => void, node: HTMLElement, update: (bed: any) => void}}
  */
 export function sheet(given) {
@@ -41,7 +41,10 @@ export function sheet(given) {
     node,
     key: given.bed?.key ?? null,
     close: () => closeSheet(),
-    update: (bed) => stop?.update(bed),
+    update(bed) {
+      stop?.update(bed);
+      given.follow?.(bed);
+    },
     end() {
       clearTimeout(left);
       stop?.gone();
