@@ -334,6 +334,29 @@ def test_what_was_taken_here_is_said_though_another_station_tells() -> None:
     assert [found.held_s for found in third.clinic.machine.telling(third.clinic.now_s).of] == [0.0]
 
 
+def test_what_a_restarted_station_does_not_hear_it_leaves_to_the_other() -> None:
+    """Pins that a station which only remembers an alarm claims none: the other tells of it, but for who has it here."""
+    first, second = Clinic(), Second()
+    silent = Standing("gateway-1", "", NOT_HEARD, "high", "silent: chair-3", BEGUN_S, beds=("chair-3",))
+    first.alarms = second.clinic.alarms = (silent,)
+    (message,) = first.look()
+
+    def says() -> bytes:
+        return availability("online", 0, 1, first.machine.telling(first.now_s))
+
+    assert second.until(30, says()) == []
+    first.restart()  # its machine with the broker, too, that kept nothing; the gateway is still dead
+    first.alarms, first.heard = (), (("", ""),)
+    assert first.until(31) == []
+    assert second.until(200, says())[:2] == [(30.5, NURSE), (75.5, DOCTOR)]
+    first.press(message)
+    assert [one.by for one in first.machine.telling(first.now_s).of] == [NURSE]
+    assert first.until(31 + HELD_S) == []
+    assert first.machine.telling(first.now_s).of == ()
+    assert first.machine.have(silent.key[0] + "//" + NOT_HEARD, "nurse-9", first.now_s)
+    assert len(first.machine.telling(first.now_s).of) == 1, "a person has it, on the page"
+
+
 def test_a_station_says_what_it_has_in_hand() -> None:
     """Pins what other stations are told: alarms in hand, who has them, never more than fits, nothing undelivered."""
     clinic = Clinic()

@@ -213,11 +213,11 @@ class Escalation:
         return [*self._owed(now_s), *self._tests(now_s, day)]
 
     def telling(self, now_s: float) -> Telling:
-        """Say to other stations what this one has in hand."""
+        """Say to other stations what this one has in hand: what it tells of, and what somebody has here."""
         ours = self.kept.duty or self.policy.contacts
         able = any(not self.reach.of(code, now_s).why for code in ours)
         there = [entry for entry in self.entries.values() if entry.gone_s is None]
-        mine = [entry for entry in there if entry.held_here or not (entry.quiet or entry.failed)]
+        mine = [e for e in there if e.held_here or e.here or not (e.quiet or e.failed or e.awaited_s is not None)]
         of = (
             TellingOf(
                 alarm=entry.name[:LONGEST_NAME],
