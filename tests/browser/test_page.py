@@ -72,6 +72,28 @@ def test_what_somebody_has_is_steady(page: Any, station: FakeStation) -> None:
     assert flashes(page, 2, banner("west/two")) == [0]
 
 
+def test_the_highest_that_stands_gives_the_colour(page: Any, station: FakeStation) -> None:
+    """Pins that a high alarm that somebody has frames its tile beside a low one that nobody has, told beside it."""
+    taken = made.spo2_low(signal="acknowledged", acknowledged_by="nurse-7", countdown_ends=None)
+    fresh = made.cuff_overdue()
+    both = made.bed("both", alarms=[taken, fresh], annunciation=made.annunciation([fresh]))
+    all_taken = made.bed("taken", alarms=[taken])
+    show(page, station, all_taken, both, made.bed("high", alarms=[made.spo2_low()]))
+    shown = tile(page, "west/both")
+    shadow = "e => getComputedStyle(e).boxShadow"
+    assert shown.get_attribute("data-priority") == "high"
+    assert shown.evaluate(shadow) == tile(page, "west/high").evaluate(shadow)
+    assert shown.evaluate(shadow) != tile(page, "west/taken").evaluate(shadow)
+    assert shown.locator('.alarm-banner[data-priority="high"][data-quiet]').count() == 1
+    assert shown.locator('.alarm-more[data-priority="low"]').inner_text() == "+1"
+    names = [chip.locator(".chip-bed").inner_text() for chip in page.locator(".chip").all()]
+    assert names == ["high", "both", "taken"]
+    chip = page.locator(".chip", has_text="both")
+    assert chip.get_attribute("data-priority") == "high"
+    assert chip.locator('.chip-other[data-priority="low"]').inner_text() == "!"
+    assert page.locator(".chip", has_text="taken").locator(".chip-other").is_hidden()
+
+
 def test_only_what_infuses_has_time_left(page: Any, station: FakeStation) -> None:
     """Pins that a pause shows PAUSED and its earliest end, the end of a session neither, in every density."""
     phases = ["infusing", "paused", "recovery", "stopped", "completed", "aborted", "closed"]

@@ -4,7 +4,7 @@ import { markPriority, partsOf } from "./alarm.js";
 import { clock, left, stationNow, timeKnown } from "./clock.js";
 import { el, mark, match, put, show } from "./dom.js";
 import { dutyWord } from "./duty.js";
-import { audioPausedOf, headline } from "./state.js";
+import { audioPausedOf, headline, topUnanswered } from "./state.js";
 import { addressOf } from "./tile.js";
 import { RANK } from "./priority.js";
 import { say } from "./words.js";
@@ -60,17 +60,18 @@ export function header({ ward, signIn, signOut, screen, duty }) {
   };
 }
 
-/** By priority, and of the same one what nobody has first. */
+/** By priority, and of the same one what nobody has first; then what somebody has beside something that nobody has. */
 function urgency(bed) {
   const told = headline(bed);
-  return RANK[told.priority] * 2 + (told.signal === "acknowledged" ? 0 : 1);
+  return RANK[told.priority] * 2 + (told.signal !== "acknowledged" ? 1 : topUnanswered(bed) ? 0.5 : 0);
 }
 
 function chip() {
   const symbol = el("span", { class: "chip-symbol", role: "img" });
   const name = el("span", { class: "chip-bed" });
   const text = el("span", { class: "chip-text" });
-  const node = el("a", { class: "chip" }, symbol, name, text);
+  const other = el("span", { class: "chip-other", role: "img" });
+  const node = el("a", { class: "chip" }, symbol, other, name, text);
   return {
     node,
     update(bed) {
@@ -79,6 +80,11 @@ function chip() {
       markPriority(node, alarm.priority, alarm.signal === "acknowledged");
       put(symbol, say(`symbol.${alarm.priority}`));
       mark(symbol, "aria-label", say(`priority.${alarm.priority}`));
+      const open = alarm.signal === "acknowledged" ? topUnanswered(bed) : null;
+      markPriority(other, open?.priority ?? "none", open === null);
+      put(other, open ? say(`symbol.${open.priority}`) : "");
+      mark(other, "aria-label", open ? say("header.andNobody", { priority: say(`priority.${open.priority}`) }) : null);
+      show(other, open !== null);
       put(name, bed.bed);
       put(text, partsOf(alarm)[0]);
     },

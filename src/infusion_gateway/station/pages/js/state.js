@@ -93,16 +93,17 @@ export function topUnanswered(bed) {
 }
 
 /**
- * Give the priority that a bed is told with: the station's word, else the alarms' own.
+ * Give the highest priority that stands at a bed, whoever has it: the station's word is of what nobody has.
  * @param {any} bed
  * @returns {"high" | "medium" | "low" | "none"}
  */
 export function priorityOf(bed) {
   const said = bed.annunciation?.priority;
-  return Object.hasOwn(RANK, said ?? "") ? said : (topAlarm(bed)?.priority ?? "none");
+  const own = topAlarm(bed)?.priority ?? "none";
+  return Object.hasOwn(RANK, said ?? "") && RANK[said] > RANK[own] ? said : own;
 }
 
-/** @param {any} bed @returns {boolean} whether all that would flash is acknowledged by somebody. */
+/** @param {any} bed @returns {boolean} whether somebody has all that stands: nothing flashes, the frame is thin. */
 export function quietOf(bed) {
   return Boolean(bed.annunciation?.acknowledged);
 }

@@ -25,6 +25,7 @@ const WORDS = {
   "header.audioPausedAt": "audio paused at {bed} {left}",
   "header.alarms": "Beds in alarm",
   "header.more": "and {count} more",
+  "header.andNobody": "and {priority}, nobody has it",
   "header.signIn": "Sign in",
   "header.signOut": "Sign out {person}",
   "header.settings": "Screen",
