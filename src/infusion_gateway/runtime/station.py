@@ -115,7 +115,8 @@ async def _watched(process: asyncio.subprocess.Process, fed: socket.socket, hung
     try:
         while time.monotonic() < until_s:
             with contextlib.suppress(TimeoutError):
-                code = await asyncio.wait_for(process.wait(), min(LOOK_S, hung_s))
+                async with asyncio.timeout(min(LOOK_S, hung_s)):  # 3.11's wait_for forgets a cancellation at its end
+                    code = await process.wait()
                 return f"signal {-code}" if code < 0 else f"exit {code}"
     finally:
         loop.remove_reader(fed)
@@ -129,7 +130,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), END_S)
+        async with asyncio.timeout(END_S):
+            await process.wait()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
