@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from escalating import BEGUN_S, DOCTOR, LEAD, NURSE, PEOPLE, REPEAT_S, Clinic, stands
+from infusion_gateway.ward import kept
 from infusion_gateway.ward.escalation import DELIVERY_S, IN_ONE, LINGERS_S, RETRY_S, Policy, Step
 from infusion_gateway.ward.kept import ENTRIES, HELD_S, LINK_S
 from infusion_gateway.ward.reach import BURST, EVERY_S
@@ -148,15 +149,29 @@ def test_a_bed_that_is_no_more_is_told_of_no_more() -> None:
     assert clinic.machine.entries == {}
 
 
-def test_what_is_latched_is_not_told_of_but_not_forgotten() -> None:
-    """Pins that an alarm which is over but latched is silent here, and goes on where it was when it is back."""
-    clinic = Clinic()
-    clinic.alarm()
-    clinic.look()
-    clinic.alarm(present=False)
-    assert clinic.until(600) == []
-    clinic.alarm()
-    assert clinic.until(600.5) == [(600.5, DOCTOR), (600.5, NURSE), (600.5, LEAD)]
+def test_what_is_latched_is_silent_and_another_alarm_after_two_minutes() -> None:
+    """Pins that a latched alarm is not told of, goes on where it was if it is back soon, and else begins anew."""
+    for over_s, persons in ((LINGERS_S - 0.5, [NURSE, DOCTOR, LEAD]), (LINGERS_S, [NURSE]), (600, [NURSE])):
+        clinic = Clinic()
+        clinic.alarm()
+        clinic.look()
+        clinic.alarm(present=False)
+        assert clinic.until(over_s) == []  # over since 0.5 s
+        clinic.alarm()
+        assert sorted(person for _, person in clinic.until(over_s + 0.5)) == sorted(persons), over_s
+
+
+def test_what_stays_as_it_is_changes_nothing_that_is_kept() -> None:
+    """Pins that neither a latched alarm nor one that is over has the file written anew as time passes."""
+    for alarm in ({"present": False}, None):
+        clinic = Clinic()
+        clinic.alarm()
+        clinic.look()
+        clinic.alarms = () if alarm is None else (clinic.alarm(**alarm),)
+        clinic.until(2)
+        before = kept.write(clinic.machine.keep())
+        clinic.until(100)
+        assert kept.write(clinic.machine.keep()) == before
 
 
 def test_what_cant_be_delivered_has_the_next_told_at_once() -> None:

@@ -260,7 +260,7 @@ class Escalation:
                 if one.present:
                     self._begin(one, now_s)
             elif not one.present:
-                entry.gone_s, entry.awaited_s = now_s, None
+                entry.gone_s, entry.awaited_s = now_s if entry.gone_s is None else entry.gone_s, None
             else:
                 self._goes_on(entry, one, now_s)
         for entry in [entry for key, entry in self.entries.items() if key not in there]:
@@ -289,9 +289,13 @@ class Escalation:
         )  # fmt: skip
 
     def _goes_on(self, entry: Entry, one: Standing, now_s: float) -> None:
-        """Carry it on. A rise, or one more bed, is a new alarm, which breaks through whoever had it; a fall is none."""
-        another = (entry.here or entry.held_until_s) and set(one.beds) - set(entry.beds)
-        if another or (one.priority == "high" and entry.priority == "medium"):
+        """Carry it on. What was over for long, a rise, and one more bed of what somebody has, is a new alarm.
+
+        That breaks through whoever had it; a fall is none.
+        """
+        over = entry.gone_s is not None and now_s - entry.gone_s >= LINGERS_S  # latched all the while
+        more = (entry.here or entry.held_until_s) and set(one.beds) - set(entry.beds)
+        if over or more or (one.priority == "high" and entry.priority == "medium"):
             del self.entries[entry.key]
             self._begin(one, now_s)
             return
