@@ -103,8 +103,7 @@ def test_no_token_is_in_the_file() -> None:
     assert clinic.tokens > 0
     assert not [n for n in range(clinic.tokens) if f"token-{n + 1}" in text]
     assert set(json.loads(text)) == {
-        "entries", "links", "people", "duty", "duty_s", "duty_by", "number", "owed", "lines",
-            "under_way", "mode",
+        "entries", "links", "people", "duty", "duty_by", "number", "owed", "lines", "under_way", "mode",
     }  # fmt: skip
 
 
@@ -148,6 +147,20 @@ def test_a_file_of_another_time_holds_nothing_off_for_long() -> None:
     assert found.entries[0].next_s <= years + HELD_S
     assert found.links == {}
     assert kept.read(text, BEGUN_S + LINK_S).links == {}
+    clinic.alarms = ()
+    clinic.look()
+    (over,) = kept.read(kept.write(clinic.machine.keep()), years).entries
+    assert over.gone_s == years, "else it would not be over for long for years"
+
+
+def test_a_file_of_an_older_station_is_read() -> None:
+    """Pins that what an older one kept besides holds up nothing of the rest."""
+    clinic = Clinic()
+    clinic.alarm()
+    clinic.look()
+    older = json.loads(kept.write(clinic.machine.keep())) | {"duty_s": BEGUN_S}
+    found = kept.read(json.dumps(older).encode(), BEGUN_S)
+    assert (found.duty, len(found.entries)) == (list(PEOPLE), 1)
 
 
 def test_what_was_under_way_before_a_restart_is_told_of_where_the_broker_is_away() -> None:

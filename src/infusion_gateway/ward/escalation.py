@@ -120,7 +120,7 @@ class Escalation:
                 raise ValueError(f"{code[:64]} can't be reached: give them a [[station.notify.person]]")
         if len(set(codes)) != len(codes):
             raise ValueError("somebody is named twice")
-        self.kept.duty, self.kept.duty_s, self.kept.duty_by = list(codes), now_s, by
+        self.kept.duty, self.kept.duty_by = list(codes), by
         self._line(now_s, "duty", by, "on duty: " + (", ".join(codes) or "nobody"))
 
     def delivered(self, message: int, why: str, now_s: float) -> None:

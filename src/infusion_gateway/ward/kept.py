@@ -113,7 +113,6 @@ class Kept:
     links: dict[str, Link] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     duty: list[str] = field(default_factory=list)
-    duty_s: float = 0.0
     duty_by: str = ""
     number: int = 0
     owed: dict[str, set[int]] = field(default_factory=dict)
@@ -146,6 +145,7 @@ def read(text: bytes, now_s: float) -> Kept:
         entry.held_until_s = min(entry.held_until_s, now_s + HELD_S)
         entry.seen_s, entry.from_s = min(entry.seen_s, now_s), min(entry.from_s, now_s + HELD_S)
         entry.next_s = min(entry.next_s, now_s + HELD_S)
+        entry.gone_s = None if entry.gone_s is None else min(entry.gone_s, now_s)
     links = list(found.links.items())[-LINKS:]
     found.links = {key: one for key, one in links if now_s < one.until_s <= now_s + LINK_S}
     found.people = dict(list(found.people.items())[:PEOPLE])
