@@ -29,6 +29,19 @@ COVERED = """() => {
   });
 }"""
 """What of tiles has something else over it that is to be read."""
+BARS = """() => {
+  const canvas = document.querySelector('[data-chart="nibp"] canvas');
+  const name = getComputedStyle(document.documentElement).getPropertyValue('--m-nibp-sys').trim();
+  const drawing = document.createElement('canvas').getContext('2d');
+  drawing.fillStyle = name;
+  drawing.fillRect(0, 0, 1, 1);
+  const [r, g, b] = drawing.getImageData(0, 0, 1, 1).data;
+  const y = Math.round(canvas.height * 0.59);
+  const { data } = canvas.getContext('2d').getImageData(0, y, canvas.width, 1);
+  const hit = (x) => data[4 * x + 3] > 128 && [r, g, b].every((part, at) => Math.abs(data[4 * x + at] - part) < 40);
+  return Array.from({ length: canvas.width }, (_, x) => x).filter((x) => hit(x) && (x === 0 || !hit(x - 1))).length;
+}"""
+"""How many pressures the trend shows, as bars that a line of its picture crosses."""
 SIDEWAYS = """() => Math.max(document.scrollingElement.scrollWidth, document.querySelector('#main > *').scrollWidth)
   - innerWidth"""
 
@@ -287,6 +300,24 @@ def test_the_large_trends_and_without_them(page: Any, station: FakeStation) -> N
     page.wait_for_function("() => document.querySelector('.chart-small .spark-line').getAttribute('d')?.length > 100")
     path = page.locator(".chart-small .spark-line").first.get_attribute("d")
     assert path.count("M") == 2, "a gap stays a gap"
+
+
+def test_a_cuff_reading_is_drawn_as_it_is_shown(page: Any, station: FakeStation) -> None:
+    """Pins that a new pressure is in the trend within 2 s of being shown, once, and the next one beside it."""
+    station.trend = lambda: made.trend() | {"nibp": []}
+    values = {name: value for name, value in made.vitals().items() if not name.startswith("nibp")}
+    show(page, station, made.bed("one", vitals=values), address="#/bed/west/one")
+    page.wait_for_function("() => document.querySelectorAll('.chart canvas').length === 5")
+    page.wait_for_function("() => Number(document.querySelector('.lane').dataset.count) >= 3")
+    assert page.evaluate(BARS) == 0
+    for seconds, bars in ((600.0, 1), (2.0, 2), (2.5, 2)):
+        for part, number in (("sys", 118), ("dia", 76), ("mean", 90)):
+            values[f"nibp-{part}"] = made.value(f"nibp-{part}", number, age_s=seconds)
+        station.show(made.bed("one", vitals=values))
+        page.locator('.bed-vitals [data-metric="nibp"] .vital-value', has_text="118/76").wait_for()
+        page.wait_for_function(f"() => ({BARS})() === {bars}", timeout=2000)
+    page.wait_for_timeout(1600)
+    assert page.evaluate(BARS) == 2
 
 
 def test_many_alarms_at_once_each_name_their_bed(page: Any, station: FakeStation) -> None:

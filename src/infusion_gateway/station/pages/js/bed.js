@@ -17,7 +17,7 @@ import { say, term } from "./words.js";
 
 const PAUSES_S = [60, 120];
 const WITHOUT_FORM = new Set(["stop", "acknowledge", "pause-audio", "hold-off"]);
-const TRENDS_EVERY_MS = 2000;
+const TRENDS_EVERY_MS = 1000;
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 /**
@@ -36,7 +36,7 @@ export function bedPage(given) {
     else person(what, { ...args, reason: say("alarm.heldReason") }, alarm.text || alarm.code);
   };
   const gone = el("p", { class: "nothing-what", hidden: true, text: say("bed.gone") });
-  const back = el("a", { class: "back", href: "#/" }, say("bed.back"));
+  const back = el("a", { class: "back", href: "#/", "aria-label": say("bed.backLabel") }, "‹", el("span", { class: "back-words", text: ` ${say("bed.backLabel")}` }));
   const name = el("h1", { class: "bed-name" });
   const state = el("span", { class: "tile-state" });
   const mode = el("span", { class: "tile-mode" });
@@ -55,13 +55,14 @@ export function bedPage(given) {
   const order = orderPanel();
   const devices = devicePanel(ward);
   const acts = actsPanel((what) => openForm({ bed: bedNow(), beds: ward.ordered(), name: what, me: ward.me, announce }));
-  const strip = el("div", { class: "bed-strip" }, back, name, state, which, mode, watched.node, stop.node);
+  const strip = el("div", { class: "bed-strip" }, back, name, state, stop.node);
+  const under = el("div", { class: "bed-more" }, which, mode, watched.node);
   const now = el("section", { class: "panel now" }, el("div", { class: "tile-main" }, time.node, doses.node), notes);
   const vitals = el("section", { class: "panel", "aria-label": say("bed.vitals") }, el("h2", { text: say("bed.vitals") }), el("div", { class: "bed-vitals" }, ...numerics.map((part) => part.node)));
   const side = el("div", { class: "bed-side" }, alarms.node, audio.node, now, vitals, acts.node, order.node, devices.node);
   const main = el("div", { class: "bed-main" }, trend.node, log.node);
   const whole = el("div", { class: "bed-whole" }, link.node, el("div", { class: "bed-columns" }, side, main));
-  const node = el("div", { class: "bed-page tile" }, strip, gone, whole);
+  const node = el("div", { class: "bed-page tile" }, strip, under, gone, whole);
   let drawn = 0;
 
   const update = () => {

@@ -7,6 +7,10 @@ const STEP_S = 5;
 const POINTS = 3600 / STEP_S + 120;
 const FRESH_S = 300;
 const AT_ONCE = 4;
+const HOUR_S = 3600;
+/** Two words of the cuff about moments closer than this are about one measurement (ward/trend.py). */
+const SAME_S = 10;
+const CUFF = ["sys", "dia", "mean"];
 const CARRIED = ["spo2", "hr", "pulse", "rr", "etco2", "temp"];
 
 /** The trends of all beds, asked for a few at a time. */
@@ -55,6 +59,7 @@ export class Trends {
   carry(bed) {
     const trend = this.kept.get(bed.key);
     const now = Math.floor(stationNow() / 1000);
+    if (trend) this.#cuff(bed, trend);
     if (!trend || now - (trend.t.at(-1) ?? 0) < STEP_S) return;
     trend.t.push(now);
     for (const [metric, values] of Object.entries(trend.series)) {
@@ -66,6 +71,16 @@ export class Trends {
     if (trend.t.length > POINTS) {
       for (const values of [trend.t, trend.rate, trend.dose, ...Object.values(trend.series)]) values.shift();
     }
+  }
+
+  /** A pressure is drawn as it is shown, at the moment it was measured, and once however often it is repeated. */
+  #cuff(bed, trend) {
+    const parts = CUFF.map((part) => this.ward.vital(bed, `nibp-${part}`)).map((vital) => (vital?.valid && vital.age !== null ? vital : null));
+    const age = Math.min(...parts.filter(Boolean).map((vital) => vital.age));
+    const t = stationNow() / 1000 - age;
+    if (!(age < HOUR_S) || trend.nibp.some((point) => Math.abs(point.t - t) < SAME_S)) return;
+    const [sys, dia, mean] = parts.map((vital) => (vital && vital.age - age < SAME_S ? vital.value : null));
+    trend.nibp = [...trend.nibp, { t, sys, dia, mean }].sort((a, b) => a.t - b.t).slice(-POINTS);
   }
 
   #now(bed, metric) {
@@ -105,7 +120,7 @@ function taken(body) {
     series,
     rate: t.map((_, at) => list(body?.rate_ml_h)[at] ?? null),
     dose: t.map((_, at) => list(body?.dose_mg)[at] ?? null),
-    nibp: list(body?.nibp),
+    nibp: list(body?.nibp).filter((point) => Number.isFinite(point?.t)),
     events: list(body?.events),
     baseline: body?.baseline ?? {},
     limits: list(body?.limits),
