@@ -6,6 +6,7 @@ restart. To take one away, take its table out of the file, or enrol another one 
 
 import hashlib
 import secrets
+import threading
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ MOST = 256
 LONGEST_BED = 130
 CALL = "call"
 """The profile of a patient's call button: it calls, at the one bed that it stands at, and sees and stops nothing."""
+LOCAL = "local"
+"""No screen's name: so the record calls the station's own browser, where nobody is signed in."""
 _KEYS = ("name", "profile", "bed", "id", "by")
 
 
@@ -39,7 +42,7 @@ class Screen:
     @property
     def person(self) -> str:
         """What it is called on the record where nobody is signed in."""
-        return f"screen-{self.name}"
+        return called(self.name)
 
 
 class Screens:
@@ -49,6 +52,7 @@ class Screens:
         self.path = path
         self._stamp: tuple[int, int, int] | None = None
         self._screens: dict[str, Screen] = {}
+        self._enrolling = threading.Lock()
         self._renew()
 
     def of(self, cookie: str | None) -> Screen | None:
@@ -72,25 +76,33 @@ class Screens:
         made = Screen(name, profile, bed, digest(cookie), by)
         if not _sound(made):
             known = ", ".join((*PROFILES, CALL))
-            raise ValueError(f"a screen has a name as chair-1, a profile of {known}, and perhaps a bed; {CALL} has one")
+            name_of = f"a name as chair-1, but not {LOCAL}"
+            raise ValueError(f"a screen has {name_of}, a profile of {known}, and perhaps a bed; {CALL} has one")
+        with self._enrolling:  # each in a thread of its own: none may take another out again
+            self._keep(self.path, made)
+        return cookie, made
+
+    def _keep(self, path: Path, made: Screen) -> None:
         self._renew()
-        kept = {one.id: one for one in self._screens.values() if one.name != name} | {made.id: made}
+        kept = {one.id: one for one in self._screens.values() if one.name != made.name} | {made.id: made}
         if len(kept) > MOST:
-            raise ValueError(f"there are {MOST} screens already: take one out of {self.path}")
+            raise ValueError(f"there are {MOST} screens already: take one out of {path}")
         out = ["# Written by the station: the screens that a supervisor has enrolled."]
         for screen in kept.values():
             out += ["", "[[screen]]", *(f"{key} = {quoted(getattr(screen, key))}" for key in _KEYS)]
-        write(self.path, "\n".join(out) + "\n")
-        self._screens, self._stamp = kept, stamp(self.path)
-        return cookie, made
+        write(path, "\n".join(out) + "\n")
+        self._screens, self._stamp = kept, stamp(path)
 
     def _renew(self) -> None:
         now = stamp(self.path)
         if now == self._stamp:
             return
-        self._stamp, self._screens = now, {}
+        self._screens, self._stamp = self._read(now), now
+
+    def _read(self, now: tuple[int, int, int] | None) -> dict[str, Screen]:
+        """Read the file, as it is now; None: there is none."""
         if self.path is None or now is None:
-            return
+            return {}
         try:
             why = f"others may read it: chmod 600 {self.path}" if exposed(self.path) else ""
             tables = [] if why else tomllib.loads(self.path.read_text(encoding="utf-8")).get("screen", [])
@@ -98,14 +110,20 @@ class Screens:
             why, tables = str(error), []
         if why:
             log.error("screens not read: none is enrolled", file=str(self.path), error=why)
-            return
+        found: dict[str, Screen] = {}
         for table in tables[:MOST] if isinstance(tables, list) else ():
             given = [table.get(key) for key in _KEYS] if isinstance(table, dict) else [None]
             screen = Screen(*given) if all(isinstance(one, str) for one in given) else None
             if screen is None or not _sound(screen):
                 log.error("a screen passed over: it is none", file=str(self.path))
             else:
-                self._screens[screen.id] = screen
+                found[screen.id] = screen
+        return found
+
+
+def called(name: str) -> str:
+    """Say what a screen is on the record where nobody is signed in."""
+    return f"screen-{name}"
 
 
 def digest(cookie: str) -> str:
@@ -117,4 +135,4 @@ def _sound(screen: Screen) -> bool:
     bed = screen.bed
     of_a_bed = not bed or (len(bed) <= LONGEST_BED and all(is_name(part) for part in bed.split("/", 1)))
     known = screen.profile in PROFILES or (screen.profile == CALL and "/" in bed)
-    return is_name(screen.name) and known and of_a_bed
+    return is_name(screen.name) and screen.name != LOCAL and known and of_a_bed

@@ -29,7 +29,7 @@ from infusion_gateway.station.notifying import Notifying
 from infusion_gateway.station.openid import OpenId
 from infusion_gateway.station.people import Person
 from infusion_gateway.station.printing import Beside
-from infusion_gateway.station.screens import CALL, Screens
+from infusion_gateway.station.screens import CALL, LOCAL, Screens, called
 from infusion_gateway.station.shelf import Shelf
 from infusion_gateway.station.signin import BY_PIN, DEMAND, Denied, Place, SignIn, may
 from infusion_gateway.station.stream import EventStream, Feed
@@ -44,7 +44,7 @@ ENROLLED_S = 400 * 24 * 3600
 """Browsers keep no cookie for longer; a screen's is given anew at each look."""
 STREAMS, EACH = 256, 64
 """Pages that are open at once: all, and of one person, screen or address."""
-HERE = "screen-local"
+HERE = called(LOCAL)
 """Who stops on the record where nobody is signed in at this machine's own browser."""
 STOP_S, ANSWER_S = 2.0, 8.0
 TREND_MIN = 120
