@@ -344,6 +344,26 @@ async def test_a_time_that_is_none_keeps_no_message_back(clinic: Clinic, since_s
     assert (await Browser(clinic.station, PHONE).get(clinic.path())).status == 200
 
 
+async def test_what_can_not_be_kept_for_any_reason_is_told(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a machine which starts no more threads is a condition too, until what was done is in the file."""
+
+    async def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(module.asyncio, "to_thread", no_thread)
+        await clinic.alarm()
+        await clinic.notifying.keep()
+        clinic.notifying.show()
+        assert clinic.hub.notify is not None
+        assert "can't be kept: can't start new thread" in clinic.hub.notify.trouble
+        assert not clinic.to.file.exists()
+    await clinic.notifying.keep()
+    clinic.notifying.show()
+    assert clinic.hub.notify.trouble == ""
+    assert len(json.loads(clinic.to.file.read_text())["entries"]) == 1
+
+
 async def test_a_file_that_can_not_be_written_or_read_is_told(clinic: Clinic) -> None:
     """Pins that a full disk is a condition, that telling goes on, and that a damaged file begins anew."""
     clinic.to.file.mkdir()

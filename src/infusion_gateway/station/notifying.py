@@ -236,15 +236,16 @@ class Notifying:
 
     async def _write(self) -> None:
         """Write it if it is another; what can't be written is told on the page, which goes on without."""
-        now = kept.write(self.machine.keep())
-        if now == self._written:
-            return
-        self._begun_s = self._now_s()
         try:
+            now = kept.write(self.machine.keep())
+            if now == self._written:
+                return
+            self._begun_s = self._now_s()
             await asyncio.to_thread(write, self.settings.file, now.decode())
             self._written, self._unkept = now, ""
-        except OSError as error:
-            self._unkept = f"who was told can't be kept: {error.strerror}. A restart would begin anew"
+        except Exception as error:  # noqa: BLE001 - a disk, a thread that can't start: nobody else would ever hear of it
+            why = getattr(error, "strerror", None) or str(error)[:200]
+            self._unkept = f"who was told can't be kept: {why}. A restart would begin anew"
         finally:
             self._begun_s = None
 
