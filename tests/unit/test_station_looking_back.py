@@ -96,6 +96,19 @@ async def test_only_so_many_wait_for_gateways(station: Station) -> None:
     assert (await Browser(station).get(LOG)).status == 200
 
 
+async def test_a_gateway_that_answers_slowly_holds_nobody_elses_place(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that a bed's log is given up in words, before the page does, and that its place is free then."""
+    monkeypatch.setattr("infusion_gateway.station.looking_back.LOG_WITHIN_S", 0.01)
+    station.ward.hangs = True
+    for _ in range(AT_ONCE + 1):
+        answer = await asyncio.wait_for(Browser(station).get(LOG), 5)
+        assert (answer.status, answer.body["error"]) == (503, "west tells too slowly just now: ask again in a moment")
+    station.ward.hangs = False
+    assert (await Browser(station).get(LOG)).status == 200
+
+
 # The audit and reports
 
 AUDIT = "/api/audit?gateway=west&from=2027-01-15&to=2027-01-15"

@@ -1,5 +1,6 @@
 """What was before, for who may see it: a bed's log as its gateway tells it; the audit and reports, for clinicians."""
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,12 +22,15 @@ from infusion_gateway.station.visitor import Visitor
 from infusion_gateway.ward.handing_over import ShownHandovers
 from infusion_gateway.ward.shown import ShownLog
 from infusion_gateway.wire.records import PUBLISHED
+from infusion_gateway.wire.stamps import words
 
 Asked: TypeAlias = tuple[str, str, Callable[[Request], Awaitable[Response]]]
 """Method, path, and what answers."""
 NO_STORE = {"cache-control": "no-store"}
 AT_ONCE = 8
 """Questions to gateways that wait for their answers; a gateway answers five pages a second, to everybody together."""
+LOG_WITHIN_S = 15.0
+"""So long a stretch of a log is waited for: less than a page does, so that nobody's place is held for one that left."""
 MOST_KINDS = 64
 NEWEST = 2**53
 MOST_DAYS = 31
@@ -77,11 +81,14 @@ class LookingBack:
         before, kinds = sequence(asked.query_params.get("before", "")), kinds_of(asked.query_params.get("kinds", ""))
         if self._waiting >= AT_ONCE:
             raise Denied(503, "many look back just now: ask again in a moment", "", 1.0)
+        gateway = asked.path_params["gateway"]
         self._waiting += 1
         try:
-            found = await self._past.log(
-                asked.path_params["gateway"], asked.path_params["bed"], before=before, kinds=kinds
-            )
+            async with asyncio.timeout(LOG_WITHIN_S):
+                found = await self._past.log(gateway, asked.path_params["bed"], before=before, kinds=kinds)
+        except TimeoutError:
+            slow = f"{words(gateway, 40)} tells too slowly just now: ask again in a moment"
+            raise Denied(503, slow, "", 1.0) from None
         finally:
             self._waiting -= 1
         return Response(found.to_bytes(), media_type="application/json", headers=NO_STORE)
