@@ -22,7 +22,7 @@ from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.session import SessionProtocol
 from infusion_gateway.review.cases import Span
 from infusion_gateway.review.report.case import Facts, Report, report_of
-from infusion_gateway.review.report.day import Days, between, day_page, parts_of, uses_of
+from infusion_gateway.review.report.day import Days, between, day_of, day_page, parts_of, uses_of
 from infusion_gateway.review.report.index import Index, index, of_case, own_rows
 from infusion_gateway.review.report.page import case_page, mode_words
 from infusion_gateway.review.report.sheet import case_sheet, day_sheet
@@ -36,7 +36,6 @@ MISSING = (
     "--pdf needs WeasyPrint: pip install 'infusion-gateway[pdf]', and the system's Pango "
     "(Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0). Or print the page to a PDF in a browser"
 )
-EARLIEST, LATEST = date(1970, 1, 2), date(9999, 1, 1)
 NEWEST = (1 << 63) - 1
 """SQLite's greatest row."""
 MOST_DAYS = 366
@@ -67,12 +66,8 @@ class Day(click.ParamType[date]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
         """Read it; only 2026-11-22 is a day, and one that has a day after it."""
-        found: date | None = None
-        with suppress(ValueError):
-            found = date.fromisoformat(str(value))
-        if found is not None and EARLIEST <= found < LATEST:
-            return found
-        return self.fail(f"{str(value)[:40]!r} is no day, such as 2026-11-22", param, ctx)
+        found = day_of(str(value))
+        return found or self.fail(f"{str(value)[:40]!r} is no day, such as 2026-11-22", param, ctx)
 
 
 @click.command()

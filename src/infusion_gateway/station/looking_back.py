@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infusion_gateway.model.names import is_code, is_name
-from infusion_gateway.review.report.day import Days
+from infusion_gateway.review.report.day import Days, day_of
 from infusion_gateway.review.report.markup import el, page, policy_of
 from infusion_gateway.review.report.style import CSS
 from infusion_gateway.station.auditing import Audited, Auditing, Published
@@ -35,7 +35,6 @@ MOST_KINDS = 64
 NEWEST = 2**53
 MOST_DAYS = 31
 LONGEST_ZONE = 64
-EARLIEST, LATEST = date(1970, 1, 2), date(9999, 1, 1)
 MAY = ("clinician", "supervisor")
 """Who may look into reports and audits."""
 REPORT = NO_STORE | {
@@ -173,11 +172,8 @@ def days_of(asked: Request) -> Days:
 
 
 def _day(text: str, name: str) -> date:
-    try:
-        found = date.fromisoformat(text) if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
-    except ValueError:
-        found = None
-    if found is None or not EARLIEST <= found < LATEST:
+    found = day_of(text)
+    if found is None:
         raise Denied(400, f"{name} is a day, as 2026-11-22", name)
     return found
 

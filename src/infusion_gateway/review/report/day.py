@@ -1,5 +1,6 @@
 """The page of a day, or of several: one line a case, and the alarm audit over all of them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -24,6 +25,19 @@ COUNTED = (
     "Audible in a session: moments at which alarms of medium or high priority began. Hours observed: of cases, less "
     "what nobody supervised."
 )
+
+
+EARLIEST, LATEST = date(1970, 1, 2), date(9999, 1, 1)
+"""From the one, up to before the other: a day's bounds are times in every zone."""
+
+
+def day_of(text: str) -> date | None:
+    """Read a day of the calendar, as 2026-11-22 and no other way; None: it is none that can be told of."""
+    try:
+        found = date.fromisoformat(text) if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
+    except ValueError:
+        return None
+    return found if found is not None and EARLIEST <= found < LATEST else None
 
 
 @dataclass(frozen=True, slots=True)
