@@ -4,8 +4,10 @@ import pytest
 
 from infusion_gateway.config.settings import BrokerSettings, StationSettings
 from infusion_gateway.station.hub import Hub
+from infusion_gateway.ward.beds import WardBed
 from infusion_gateway.ward.escalation import Message, Told
 from infusion_gateway.ward.picture import Picture
+from infusion_gateway.ward.showing import mode_of, shown_bed
 from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, STRANGERS, Standing, standing
 from infusion_gateway.ward.telling import write
 from infusion_gateway.wire.sealing import Keyring
@@ -110,6 +112,27 @@ def test_heard_says_whose_word_is_here() -> None:
     gateway.session("chair-9", 0.0, "idle")
     heard = standing(gateway.picture, 1.0, EPOCH_S, "").heard
     assert heard == {("", ""), ("gateway-1", ""), ("gateway-1", "chair-1")}
+
+
+@pytest.mark.parametrize("mode", ["real", "test", "demo"])
+def test_an_alarm_says_itself_whose_bed_it_is(mode: str) -> None:
+    """Pins that a bed of which only alarms are heard is no test for want of a session: its alarms say what it is."""
+    gateway = Speaker(Picture(SITE))
+    gateway.alarms("chair-1", 0.0, alarm("spo2-low"), generation_mode=mode)
+    (one,) = found(gateway, 0.5)
+    assert one.mode == mode
+    gateway.descriptor("chair-1", 1.0)
+    assert found(gateway, 1.0)[0].mode == mode, "a bed's description is the least of it"
+    gateway.session("chair-1", 2.0, "infusing", generation_mode="real")
+    assert found(gateway, 2.0)[0].mode == "real"
+
+
+def test_a_bed_of_which_nothing_is_known_counts_as_a_patients() -> None:
+    """Pins that nobody is told, nor shown on the page, that there is no patient where no word of the bed says so."""
+    nothing = WardBed("gateway-1", "chair-1")
+    assert mode_of(nothing) == "real"
+    gateway = ward("chair-1").picture.gateways["gateway-1"]
+    assert shown_bed(gateway, nothing, 0.0, nurses=True).generation_mode == "real"
 
 
 def test_a_hostile_code_is_words() -> None:
