@@ -22,7 +22,7 @@ from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.session import SessionProtocol
 from infusion_gateway.review.cases import Span
 from infusion_gateway.review.report.case import Facts, Report, report_of
-from infusion_gateway.review.report.day import Days, between, day_of, day_page, parts_of, uses_of
+from infusion_gateway.review.report.day import NO_CASE, Days, between, day_of, day_page, parts_of, uses_of
 from infusion_gateway.review.report.index import Index, index, of_case, own_rows
 from infusion_gateway.review.report.page import case_page, mode_words
 from infusion_gateway.review.report.sheet import case_sheet, day_sheet
@@ -42,6 +42,12 @@ MOST_DAYS = 366
 SHOWN = 20
 """Cases that are named where another was asked for."""
 file_option = click.Path(path_type=Path, dir_okay=False)
+
+
+class Nothing(click.ClickException):
+    """There is no case to tell."""
+
+    exit_code = NO_CASE
 
 
 class Zone(click.ParamType[tzinfo]):
@@ -105,7 +111,8 @@ def report(
 
     Like an anaesthesia record: order and who, doses, vital signs every five minutes with a chart, alarms with their
     answers, stops, overrides, gaps, versions, the journal's head. Reads only, also while the gateway runs. Exit 1 where
-    there is no such case, no case on that day, or the journal is damaged: a page of it is written, and says so.
+    there is no such case, or the journal is damaged: a page of it is written, and says so. Exit 3 where no case was
+    ordered on those days.
     """
     if (case is None) == (day is None):
         raise click.UsageError("say which: a CASE, or --day DATE")
@@ -163,7 +170,7 @@ def _day(reader: Reader, found: Index, days: Days, facts: Facts) -> tuple[str, s
     if not uses:
         known = sorted({_date(span.utc_ns, days.zone) for span in found.spans})
         listed = ", ".join(known[-SHOWN:]) or "none"
-        raise click.ClickException(f"no case was ordered on {days} ({days.zone}); there are cases on {listed}")
+        raise Nothing(f"no case was ordered on {days} ({days.zone}); there are cases on {listed}")
     reports = [
         _told(use, [own_rows(span, _published_rows(reader, span)) for span in use], found, sampled=False)
         for use in uses

@@ -20,6 +20,7 @@ from infusion_gateway.model.events import Sampled
 from infusion_gateway.model.instructions import Abort, Stop
 from infusion_gateway.model.metric import MINUTE
 from infusion_gateway.review.report.audit import observed
+from infusion_gateway.review.report.day import NO_CASE
 from infusion_gateway.runtime.journal_store import FILE, Reader
 from infusion_gateway.wire.records import Record
 from reporting import Page, report
@@ -145,7 +146,7 @@ def test_the_newest_row_of_a_type_is_found(journal: Path, rows: list[Record]) ->
 
 def test_a_day_is_by_the_zone_that_is_said(journal: Path) -> None:
     """Pins that a case of 08:16 UTC is of the day before in Honolulu, and that the page names the zone."""
-    assert call("--day", DAY, "--zone", "Pacific/Honolulu", "--journal", journal).exit_code == 1
+    assert call("--day", DAY, "--zone", "Pacific/Honolulu", "--journal", journal).exit_code == NO_CASE
     assert call("--day", "2027-01-14", "--zone", "Pacific/Honolulu", "--journal", journal).exit_code == 0
     text = Path("report-2027-01-14.html").read_text()
     assert "Pacific/Honolulu" in text
@@ -153,12 +154,12 @@ def test_a_day_is_by_the_zone_that_is_said(journal: Path) -> None:
 
 
 def test_what_is_not_there_is_answered(journal: Path) -> None:
-    """Pins exit 1 and what there is instead, for a case that is unknown and a day without cases; nothing is written."""
+    """Pins exit 1 for a case that is unknown, 3 for days without cases, what there is instead; nothing is written."""
     result = call("case-77", "--journal", journal)
     assert result.exit_code == 1
     assert "the journal has no case 'case-77'; there is case-1" in result.output
     result = call("--day", "2026-11-22", "--journal", journal)
-    assert result.exit_code == 1
+    assert result.exit_code == NO_CASE == 3
     assert f"no case was ordered on 2026-11-22 (UTC); there are cases on {DAY}" in result.output
     assert list(Path().iterdir()) == []
 

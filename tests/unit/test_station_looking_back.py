@@ -124,9 +124,10 @@ if any(word.endswith("hidden.toml") for word in asked):
 if "nothing" in asked:
     sys.exit("Usage: report\\nError: the journal has no case 'nothing'; there is case-1")
 if "2027-01-13" in asked:
-    sys.exit("Error: no case was ordered on 2027-01-13 (UTC); there are cases on 2027-01-15")
+    print("Error: in whatever words; there are cases on 2027-01-15", file=sys.stderr)
+    sys.exit(3)
 if "2027-01-14" in asked:
-    sys.exit("Error: there is no journal here")
+    sys.exit("Error: no case was ordered on this disk: there is no journal here")
 page.write_text("<!DOCTYPE html><title>printed</title>")
 page.with_suffix(".csv").write_text("kind,case")
 if "--json" in asked:
@@ -220,7 +221,7 @@ async def test_an_audit_falls_back_on_history_and_says_so(printed: Station, monk
     monkeypatch.setattr(printed.ward, "beds", lambda _: dict.fromkeys(("chair-1", "chair-2"), GenerationMode.TEST))
     answer = await (await signed_in(printed)).get(AUDIT.replace("01-15", "01-14"))
     assert (answer.body["source"], answer.body["complete"]) == ("history", False)
-    assert "there is no journal here" in answer.body["notes"][0]
+    assert "there is no journal here" in answer.body["notes"][0], "whatever its words, it ended with 1"
     assert answer.body["notes"][1] == "chair-1: 0 events; NOT ALL OF THEM: it did not answer"
     assert answer.body["notes"][2] == "chair-2: NOT ASKED"
     assert answer.body["banners"] == ["TEST – NOT A PATIENT'S RECORD"]
@@ -261,7 +262,7 @@ class Slow:
         """Take its time, and fail."""
         self.begun += 1
         await self.ends.wait()
-        raise CanNot("no case was ordered on 2027-01-15 (UTC)")
+        raise CanNot("no case was ordered on 2027-01-15 (UTC)", nothing=True)
 
 
 async def test_an_audit_that_fails_late_is_told_and_not_begun_for_ever(tmp_path: Path) -> None:

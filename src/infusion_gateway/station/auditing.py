@@ -110,7 +110,7 @@ class Auditing:
             try:
                 shown, sheet = await beside.days(str(days.first), str(days.last), str(days.zone))
             except CanNot as error:
-                if error.busy or NO_CASE in error.words:
+                if error.busy or error.nothing:
                     raise
                 why = f"The journal beside this station can't be read: {error.words}"
             else:
@@ -146,7 +146,3 @@ class Auditing:
 
 def _failed(job: Job) -> bool:
     return job.task.cancelled() or job.task.exception() is not None
-
-
-NO_CASE = "no case was ordered on"
-"""How `report --day` says that there is nothing to audit."""

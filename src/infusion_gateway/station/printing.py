@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from infusion_gateway.review.report.day import NO_CASE
+
 WITHIN_S = 180.0
 """Ten million rows are held against their hash chain in about a minute of a core."""
 LONGEST_MEMORY = 1 << 30
@@ -39,11 +41,14 @@ class Beside:
 
 
 class CanNot(Exception):
-    """A report that can't be had, and why, in words. busy: it could be in a moment. unread: for the configuration."""
+    """A report that can't be had, and why, in words.
 
-    def __init__(self, words: str, *, busy: bool = False, unread: bool = False) -> None:
+    busy: it could be in a moment. unread: for the configuration. nothing: there is no case to report.
+    """
+
+    def __init__(self, words: str, *, busy: bool = False, unread: bool = False, nothing: bool = False) -> None:
         super().__init__(words)
-        self.words, self.busy, self.unread = words, busy, unread
+        self.words, self.busy, self.unread, self.nothing = words, busy, unread, nothing
 
 
 class Printing:
@@ -111,8 +116,9 @@ class Printing:
             return [_read(directory / name) for name in files]
         except OSError:
             words = said.decode(errors="replace").strip().rpartition("Error: ")[2]
-            unread = process.returncode == UNUSABLE
-            raise CanNot(words[:SAID] or f"it ended with {process.returncode}", unread=unread) from None
+            ended = process.returncode
+            why = words[:SAID] or f"it ended with {ended}"
+            raise CanNot(why, unread=ended == UNUSABLE, nothing=ended == NO_CASE) from None
 
 
 def _lowly(pid: int) -> None:

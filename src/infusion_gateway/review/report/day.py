@@ -27,6 +27,8 @@ COUNTED = (
 )
 
 
+NO_CASE = 3
+"""How `report --day` ends where no case was ordered then: there is nothing to tell, and nothing is wrong."""
 EARLIEST, LATEST = date(1970, 1, 2), date(9999, 1, 1)
 """From the one, up to before the other: a day's bounds are times in every zone."""
 
