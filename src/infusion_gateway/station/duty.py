@@ -4,19 +4,17 @@ A link needs no sign-in: its token can't be guessed, is for one person and one a
 hour. Whatever opens links on the way to a person only looks (GET): taking it is a form that a person sends (POST).
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from infusion_gateway.station import guard
 from infusion_gateway.station.looking_back import NO_STORE, Asked
 from infusion_gateway.station.notifying import Notifying, clock
-from infusion_gateway.station.people import Person
 from infusion_gateway.station.signin import Denied, Session
 from infusion_gateway.station.visitor import Visitor
 from infusion_gateway.ward.escalation import Linked
@@ -27,8 +25,6 @@ log = structlog.get_logger(__name__)
 
 LONGEST_TOKEN = 64
 PRESSED = b"have=yes"
-WITHIN_S = 5.0
-MAY = ("clinician", "supervisor")
 STYLES = "".join(f'<link rel="stylesheet" href="/static/css/{name}.css">' for name in ("theme", "link"))
 
 
@@ -69,7 +65,7 @@ class Duty:
         who = self._visitor(asked)
         guard.checked(asked, who.token)
         given = await guard.body(asked, duty=list, test=str, answered=str, have=str, seen=bool)
-        person = _clinician(who)
+        person = who.clinician("set who is on duty")
         if who.session is not None:
             self._touch(who.session)
         if self._to is None:
@@ -158,25 +154,7 @@ class Duty:
         return title, (f"{since} {self._title(found.by)} has it.", until if found.until_s else ""), ""
 
 
-def _clinician(who: Visitor) -> Person:
-    if who.person is None:
-        raise Denied(401, "sign in first")
-    if who.person.role not in MAY:
-        raise Denied(403, f"a {who.person.role} does not set who is on duty", "role")
-    return who.person
-
-
 async def _pressed(asked: Request) -> None:
     """Read the form that a person sends. Denied: it is something else, such as what a scanner may send."""
-    kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
-    read = bytearray()
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            async for part in asked.stream():
-                read += part
-                if len(read) > len(PRESSED):
-                    break
-    except (TimeoutError, ClientDisconnect):
-        raise Denied(408, f"the whole request must come within {WITHIN_S:g} s") from None
-    if kind != "application/x-www-form-urlencoded" or bytes(read) != PRESSED:
+    if guard.kind(asked) != "application/x-www-form-urlencoded" or await guard.received(asked) != PRESSED:
         raise Denied(400, "press the button on the page")

@@ -117,10 +117,13 @@ def checked(asked: Request, wanted: str | None) -> None:
         raise Denied(403, "the page is older than its sign-in: load it again", "csrf")
 
 
-async def body(asked: Request, **fields: type) -> dict[str, Any]:
-    """Read a JSON object: these fields and no others, None where one is missing. Denied: it is something else."""
-    if asked.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Denied(415, "send JSON: Content-Type: application/json")
+def kind(asked: Request) -> str:
+    """Say what a request's body says that it is, without parameters, in small letters."""
+    return asked.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def received(asked: Request) -> bytes:
+    """Read a request's whole body. Denied: it is too long, or takes too long."""
     read = bytearray()
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
@@ -130,8 +133,16 @@ async def body(asked: Request, **fields: type) -> dict[str, Any]:
                     raise Denied(413, f"at most {LONGEST_BODY} bytes are read")
     except (TimeoutError, ClientDisconnect):
         raise Denied(408, f"the whole request must come within {BODY_WITHIN_S:g} s") from None
+    return bytes(read)
+
+
+async def body(asked: Request, **fields: type) -> dict[str, Any]:
+    """Read a JSON object: these fields and no others, None where one is missing. Denied: it is something else."""
+    if kind(asked) != "application/json":
+        raise Denied(415, "send JSON: Content-Type: application/json")
+    read = await received(asked)
     try:
-        found = json.loads(bytes(read).decode(), parse_constant=_no_number)
+        found = json.loads(read.decode(), parse_constant=_no_number)
         json.dumps(found, ensure_ascii=False).encode()  # half a character, and what nests too deep, go no further
     except (ValueError, RecursionError):
         raise Denied(400, "this is no JSON in UTF-8") from None
@@ -139,9 +150,9 @@ async def body(asked: Request, **fields: type) -> dict[str, Any]:
         raise Denied(400, "send one JSON object")
     if unknown := sorted(set(found) - set(fields)):
         raise Denied(400, "this field is not known here", str(unknown[0])[:40])
-    for name, kind in fields.items():
-        if found.get(name) is not None and not isinstance(found[name], kind):
-            raise Denied(400, f"this field is no {kind.__name__}", name)
+    for name, wanted in fields.items():
+        if found.get(name) is not None and not isinstance(found[name], wanted):
+            raise Denied(400, f"this field is no {wanted.__name__}", name)
     return {name: found.get(name) for name in fields}
 
 

@@ -35,8 +35,7 @@ MOST_KINDS = 64
 NEWEST = 2**53
 MOST_DAYS = 31
 LONGEST_ZONE = 64
-MAY = ("clinician", "supervisor")
-"""Who may look into reports and audits."""
+RECORDS = "look into reports and audits"
 REPORT = NO_STORE | {
     "content-security-policy": f"{policy_of(CSS)}; frame-ancestors 'none'; require-trusted-types-for 'script'; "
     "trusted-types 'none'"
@@ -120,7 +119,7 @@ class LookingBack:
         return Response(made.sheet, media_type="text/csv; charset=utf-8", headers=headers)
 
     async def _audited(self, asked: Request) -> Audited | int:
-        self._clinician(asked)
+        self._visitor(asked).clinician(RECORDS)
         gateway, days = asked.query_params.get("gateway", ""), days_of(asked)
         if not is_name(gateway):
             raise Denied(400, "say which gateway", "gateway")
@@ -133,7 +132,7 @@ class LookingBack:
         """Give the record of a case as it is printed, or words on where it can be."""
         gateway, case = asked.path_params["gateway"], asked.path_params["case"]
         try:
-            self._clinician(asked)
+            self._visitor(asked).clinician(RECORDS)
         except Denied as error:
             return _words(error.status, f"{error.words}, then open this page again.")
         if not (is_name(gateway) and is_code(case)):
@@ -148,13 +147,6 @@ class LookingBack:
         except CanNot as error:
             return _words(503 if error.busy else 404, f"The report can't be made: {error.words}")
         return Response(made, media_type="text/html; charset=utf-8", headers=REPORT)
-
-    def _clinician(self, asked: Request) -> None:
-        person = self._visitor(asked).person
-        if person is None:
-            raise Denied(401, "sign in first")
-        if person.role not in MAY:
-            raise Denied(403, f"a {person.role} may not look into reports and audits", "role")
 
 
 def _words(status: int, text: str) -> Response:

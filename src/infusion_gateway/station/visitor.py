@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from infusion_gateway.station.people import Person
 from infusion_gateway.station.screens import CALL, Screen
-from infusion_gateway.station.signin import Place, Session
+from infusion_gateway.station.signin import Denied, Place, Session
+
+CLINICIANS = ("clinician", "supervisor")
+"""Roles that may look into records, and set who is on duty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +43,11 @@ class Visitor:
     def calls(self) -> bool:
         """Whether this is a patient's call button."""
         return self.screen is not None and self.screen.profile == CALL
+
+    def clinician(self, does: str) -> Person:
+        """Give the clinician who asks. does: in words. Denied: it is nobody who is signed in, or none."""
+        if self.person is None:
+            raise Denied(401, "sign in first")
+        if self.person.role not in CLINICIANS:
+            raise Denied(403, f"a {self.person.role} may not {does}", "role")
+        return self.person
