@@ -8,10 +8,11 @@ import pytest
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
 from browser.looking import banner, flashes, judge, tile
-from browser.shoot import PHONE, WALL
+from browser.shoot import OVER, PHONE, TABLET, WALL
 
 pytestmark = pytest.mark.slow(6)
 
+SMALL = {"width": 320, "height": 568}
 SCROLLS = """() => [document.scrollingElement, ...document.querySelectorAll('.wall-page, .wall')]
   .map(e => [e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight])"""
 STOPS = """() => [...document.querySelectorAll('.stop')].map(e => e.getBoundingClientRect())
@@ -42,6 +43,20 @@ BARS = """() => {
   return Array.from({ length: canvas.width }, (_, x) => x).filter((x) => hit(x) && (x === 0 || !hit(x - 1))).length;
 }"""
 """How many pressures the trend shows, as bars that a line of its picture crosses."""
+HIT = """chosen => {
+  const node = document.querySelector(chosen);
+  const box = node.getBoundingClientRect();
+  const found = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  return node.contains(found) || found?.contains(node) && found !== document.body && found.id !== 'main';
+}"""
+"""Whether the middle of a node is that node's, for an eye or a finger."""
+UNREACHED = """() => [...document.querySelectorAll('.wall .stop')].filter(stop => {
+  stop.scrollIntoView({ block: 'nearest' });
+  const box = stop.getBoundingClientRect();
+  const at = (x, y) => stop.contains(document.elementFromPoint(box.x + box.width * x, box.y + box.height * y));
+  return box.height < 24 || ![[0.5, 0.5], [0.1, 0.15], [0.9, 0.85]].every(([x, y]) => at(x, y));
+}).map(stop => stop.getAttribute('aria-label'))"""
+"""The STOPs that nobody could press, however the wall is scrolled."""
 SIDEWAYS = """() => Math.max(document.scrollingElement.scrollWidth, document.querySelector('#main > *').scrollWidth)
   - innerWidth"""
 
@@ -257,6 +272,48 @@ def test_a_phone_never_scrolls_sideways(page: Any, station: FakeStation) -> None
     page.locator('[data-do="acknowledge"]').first.click()
     page.locator(".pin-pad").wait_for()
     assert page.evaluate(SIDEWAYS) <= 0
+
+
+@pytest.mark.parametrize(("size", "count"), [(WALL, 60), (WALL, 4), (TABLET, 8), (PHONE, 4), (SMALL, 8)])
+def test_a_sheet_leaves_every_stop_in_reach(page: Any, station: FakeStation, size: dict[str, int], count: int) -> None:
+    """Pins that with a sheet open every bed's STOP can be hit, and the head with its alarms is in sight."""
+    page.set_viewport_size(size)
+    show(page, station, *made.ward(count))
+    page.locator(".wall > .tile").nth(count - 1).wait_for()
+    for button in ("Sign in", "Screen"):
+        page.get_by_role("button", name=button, exact=True).click()
+        page.locator(".sheet").wait_for()
+        page.wait_for_timeout(100)
+        assert page.evaluate(UNREACHED) == [], button
+        head, sheet = page.locator("#head").bounding_box(), page.locator(".sheet").bounding_box()
+        assert sheet["y"] >= head["y"] + head["height"]
+    page.locator("#main").evaluate("e => e.style.padding = '0'")
+    page.wait_for_timeout(100)
+    assert page.evaluate(UNREACHED) != [], "it sees what it looks for"
+
+
+@pytest.mark.parametrize("size", [WALL, PHONE, SMALL], ids=lambda size: f"{size['width']}")
+def test_alarms_and_the_beds_stop_never_scroll_away(page: Any, station: FakeStation, size: dict[str, int]) -> None:
+    """Pins the head and the bar with name, state and STOP in sight wherever it is scrolled to, and not large."""
+    for asked, body in OVER.items():
+        station.tell(asked, body)
+    page.set_viewport_size(size)
+    show(page, station, *made.ward(8))
+    page.locator(".clock").click()
+    for address, bar in (("bed/west/chair-2", ".bed-strip"), ("handover/west/chair-2", ".look-strip")):
+        page.evaluate("where => { location.hash = `#/${where}`; }", address)
+        page.locator(f"{bar} .stop").wait_for()
+        page.locator(".look-hour .look-row, .log").first.wait_for()
+        assert page.evaluate("document.activeElement.parentElement.id") == "main", "its keys scroll it"
+        page.evaluate("document.querySelector('#main > *').scrollTop = 500")
+        assert size is WALL or page.evaluate("document.querySelector('#main > *').scrollTop") > 100
+        name = f"{bar} :is(.bed-name, .look-strip h2)"
+        for shown in (".chips", ".clock", f"{bar} .stop", name, f"{bar} :is(.tile-state, .look-state)"):
+            assert page.evaluate(HIT, shown), (address, shown)
+        assert page.locator(name).evaluate("e => e.scrollWidth <= e.clientWidth")
+        taken = page.locator(bar).bounding_box()
+        asked = page.locator(".notices").bounding_box()["height"]
+        assert taken["y"] + taken["height"] - asked <= size["height"] / 3, address
 
 
 @pytest.mark.parametrize("palette", ["usual", "okabe-ito"])

@@ -55,7 +55,7 @@ export function bedPage(given) {
   const order = orderPanel();
   const devices = devicePanel(ward);
   const acts = actsPanel((what) => openForm({ bed: bedNow(), beds: ward.ordered(), name: what, me: ward.me, announce }));
-  const strip = el("div", { class: "bed-strip" }, back, name, state, stop.node);
+  const strip = el("div", { class: "bed-strip" }, back, el("div", { class: "bed-who" }, name, state), stop.node);
   const under = el("div", { class: "bed-more" }, which, mode, watched.node);
   const now = el("section", { class: "panel now" }, el("div", { class: "tile-main" }, time.node, doses.node), notes);
   const vitals = el("section", { class: "panel", "aria-label": say("bed.vitals") }, el("h2", { text: say("bed.vitals") }), el("div", { class: "bed-vitals" }, ...numerics.map((part) => part.node)));
@@ -161,7 +161,7 @@ function orderPanel() {
             [say("order.volume"), `${number(order.volume_ml, 1)} ${say("unit.mL")}`],
             [say("order.duration"), `${number(order.duration_s / 60, 0)} ${say("unit.min")}`],
           ];
-      if (order && bed.session.t0) rows.push(["T0", clock(bed.session.t0, true)]);
+      if (order && bed.session.t0) rows.push([say("order.t0"), clock(bed.session.t0, true)]);
       facts(list, rows);
     },
   };

@@ -80,7 +80,9 @@ function route() {
   else if (name === "audit") page = auditPage({ ward, announce });
   else page = wall({ ward, trends, announce });
   mark(document.documentElement, "data-page", name);
+  mark(page.node, "tabindex", "-1");
   main.replaceChildren(page.node);
+  if (ward.pictured) page.node.focus({ preventScroll: true }); // its keys scroll it
   const titles = { bed: say("bed.title", { bed: key }), handover: say("look.handover"), audit: say("audit.title") };
   document.title = titles[name] ? `${titles[name]}: ${say("page.title")}` : say("page.title");
   page.fit();
@@ -135,6 +137,8 @@ ward.feed = feed;
 
 addEventListener("hashchange", route);
 new ResizeObserver(() => page?.fit()).observe(main);
+const above = document.getElementById("head");
+new ResizeObserver(() => document.documentElement.style.setProperty("--head-high", `${above.offsetHeight}px`)).observe(above);
 for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => void sound.begin(), { passive: true });
 
 dress(ward.me);

@@ -1,6 +1,6 @@
-/** Sheets: what is entered, beside the beds and never over the alarms; a bed's sheet has its STOP in it. */
+/** Sheets: what is entered, beside the beds and never over the alarms; the beds make room, a bed's sheet has its STOP in it. */
 
-import { el } from "./dom.js";
+import { el, mark } from "./dom.js";
 import { stopButton } from "./stop.js";
 import { say } from "./words.js";
 
@@ -35,6 +35,10 @@ export function sheet(given) {
   for (const name of ["pointerdown", "keydown", "input"]) node.addEventListener(name, touched);
   touched();
   document.getElementById("sheets").append(node);
+  const page = document.documentElement;
+  const room = new ResizeObserver(() => page.style.setProperty("--sheet-high", `${node.offsetHeight}px`));
+  room.observe(node);
+  mark(page, "data-sheet", "");
   const first = node.querySelector("input, select, textarea, [data-first]") ?? close;
   first.focus();
   open = {
@@ -48,6 +52,8 @@ export function sheet(given) {
     end() {
       clearTimeout(left);
       stop?.gone();
+      room.disconnect();
+      mark(page, "data-sheet", null);
       node.remove();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     },
