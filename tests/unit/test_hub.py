@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infusion_gateway.config.settings import BrokerSettings, StationSettings
 from infusion_gateway.station.hub import QUEUE, VALUES_EVERY_S, Hub, Told
 from infusion_gateway.wire.asking import Answer
@@ -152,6 +154,18 @@ async def test_a_connection_is_told_of_at_once() -> None:
         {"connected": True, "why": ""},
         {"connected": False, "why": "the broker has not answered for 2 s"},
     ]
+
+
+@pytest.mark.parametrize(("away_s", "link"), [(11.9, "silent"), (12.0, "unknown")])
+async def test_only_a_long_outage_has_gateways_waited_for_anew(away_s: float, link: str) -> None:
+    """Pins that it counts from the first word that the station doesn't listen to the first that it does again."""
+    ward = Ward()
+    ward.hub.linked("")
+    ward.gateway.session("chair-1", 0.0, kept=True)
+    for ward.now_s, why in ((11.0, "away"), (12.0, "still away"), (11.0 + away_s, "")):
+        ward.hub.linked(why)
+    ward.now_s += 1.0  # 12 s of listening in all
+    assert ward.hub.snapshot().beds[0].link == link
 
 
 async def test_an_instruction_is_asked_and_answered() -> None:

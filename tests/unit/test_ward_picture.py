@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from infusion_gateway.ward.genuine import SILENT_S
 from infusion_gateway.ward.picture import STRANGERS, BedChanged, BedGone, GatewayChanged, Picture
 from infusion_gateway.ward.seen import BEDS
 from infusion_gateway.wire.sealing import Keyring
@@ -81,10 +82,24 @@ def test_a_word_that_is_not_of_this_station_proves_nothing() -> None:
         gateway.picture.spoke("desk", 1, 100.0)
         gateway.beat(120.0, stations=named)
         assert link(gateway, 120.0) == "live", named
+    gateway.picture.unlinked(121.0 - SILENT_S)
     gateway.picture.linked(121.0)
     gateway.picture.spoke("desk", 2, 121.0)
     gateway.beat(122.0, stations={"desk": 1})
     assert link(gateway, 122.0) == "live"
+
+
+def test_a_link_that_comes_and_goes_excuses_no_lateness() -> None:
+    """Pins that what comes 8 s late is silent however often the station's link breaks for a moment meanwhile."""
+    gateway = unsigned()
+    gateway.session("chair-1", 100.0, "idle")
+    for now_s in range(100, 160):
+        if now_s % 5 == 0:
+            gateway.picture.unlinked(now_s - 0.5)
+            gateway.picture.linked(float(now_s))
+        gateway.picture.spoke("desk", now_s, float(now_s))
+        gateway.beat(now_s + 0.5, stations={"desk": now_s - 8})
+        assert link(gateway, now_s + 0.5) == ("live" if now_s < 106 else "silent"), now_s
 
 
 def test_values_alone_are_no_heartbeat() -> None:
@@ -108,12 +123,29 @@ def test_what_the_broker_kept_proves_no_life() -> None:
     assert shown.vitals["spo2"].age_at_least
     assert (shown.data_age_s, shown.annunciation.priority) == (None, "none")
     assert link(gateway, 62.0) == "silent"
-    gateway.picture.linked(62.5)
-    assert link(gateway, 62.5) == "unknown", "a gateway is waited for from when the station listens"
-    gateway.beat(63.0)
-    gateway.vitals("chair-1", 63.0, spo2=96)
-    assert link(gateway, 63.0) == "live"
-    assert not gateway.shown("chair-1", 63.0).vitals["spo2"].stale
+    gateway.picture.unlinked(62.5)
+    gateway.picture.linked(62.5 + SILENT_S)
+    assert link(gateway, 86.49) == "unknown", "a gateway is waited for from when the station listens"
+    assert link(gateway, 86.5) == "silent"
+    gateway.beat(87.0)
+    gateway.vitals("chair-1", 87.0, spo2=96)
+    assert link(gateway, 87.0) == "live"
+    assert not gateway.shown("chair-1", 87.0).vitals["spo2"].stale
+
+
+def test_a_link_that_comes_and_goes_has_no_gateway_waited_for_for_ever() -> None:
+    """Pins 12 s of listening in all until a gateway that was never heard is silent, whatever breaks in between."""
+    gateway = unsigned()
+    gateway.session("chair-1", 0.0, kept=True)
+    for now_s in (5.0, 10.0):
+        gateway.picture.unlinked(now_s - 1.0)
+        gateway.picture.unlinked(now_s - 0.5)  # another try that failed
+        gateway.picture.linked(now_s)
+    assert link(gateway, 13.99) == "unknown", "it listened for 4 s in each 5"
+    assert link(gateway, 14.0) == "silent"
+    gateway.picture.unlinked(14.0)
+    gateway.picture.linked(15.0)
+    assert link(gateway, 15.0) == "silent"
 
 
 def test_a_kept_heartbeat_is_none() -> None:

@@ -245,7 +245,9 @@ class Hub:
 
     def linked(self, why: str) -> None:
         """Take note that the station listens, "", or why it doesn't; that is told at once."""
-        if not why and self.not_connected:
+        if why:
+            self.picture.unlinked(self._now_s())
+        elif self.not_connected:
             self.picture.linked(self._now_s())
         changed, self.not_connected = bool(why) != bool(self.not_connected), why
         if changed:

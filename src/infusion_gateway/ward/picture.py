@@ -15,7 +15,7 @@ from infusion_gateway.model.names import RESERVED, is_name
 from infusion_gateway.ward import lacking
 from infusion_gateway.ward.beds import LATE_S, WardBed, WardGateway, epoch
 from infusion_gateway.ward.catching_up import Wanted
-from infusion_gateway.ward.genuine import Genuine
+from infusion_gateway.ward.genuine import SILENT_S, Genuine
 from infusion_gateway.ward.seen import BEDS, Seen
 from infusion_gateway.ward.shown import Happening
 from infusion_gateway.wire.happenings import EventMessage
@@ -89,6 +89,7 @@ class Picture:
         self.gateways: dict[str, WardGateway] = {}
         self.seen = Seen()
         self._station = ""
+        self._lost_s: float | None = None
         self._spoke: deque[tuple[int, float]] = deque(maxlen=WORDS)
 
     def bed(self, gateway: str, bed: str) -> WardBed | None:
@@ -102,11 +103,22 @@ class Picture:
             for _, bed in sorted(gateway.beds.items()):
                 yield gateway, bed
 
+    def unlinked(self, now_s: float) -> None:
+        """Take note that the station doesn't listen, as after each try to."""
+        self._lost_s = now_s if self._lost_s is None else self._lost_s
+
     def linked(self, now_s: float) -> None:
-        """Take note that the station listens from now on: a gateway that was never heard is waited for from here."""
-        self._spoke.clear()  # what was said before an outage proves nothing of what comes after it
+        """Take note that the station listens from now on.
+
+        A gateway that was never heard is waited for so much longer as this was away; anew only where that was long,
+        and its own link may have been: else one that comes and goes had it waited for, and late, unnoticed for ever.
+        """
+        away_s = 0.0 if self._lost_s is None else now_s - self._lost_s
+        self._lost_s = None
+        if long := away_s >= SILENT_S:
+            self._spoke.clear()  # what was said before proves nothing of what comes after it
         for gateway in self.gateways.values():
-            gateway.since_s = now_s
+            gateway.since_s = now_s if long else gateway.since_s + away_s
 
     def spoke(self, station: str, word: int, now_s: float) -> None:
         """Take note that the station sends this word of its own; a heartbeat that names it was made after this."""
