@@ -10,12 +10,55 @@ from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
 from browser.looking import judge
 from browser.shoot import PHONE
+from infusion_gateway.core.codes import BY_CODE
+from infusion_gateway.wire.records import PUBLISHED
 
 pytestmark = pytest.mark.slow(6)
 
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>1</script>\"'\u202e=1+1"
 SIDEWAYS = "() => document.scrollingElement.scrollWidth - innerWidth"
 SPOILT = "() => document.querySelectorAll('img, main script').length"
+
+
+SAID: list[tuple[made.Json, tuple[str, str, str, str]]] = [
+    (
+        {"type": "condition-raised", "title": "Condition raised: nibp-sys-high", "code": "nibp-sys-high"},
+        ("Alarm: NIBP systolic high", "nibp-sys-high", "", ""),
+    ),
+    (
+        {"type": "stop-asked", "title": "Stop asked", "text": "SpO2 86 %, below the limit"},
+        ("Pump asked to stop", "", "SpO2 86 %, below the limit", "by the gateway's own rule"),
+    ),
+    (
+        {"type": "stop-asked", "title": "Stop asked", "text": "STOP held on the page (nurse-7)", "by": "nurse-7"},
+        ("Pump asked to stop", "", "STOP held on the page", "nurse-7"),
+    ),
+    (
+        {"type": "stop-asked", "title": "Stop asked", "text": "STOP held (screen-local)", "by": "screen-local"},
+        ("Pump asked to stop", "", "STOP held", "at the station's own screen (nobody signed in)"),
+    ),
+    (
+        {"type": "phase-changed", "title": "Phase changed: stopped", "text": "STOP held (screen-chair-1)"},
+        ("Now: STOPPED", "", "STOP held (at the screen chair-1 (nobody signed in))", ""),
+    ),
+    (
+        {"type": "dead-man-set", "title": "Dead man set", "text": "a dead man of 20 s is read back"},
+        ("Pump's own time-out", "", "a time-out of 20 s is read back", ""),
+    ),
+    (
+        {"type": "instruction-accepted", "title": "Instruction accepted: disarm", "by": "nurse-7"},
+        ("Taken: Switch off the pump's own time-out", "", "", "nurse-7"),
+    ),
+    ({"type": "to-come", "title": "To come: x", "text": "y"}, ("To come: x", "", "y", "")),
+    ({"type": "stop-asked", "title": HOSTILE, "by": HOSTILE}, (HOSTILE, "", "", HOSTILE)),
+]
+"""Happenings as a station tells them; their title, code, text and who, as they are read."""
+IN_WORDS = """async ([happenings, codes]) => {
+  const { conditionTitle, happened } = await import('/static/js/told.js');
+  const { keys, say } = await import('/static/js/words.js');
+  const read = happenings.map(happened).map((one) => [one.title, one.code, one.text, one.by]);
+  return [read, codes.map(conditionTitle), keys().map((key) => say(key))];
+}"""
 
 
 def opened(page: Any, station: FakeStation, address: str, *beds: made.Json) -> None:
@@ -115,13 +158,18 @@ def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: Fak
     page.locator(".look-table").first.wait_for()
     asked = next(path for path in reversed(station.asked) if path.startswith("/api/audit"))
     assert "gateway=west&from=2026-11-20&to=2026-11-22&zone=UTC" in asked
-    assert "over MQTT. NOT COMPLETE" in page.locator(".look-found > .look-lacks").inner_text()
+    assert "own history. NOT COMPLETE" in page.locator(".look-found > .look-lacks").inner_text()
     assert HOSTILE[:60] in page.locator(".look-notes").inner_text()
     assert page.evaluate(SPOILT) == 0
     assert page.locator(".look-banner").inner_text() == "TEST – NOT A PATIENT'S RECORD"
     assert page.locator("caption", has_text="By code").count() == 1
     assert page.locator("[data-do=csv]").get_attribute("href").startswith("/api/audit.csv?gateway=west&from=2026-11-20")
     assert page.locator(".look-table a").count() == 0
+    tables = page.locator(".look-found").inner_text()
+    assert re.search(r"acknowledged after, median\s+11.2 s", tables)
+    assert re.search(r"acknowledged after, 95 % within\s+1:04 min", tables)
+    assert "Checks before the start that were overridden" in tables
+    assert not re.search(r"\bp(50|95)\b|\bT0\b|MQTT|[Gg]ates? ", tables)
     station.tell("/api/audit", looked_back.audit())
     page.locator(".look-form .go").click()
     record = page.locator(".look-table a").first
@@ -134,6 +182,19 @@ def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: Fak
     page.emulate_media(media="print")
     assert page.evaluate("() => [...document.querySelectorAll('.look-table')].every(t => t.scrollWidth <= innerWidth)")
     assert page.locator(".look-form").is_hidden()
+
+
+def test_what_happened_is_said_in_words_of_the_bedside(page: Any, station: FakeStation) -> None:
+    """Pins who asked for a stop and why, every code and event by a name, and no term that appals beside a patient."""
+    opened(page, station, "#/handover")
+    events: list[made.Json] = [{"type": name, "title": name.replace("-", " ").capitalize()} for name in PUBLISHED]
+    asked = [made.happening(1, "") | told for told in [*(told for told, _ in SAID), *events]]
+    read, titles, texts = page.evaluate(IN_WORDS, [asked, sorted(BY_CODE)])
+    assert [tuple(one) for one in read[: len(SAID)]] == [one for _, one in SAID]
+    assert all(title and not re.search(r"[Dd]ead|[Gg]ate |[Cc]ondition", title) for title, *_ in read[len(SAID) :])
+    assert all(title.strip() and "dead" not in title for title in titles)
+    wrong = r"dead man|\bT0\b|\bp50\b|MQTT|[Pp]ass a gate|\bread anew\b"
+    assert [text for text in texts if re.search(wrong, text, re.IGNORECASE)] == []
 
 
 def test_a_call_button_by_touch_and_by_any_key(page: Any, station: FakeStation) -> None:

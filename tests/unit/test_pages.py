@@ -40,7 +40,7 @@ WAYS_IN = re.compile(
 SPOKEN = re.compile(r'"([a-zA-Z]+\.[a-zA-Z0-9/_{}%\[\].-]+)"')
 BY_GROUP = {"do", "about", "field", "score", "unit", "vital", "state", "device", "link", "priority", "symbol", "group"}
 BY_GROUP |= {"supervision", "screen", "sound", "form", "what", "header", "alarm", "page", "call", "log", "handover"}
-BY_GROUP |= {"dutyTest", "dutyLine", "hint", "stands"}
+BY_GROUP |= {"dutyTest", "dutyLine", "hint", "stands", "did"}
 """Groups whose texts are looked up by a word that comes from outside or from a table."""
 
 

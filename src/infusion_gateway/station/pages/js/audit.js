@@ -97,6 +97,12 @@ function field(label, input) {
   return el("div", { class: "field" }, el("label", { for: id, text: say(label) }), input);
 }
 
+/** The audit's own terms as they are read here; what a program reads has them as they are. */
+function plainly(text) {
+  const short = String(text).replace(/(^|, )p50$/, `$1${say("audit.median")}`).replace(/(^|, )p95$/, `$1${say("audit.within95")}`);
+  return { T0: say("order.t0"), Gate: say("audit.check"), "gates passed": say("audit.checks"), "Gates of arming that were passed by name": say("audit.overridden"), "No gate was passed.": say("audit.none") }[short] ?? short;
+}
+
 /** Everything is text from the station, set as text. */
 function shown(audit, gateway) {
   const banners = (audit.banners ?? []).map((text) => el("p", { class: "look-banner", text }));
@@ -110,7 +116,7 @@ function shown(audit, gateway) {
 
 function part(told, records, zone) {
   const notes = (told.notes ?? []).map((text) => el("p", { class: "quiet", text }));
-  const content = told.rows?.length ? table(told, records, zone) : el("p", { class: "quiet", text: told.empty || say("audit.none") });
+  const content = told.rows?.length ? table(told, records, zone) : el("p", { class: "quiet", text: plainly(told.empty || say("audit.none")) });
   return el("section", { class: "panel look-part" }, el("h3", { text: told.title }), content, ...notes);
 }
 
@@ -118,8 +124,8 @@ function part(told, records, zone) {
 function table(told, records, zone) {
   const linked = records !== "" && told.heads[0] === "Case";
   const first = (text) => (linked ? el("a", { href: `${records}${encodeURIComponent(text)}?zone=${encodeURIComponent(zone)}`, target: "_blank", rel: "noopener", text }) : text);
-  const head = el("tr", {}, ...told.heads.map((text) => el("th", { scope: "col", text })));
-  const rows = told.rows.map((cells) => el("tr", {}, ...cells.map((text, at) => el(at ? "td" : "th", { scope: at ? null : "row" }, at ? text : first(text)))));
-  const made = el("table", { class: "look-table" }, el("caption", { text: told.caption }), el("thead", {}, head), el("tbody", {}, ...rows));
-  return el("div", { class: "look-scroll", tabindex: "0", role: "region", "aria-label": told.caption }, made);
+  const head = el("tr", {}, ...told.heads.map((text) => el("th", { scope: "col", text: plainly(text) })));
+  const rows = told.rows.map((cells) => el("tr", {}, ...cells.map((text, at) => el(at ? "td" : "th", { scope: at ? null : "row" }, at ? text : first(linked ? text : plainly(text))))));
+  const made = el("table", { class: "look-table" }, el("caption", { text: plainly(told.caption) }), el("thead", {}, head), el("tbody", {}, ...rows));
+  return el("div", { class: "look-scroll", tabindex: "0", role: "region", "aria-label": plainly(told.caption) }, made);
 }

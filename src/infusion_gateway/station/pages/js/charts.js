@@ -3,6 +3,7 @@
 import { clock } from "./clock.js";
 import { el, mark, put, show, svg } from "./dom.js";
 import { sparkline } from "./sparkline.js";
+import { happened } from "./told.js";
 import { say, term } from "./words.js";
 
 const HOUR_S = 3600;
@@ -233,7 +234,8 @@ function eventLane() {
         if (!(t >= span.min && t <= span.max) || seen.has(key)) continue;
         seen.add(key);
         const x = ((t - span.min) / (span.max - span.min)) * LANE.wide;
-        const hint = svg("title", { text: `${clock(event.at, true)} ${event.title ?? event.type}: ${event.text ?? ""}` });
+        const said = happened(event);
+        const hint = svg("title", { text: `${clock(event.at, true)} ${said.title}: ${said.text}` });
         const line = svg("line", { x1: x, x2: x, y1: 0, y2: LANE.high });
         const kind = event.priority ?? "none";
         const word = MARKS[kind] ? svg("text", { x: x + 3, y: 12, text: MARKS[kind] }) : svg("circle", { cx: x, cy: LANE.high / 2, r: 3 });

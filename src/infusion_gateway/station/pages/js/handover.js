@@ -6,6 +6,7 @@ import { el, mark, match, put, show } from "./dom.js";
 import { doseOf, leftOf, stateOf } from "./state.js";
 import { stopButton } from "./stop.js";
 import { addressOf } from "./tile.js";
+import { happened, whoTitle } from "./told.js";
 import { say, term } from "./words.js";
 
 const AGAIN_MS = 20_000;
@@ -97,8 +98,8 @@ function article(announce) {
       const [alarms, due, answers, hour] = parts;
       alarms.tell((bed?.alarms ?? []).map(alarmRow));
       due.tell((told?.due ?? []).map((one) => dueRow(one, readAt)));
-      answers.tell((told?.answers ?? []).map(happened).reverse());
-      hour.tell((told?.hour ?? []).map(happened).reverse());
+      answers.tell((told?.answers ?? []).map(row).reverse());
+      hour.tell((told?.hour ?? []).map(row).reverse());
       put(more, told?.more ? say("handover.more", { count: told.more }) : "");
       const why = lost || !told ? say("handover.lost", { why: bed?.why || lost }) : told.complete ? "" : say("handover.lacks", { why: told.why });
       put(lacks, why);
@@ -133,13 +134,13 @@ function section(what) {
       const text = JSON.stringify(found);
       if (rows.dataset.text === text) return;
       rows.dataset.text = text;
-      rows.replaceChildren(...found.map((row) => el("li", { class: "look-row", "data-priority": row.priority ?? "none", "data-late": row.late ? "" : null }, el("span", { class: "look-at", text: row.at }), el("span", { class: "look-symbol", text: row.priority ? say(`symbol.${row.priority}`) : "" }), el("span", { class: "look-words" }, el("b", { text: row.title }), el("span", { text: row.text }), el("span", { class: "look-by", text: row.by })))));
+      rows.replaceChildren(...found.map((row) => el("li", { class: "look-row", "data-priority": row.priority ?? "none", "data-late": row.late ? "" : null }, el("span", { class: "look-at", text: row.at }), el("span", { class: "look-symbol", text: row.priority ? say(`symbol.${row.priority}`) : "" }), el("span", { class: "look-words" }, el("b", { text: row.title }), el("span", { class: "log-code", text: row.code ?? "" }), el("span", { text: row.text }), el("span", { class: "look-by", text: row.by })))));
     },
   };
 }
 
 function alarmRow(alarm) {
-  const by = alarm.acknowledged_by ? say("alarm.by", { person: alarm.acknowledged_by }) : say("alarm.nobody");
+  const by = alarm.acknowledged_by ? say("alarm.by", { person: whoTitle(alarm.acknowledged_by) }) : say("alarm.nobody");
   return { at: clock(alarm.since), priority: alarm.priority, title: alarm.text || alarm.code, text: "", by };
 }
 
@@ -157,8 +158,8 @@ function minutes(seconds) {
   return say("age.minutes", { n: Math.max(0, Math.floor(seconds / 60)) });
 }
 
-function happened(one) {
-  return { at: clock(one.at, true), priority: one.priority ?? null, title: String(one.title ?? one.type ?? ""), text: one.text && one.text !== one.title ? String(one.text) : "", by: String(one.by ?? "") };
+function row(one) {
+  return { at: clock(one.at, true), priority: one.priority ?? null, ...happened(one) };
 }
 
 /**

@@ -3,6 +3,7 @@
 import { bedPath, call } from "./api.js";
 import { clock } from "./clock.js";
 import { el, mark, match, put, show } from "./dom.js";
+import { happened } from "./told.js";
 import { say, term } from "./words.js";
 
 const LOG_PATIENCE_MS = 20_000;
@@ -88,10 +89,11 @@ function entry() {
   const at = el("time", { class: "log-at" });
   const symbol = el("span", { class: "log-symbol" });
   const title = el("span", { class: "log-title" });
+  const code = el("span", { class: "log-code" });
   const text = el("span", { class: "log-text" });
   const by = el("span", { class: "log-by" });
   const late = el("span", { class: "log-late" });
-  const node = el("li", { class: "log-row" }, at, symbol, el("span", { class: "log-words" }, title, text, by, late));
+  const node = el("li", { class: "log-row" }, at, symbol, el("span", { class: "log-words" }, title, code, text, by, late));
   return {
     node,
     update(one) {
@@ -99,9 +101,11 @@ function entry() {
       put(at, clock(one.at, true));
       mark(node, "data-priority", one.priority ?? "none");
       put(symbol, one.priority ? say(`symbol.${one.priority}`) : "");
-      put(title, one.title ?? one.type ?? "");
-      put(text, one.text && one.text !== one.title ? one.text : "");
-      put(by, one.by ?? "");
+      const said = happened(one);
+      put(title, said.title);
+      put(code, said.code);
+      put(text, said.text);
+      put(by, said.by);
       put(late, one.late ? say("bed.late") : "");
     },
   };

@@ -3,6 +3,7 @@
 import { instruct } from "./api.js";
 import { el, mark, put } from "./dom.js";
 import { closeSheet, sheet } from "./sheet.js";
+import { plain } from "./told.js";
 import { say } from "./words.js";
 
 const LONGEST = 12;
@@ -60,7 +61,7 @@ export function askPerson(given) {
  * @param {Element} node @param {{outcome: string, reason: string}} answer @param {(text: string) => void} announce
  */
 export function tellAnswer(node, answer, announce) {
-  const text = say(`form.${answer.outcome}`, { reason: answer.reason });
+  const text = say(`form.${answer.outcome}`, { reason: plain(answer.reason) });
   put(node, text);
   mark(node, "data-outcome", answer.outcome);
   announce(text);

@@ -79,6 +79,7 @@ function limitText(limit) {
 function ageText(one, metric) {
   const seldom = metric === "nibp" || metric === "temp" || one.by_hand;
   const said = say(one.age_at_least ? "vital.ageAtLeast" : "vital.age", { age: age(one.age) });
+  if (seldom && !one.valid) return say("vital.noReading", { age: said });
   if (one.stale) return say("vital.stale", { age: said });
   return seldom || one.age > AGE_FROM_S ? said : "";
 }

@@ -4,6 +4,7 @@ import { moment, since } from "./clock.js";
 import { LOST_AFTER_S } from "./feed.js";
 import { RANK } from "./priority.js";
 import { headline } from "./state.js";
+import { plain } from "./told.js";
 
 const LOG = 500;
 /** Vital signs measured now and then: their age is shown, and old means something else. */
@@ -123,7 +124,8 @@ export class Ward {
   }
 
   #bed(body) {
-    this.beds.set(body.key, { ...body, heard: moment(), away: this.#away(body.key) });
+    const alarms = (body.alarms ?? []).map((alarm) => ({ ...alarm, text: plain(alarm.text) }));
+    this.beds.set(body.key, { ...body, alarms, heard: moment(), away: this.#away(body.key) });
   }
 
   #gateway(body) {

@@ -1,0 +1,57 @@
+/** What happened, in the words of who stands at the bed; the code and the record keep their own. */
+
+import { PLAIN } from "./texts.js";
+import { say, term } from "./words.js";
+
+const MEASURED = /^(nibp-sys|nibp-dia|nibp-mean|spo2|etco2|pulse|temp|hr|rr)(?=-|$)/;
+
+/**
+ * Write what a gateway says without the terms of who builds such a thing.
+ * @param {unknown} text @returns {string}
+ */
+export function plain(text) {
+  return PLAIN.reduce((said, [ours, theirs]) => said.replaceAll(ours, theirs), String(text ?? ""));
+}
+
+/**
+ * Give a condition's plain title.
+ * @param {string} code @returns {string}
+ */
+export function conditionTitle(code) {
+  const metric = MEASURED.exec(code)?.[0] ?? "";
+  return `${metric ? term("vital", metric) : ""}${plain(code.slice(metric.length).replaceAll("-", " "))}`.trim();
+}
+
+/**
+ * Say who it was: a person by their code, a screen at which nobody was signed in by its name.
+ * @param {string | null | undefined} by @returns {string}
+ */
+export function whoTitle(by) {
+  const screen = /^screen-(.+)$/.exec(by ?? "")?.[1];
+  if (!screen) return by ?? "";
+  return screen === "local" ? say("by.local") : say("by.screen", { screen });
+}
+
+/**
+ * Write a happening to be read: its title, its code where it is of a condition, what was said, and who.
+ * @param {any} one as the station tells it
+ * @returns {{title: string, code: string, text: string, by: string}}
+ */
+export function happened(one) {
+  const type = String(one.type ?? "");
+  const given = String(one.title ?? type);
+  const stop = type === "stop-asked";
+  const by = stop && !one.by ? say("by.gateway") : whoTitle(one.by);
+  const text = one.text && one.text !== given ? plain(one.text) : "";
+  const own = one.by ? ` (${one.by})` : "";
+  const ended = / \((screen-[\w.-]+)\)$/.exec(text);
+  const said = own && text.endsWith(own) ? text.slice(0, -own.length) : ended ? `${text.slice(0, ended.index)} (${whoTitle(ended[1])})` : text;
+  const named = type.replaceAll("-", " ");
+  const base = named.charAt(0).toUpperCase() + named.slice(1);
+  const known = term("did", type);
+  if (known === type || (given !== base && !given.startsWith(`${base}: `))) return { title: plain(given), code: "", text: said, by };
+  const about = given.slice(base.length + 2);
+  const code = about && about === one.code ? about : "";
+  const what = code ? conditionTitle(code) : type === "phase-changed" ? term("state", about) : term("do", about);
+  return { title: about ? `${known}: ${what}` : known, code: what === code ? "" : code, text: said, by };
+}
