@@ -139,6 +139,64 @@ def test_an_audit_does_not_stay_for_the_next_at_a_shared_screen(page: Any, stati
     assert page.locator("[data-do=csv]").get_attribute("href") is None
 
 
+def test_a_handover_begins_with_what_is_said_aloud(page: Any, station: FakeStation) -> None:
+    """Pins state, dose, time or who stopped it and why, vital signs with ages, old ones as old; and how it scrolls."""
+    ended = made.bed("chair-1", "recovery")
+    ended["vitals"] |= {"hr": made.value("hr", 81, age_s=34.0, stale=True), "rr": made.value("rr", 9, by_hand=True)}
+    asked = [
+        made.happening(40, "Phase changed: infusing", type="phase-changed"),
+        made.happening(
+            41,
+            "Stop asked",
+            type="stop-asked",
+            at="2026-11-23T03:41:42.000Z",
+            text="SpO2 86 %, below the limit of 90 %",
+        ),
+        made.happening(
+            42,
+            "Stop asked",
+            type="stop-asked",
+            at="2026-11-23T03:45:10.000Z",
+            text="STOP held on the page (screen-chair-1)",
+            by="screen-chair-1",
+        ),
+    ]
+    rows = [made.happening(n, f"Row {n}") for n in range(60)]
+    told = [
+        looked_back.handover(hour=[*rows, *asked]),
+        looked_back.handover("chair-2"),
+        looked_back.handover("chair-3"),
+    ]
+    station.tell("/api/handover", looked_back.handovers(*told))
+    opened(page, station, "#/handover", ended, made.bed("chair-2"), made.bed("chair-3", "stopped"))
+    first, second, third = (page.locator(".look-article").nth(n) for n in range(3))
+    first.locator(".look-stops li").first.wait_for()
+    assert "15.8 of 35.0 mg" in first.locator(".look-facts").inner_text()
+    assert first.locator(".look-course").inner_text() == "RECOVERY"
+    assert first.locator(".look-stops li").all_inner_texts() == [
+        "03:41 Pump asked to stop by the gateway's own rule: SpO2 86 %, below the limit of 90 %",
+        "03:45 Pump asked to stop at the screen chair-1 (nobody signed in): STOP held on the page",
+    ]
+    assert re.fullmatch(r"INFUSING, 2[12]:\d\d left, ends \d\d:\d\d", second.locator(".look-course").inner_text())
+    assert second.locator(".look-stops").is_hidden()
+    assert "not in the record of the last hour" in third.locator(".look-stops").inner_text()
+    vitals = {row.get_attribute("data-metric"): row for row in first.locator(".look-vitals li").all()}
+    assert re.search(r"NIBP 128/81 \(97\) mmHg at least 3 min ago", vitals["nibp"].inner_text())
+    assert re.search(r"HR 81 /min OLD: 3\d s ago", vitals["hr"].inner_text())
+    assert vitals["hr"].get_attribute("data-stale") == ""
+    assert "by hand" in vitals["rr"].inner_text()
+    order = first.evaluate("e => [...e.querySelectorAll('.look-aloud, .look-part')].map(one => one.className)")
+    assert order[0] == "look-aloud"
+    top = "() => document.querySelector('.look').scrollTop"
+    page.mouse.move(900, 12)
+    page.mouse.wheel(0, 300)
+    page.wait_for_function(f"() => ({top})() === 300")
+    page.locator(".clock").click()
+    page.keyboard.press("End")
+    page.wait_for_function(f"() => ({top})() > 600")
+    page.wait_for_function("e => e.scrollTop + e.clientHeight >= e.scrollHeight - 2", arg=page.query_selector(".look"))
+
+
 def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: FakeStation) -> None:
     """Pins who may, the days asked, source and completeness, tables as text, CSV, the keyboard, a phone, and axe."""
     opened(page, station, "#/audit")

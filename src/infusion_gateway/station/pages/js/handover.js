@@ -1,7 +1,8 @@
 /** Handing over: one bed or all of them, with who answered what, what is due, and the last hour; made to be printed too. */
 
+import { aloud } from "./aloud.js";
 import { call } from "./api.js";
-import { clock, left, moment, number, since, stationNow } from "./clock.js";
+import { clock, moment, number, since, stationNow } from "./clock.js";
 import { el, mark, match, put, show } from "./dom.js";
 import { doseOf, leftOf, stateOf } from "./state.js";
 import { stopButton } from "./stop.js";
@@ -47,7 +48,7 @@ export function handoverPage({ ward, announce, key }) {
   const update = () => {
     const beds = ward.ordered().filter((bed) => (key ? bed.key === key : told.has(bed.key)));
     const quiet = key ? [] : beds.filter((bed) => ward.lost(bed) === "" && nothing(bed, told.get(bed.key)));
-    match(list, beds.filter((bed) => !quiet.includes(bed)), (bed) => bed.key, () => article(announce), kept);
+    match(list, beds.filter((bed) => !quiet.includes(bed)), (bed) => bed.key, () => article(announce, ward), kept);
     for (const [name, part] of kept) part.tell(told.get(name) ?? null, read_at, ward.lost(ward.beds.get(name) ?? {}));
     show(calm, quiet.length > 0);
     put(calm, say("handover.calm", { beds: quiet.map((bed) => bed.bed).join(", ") }));
@@ -73,15 +74,16 @@ function nothing(bed, told) {
   return idle && !bed.alarms?.length && told?.complete && !told.hour.length && !told.due.length;
 }
 
-function article(announce) {
+function article(announce, ward) {
   const name = el("a", { class: "look-bed" });
   const state = el("span", { class: "look-state" });
   const facts = el("p", { class: "look-facts" });
+  const summary = aloud(ward);
   const stop = stopButton(announce);
   const lacks = el("p", { class: "look-lacks", role: "status" });
   const more = el("p", { class: "quiet" });
   const parts = ["alarms", "due", "answers", "hour"].map((what) => section(what));
-  const node = el("article", { class: "panel look-article" }, el("div", { class: "look-strip" }, el("h2", {}, name), state, stop.node), facts, lacks, ...parts.map((part) => part.node), more);
+  const node = el("article", { class: "panel look-article" }, el("div", { class: "look-strip" }, el("h2", {}, name), state, stop.node), facts, summary.node, lacks, ...parts.map((part) => part.node), more);
   let bed = null;
   return {
     node,
@@ -96,6 +98,7 @@ function article(announce) {
     },
     tell(told, readAt, lost) {
       const [alarms, due, answers, hour] = parts;
+      if (bed) summary.update(bed, told);
       alarms.tell((bed?.alarms ?? []).map(alarmRow));
       due.tell((told?.due ?? []).map((one) => dueRow(one, readAt)));
       answers.tell((told?.answers ?? []).map(row).reverse());
@@ -116,8 +119,7 @@ function factsOf(bed) {
     bed.session?.case ? say("bed.case", { case: bed.session.case }) : say("bed.noCase"),
     order ? `${order.protocol}, ${number(order.weight_kg, 1)} ${say("unit.kg")}` : "",
     order ? say("dose.delivered", { delivered: dose.delivered, ordered: dose.ordered }) : "",
-    Number.isFinite(bed.tile?.rate_ml_h) && bed.session?.case ? say("dose.rate", { value: dose.rate }) : "",
-    rest.seconds > 0 ? say("handover.left", { left: left(rest.seconds) }) : "",
+    Number.isFinite(bed.tile?.rate_ml_h) && bed.session?.phase === "infusing" ? say("dose.rate", { value: dose.rate }) : "",
     rest.kind === "paused" && rest.ends !== null ? say("ring.endsPaused", { clock: clock(rest.ends) }) : "",
     bed.session?.waits_for_second ? say("bed.waits", { instruction: term("do", bed.session.waits_for_second) }) : "",
   ].filter(Boolean).join(" · ");

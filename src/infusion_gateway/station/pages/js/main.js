@@ -20,6 +20,7 @@ import { wall } from "./wall.js";
 import { say } from "./words.js";
 
 const TICK_MS = 500;
+const SCROLLING = new Set(["End", "Home", "PageDown", "PageUp", "ArrowDown", "ArrowUp", " "]);
 /** How often a nurses' station proves that it shows and can be heard; unheard for 10 s the chairs sound. */
 const ALIVE_MS = 4000;
 const ward = new Ward();
@@ -139,6 +140,9 @@ addEventListener("hashchange", route);
 new ResizeObserver(() => page?.fit()).observe(main);
 const above = document.getElementById("head");
 new ResizeObserver(() => document.documentElement.style.setProperty("--head-high", `${above.offsetHeight}px`)).observe(above);
+// a page scrolls as a document does: by the wheel over the head too, and by keys though nothing has the focus
+above.addEventListener("wheel", (event) => page?.node.scrollBy(0, event.deltaY), { passive: true });
+addEventListener("keydown", (event) => SCROLLING.has(event.key) && document.activeElement === document.body && page?.node.focus({ preventScroll: true }));
 for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => void sound.begin(), { passive: true });
 
 dress(ward.me);

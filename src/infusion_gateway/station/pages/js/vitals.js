@@ -29,7 +29,7 @@ export function numeric(metric, whole = false) {
   return {
     node,
     update(bed, ward) {
-      const one = metric === "nibp" ? pressure(bed, ward) : single(bed, ward, metric);
+      const one = reading(bed, ward, metric);
       show(node, one !== null || whole || metric !== "etco2");
       put(figure, one === null ? say("vital.none") : one.text);
       put(mean, one?.mean ?? "");
@@ -43,6 +43,15 @@ export function numeric(metric, whole = false) {
       mark(node, "data-questionable", one?.validity === "questionable" ? "" : null);
     },
   };
+}
+
+/**
+ * Give a bed's newest value of a metric as it is written, `nibp` for systolic, diastolic and mean together.
+ * @param {any} bed @param {any} ward @param {string} metric
+ * @returns {any} null where there is none
+ */
+export function reading(bed, ward, metric) {
+  return metric === "nibp" ? pressure(bed, ward) : single(bed, ward, metric);
 }
 
 function single(bed, ward, metric) {
