@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from escalating import BEGUN_S, DOCTOR, LEAD, NURSE, PEOPLE, POLICY, REPEAT_S, Clinic
 from infusion_gateway.ward import kept
-from infusion_gateway.ward.escalation import FORGOTTEN_S, UNREACHED_S, Message, Policy, Step
+from infusion_gateway.ward.escalation import FORGOTTEN_S, Policy, Step
 from infusion_gateway.ward.kept import ENTRIES, HELD_S, LINES, LINK_S, LINKS
 from infusion_gateway.ward.peers import HEARD_S, LISTED_S, Peers
 from infusion_gateway.ward.reach import BURST, EVERY_S
 from infusion_gateway.ward.seen import Telling, availability
-from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, Standing, Stands
+from infusion_gateway.ward.standing import NOT_HEARD, Standing
 from infusion_gateway.wire.stations import TELLING, TellingOf, parse_availability
 
 INTERVAL_S = max(REPEAT_S, *(after.after_s - before.after_s for before, after in pairwise(POLICY.steps)))
@@ -103,7 +103,7 @@ def test_no_token_is_in_the_file() -> None:
     assert clinic.tokens > 0
     assert not [n for n in range(clinic.tokens) if f"token-{n + 1}" in text]
     assert set(json.loads(text)) == {
-        "entries", "links", "people", "duty", "duty_by", "number", "owed", "lines", "under_way", "mode",
+        "entries", "links", "people", "duty", "duty_by", "number", "owed", "lines", "under_way",
     }  # fmt: skip
 
 
@@ -161,36 +161,6 @@ def test_a_file_of_an_older_station_is_read() -> None:
     older = json.loads(kept.write(clinic.machine.keep())) | {"duty_s": BEGUN_S}
     found = kept.read(json.dumps(older).encode(), BEGUN_S)
     assert (found.duty, len(found.entries)) == (list(PEOPLE), 1)
-
-
-def test_what_was_under_way_before_a_restart_is_told_of_where_the_broker_is_away() -> None:
-    """Pins that a station which begins anew without a broker tells of beds that were in a session, where any was."""
-    clinic = Clinic()
-    way = Stands(under_way=("chair-3",), mode="test")
-    clinic.machine.step(clinic.now_s, way, "", clinic.elsewhere)
-    clinic.restart()
-    lost = Stands(lost=True, heard=frozenset({("", "")}))
-
-    def sent(stands: Stands) -> list[Message]:
-        found = clinic.machine.step(clinic.now_s, stands, "", clinic.elsewhere)
-        for message in found:
-            clinic.machine.delivered(message.id, "", clinic.now_s)
-        return found
-
-    assert sent(lost) == []
-    clinic.now_s += UNREACHED_S - 1
-    assert sent(lost) == [], "it may be on its way there"
-    clinic.now_s += 1
-    (message,) = sent(lost)
-    assert (message.alarms[0].priority, message.alarms[0].mode) == ("high", "test")
-    assert "chair-3" in message.alarms[0].where
-    assert clinic.machine.alone() == [f"//{BROKER_LOST}"]
-    sent(Stands(under_way=(), heard=frozenset({("", "")})))
-    clinic.restart()
-    sent(lost)
-    clinic.now_s += UNREACHED_S
-    sent(lost)
-    assert clinic.machine.alone() == [], "nothing was under way any more"
 
 
 def test_another_bed_breaks_through_whoever_has_the_first() -> None:

@@ -8,7 +8,7 @@ from infusion_gateway.ward.beds import WardBed
 from infusion_gateway.ward.escalation import Message, Told
 from infusion_gateway.ward.picture import Picture
 from infusion_gateway.ward.showing import mode_of, shown_bed
-from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, STRANGERS, Standing, standing
+from infusion_gateway.ward.standing import BROKER_LOST, NOT_HEARD, STRANGERS, Standing, UnderWay, standing
 from infusion_gateway.ward.telling import write
 from infusion_gateway.wire.sealing import Keyring
 from signing_keys import enrolled, signer
@@ -80,15 +80,29 @@ def test_a_station_without_its_broker_says_that_alone() -> None:
 
 
 def test_what_is_under_way_is_said_while_a_bed_is_known() -> None:
-    """Pins that beds in a session are named for a restart, and that no known bed is another thing than no such bed."""
+    """Pins that beds in a session are named by gateway for a restart, and that no known bed is not the same as none."""
     way = standing(ward("chair-1", "chair-2").picture, 1.0, EPOCH_S, "")
-    assert (way.under_way, way.mode, way.lost) == (("chair-1", "chair-2"), "test", False)
-    assert standing(ward("chair-1", phase="idle").picture, 1.0, EPOCH_S, "").under_way == ()
+    assert (way.under_way, way.lost) == ({"gateway-1": UnderWay(("chair-1", "chair-2"), "test")}, False)
+    assert standing(ward("chair-1", phase="idle").picture, 1.0, EPOCH_S, "").under_way["gateway-1"].beds == ()
     nothing = standing(Picture(SITE), 1.0, EPOCH_S, "not connected yet")
-    assert (nothing.under_way, nothing.lost) == (None, True)
+    assert (nothing.under_way, nothing.lost) == ({}, True)
     (lost,) = found(ward("chair-1", "chair-2"), 20.0, "the broker can't be reached")
     (silent,) = found(ward("chair-1", "chair-2"), 20.0)
     assert lost.beds == silent.beds == ("chair-1", "chair-2")
+
+
+def test_a_gateway_counts_as_known_by_a_session_or_by_its_word_that_it_has_no_bed() -> None:
+    """Pins that alarms, a description or a heartbeat alone don't say whether a session is under way at a gateway."""
+    gateway = Speaker(Picture(SITE))
+    gateway.alarms("chair-1", 0.0)
+    gateway.descriptor("chair-1", 0.0)
+    gateway.beat(0.0)
+    assert standing(gateway.picture, 0.0, EPOCH_S, "").under_way == {}
+    gateway.session("chair-1", 1.0, "idle")
+    assert list(standing(gateway.picture, 1.0, EPOCH_S, "").under_way) == ["gateway-1"]
+    without = Speaker(Picture(SITE))
+    without.beat(0.0, alarm_revisions={})
+    assert standing(without.picture, 0.0, EPOCH_S, "").under_way["gateway-1"].beds == ()
 
 
 def test_a_strangers_alarms_drive_out_no_others() -> None:

@@ -25,7 +25,7 @@ LINGERS_S = 120.0
 FORGOTTEN_S = 30 * 60.0
 """So long an alarm is kept whose bed is not heard since the station began."""
 UNREACHED_S = 15.0
-"""A station that has just begun, and knows of no bed, waits so long for the broker."""
+"""A station that has just begun waits so long for the broker, and then for what that has of each gateway."""
 DELIVERY_S = 25.0
 """A message of which nothing is heard for so long did not get there."""
 RETRY_S = 30.0
@@ -110,6 +110,7 @@ class Escalation:
         self._under: dict[int, _Under] = {}
         self._messages = 0
         self._begun_s: float | None = None
+        self._lost, self._listens_s = True, 0.0
 
     # What comes in
 
@@ -240,13 +241,19 @@ class Escalation:
     # Alarms that come and go
 
     def _with_before(self, now_s: float, stands: Stands) -> Stands:
-        """Remember what is under way; where that can't be known since the station began, what was counts."""
+        """Remember what is under way; of a gateway that is not heard since the station began, what was counts."""
         self._begun_s = now_s if self._begun_s is None else self._begun_s
-        if stands.under_way is not None:
-            self.kept.under_way, self.kept.mode = stands.under_way, stands.mode
-        elif stands.lost and self.kept.under_way and now_s - self._begun_s >= UNREACHED_S:
-            return replace(stands, found=(remembered(self.kept.under_way, self.kept.mode, now_s), *stands.found))
-        return stands
+        if self._lost and not stands.lost:
+            self._listens_s = now_s
+        self._lost = stands.lost
+        before = {name: way for name, way in self.kept.under_way.items() if name not in stands.under_way}
+        if stands.under_way:
+            before.pop("", None)
+        self.kept.under_way = before | {name: way for name, way in stands.under_way.items() if way.beds}
+        if not before or now_s - (self._begun_s if stands.lost else self._listens_s) < UNREACHED_S:
+            return stands
+        found = remembered(before, now_s, lost=stands.lost and not stands.under_way)
+        return replace(stands, found=(*found, *stands.found))
 
     def _follow(self, now_s: float, stands: Stands) -> None:
         there = {one.key: one for one in stands.found}

@@ -5,12 +5,14 @@ what is kept can be read by the next one; `read` holds each against what it coul
 """
 
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from infusion_gateway.ward.standing import Key, Mode, Urgent
+from infusion_gateway.ward.picture import GATEWAYS
+from infusion_gateway.ward.seen import BEDS
+from infusion_gateway.ward.standing import Key, UnderWay, Urgent
 
 LARGEST = 1024 * 1024
 ENTRIES, LINKS, PEOPLE, LINES = 500, 1000, 64, 200
@@ -102,11 +104,15 @@ class Line:
     text: str
 
 
+def _by_gateway(found: object) -> object:
+    return {"": {"beds": found}} if isinstance(found, list) else found
+
+
 @dataclass(slots=True)
 class Kept:
     """All of it. links: by the SHA-256 of their tokens. owed: by person, alarms that wait a moment, by number.
 
-    under_way: beds in a session, and whose they are, when the station knew last.
+    under_way: beds in a session when the station knew last, by gateway ("": an older station's, which named none).
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -117,8 +123,7 @@ class Kept:
     number: int = 0
     owed: dict[str, set[int]] = field(default_factory=dict)
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=LINES))
-    under_way: tuple[str, ...] = ()
-    mode: Mode = "real"
+    under_way: Annotated[dict[str, UnderWay], BeforeValidator(_by_gateway)] = field(default_factory=dict)
 
 
 _KEPT = TypeAdapter(Kept)
@@ -152,7 +157,9 @@ def read(text: bytes, now_s: float) -> Kept:
     for person in found.people.values():
         person.allowance_s = min(person.allowance_s, now_s)
         person.tested_s = min(person.tested_s, now_s)
-    found.duty, found.under_way = found.duty[:PEOPLE], found.under_way[:ENTRIES]
+    found.duty = found.duty[:PEOPLE]
+    ways = list(found.under_way.items())[:GATEWAYS]
+    found.under_way = {name: replace(way, beds=way.beds[:BEDS]) for name, way in ways}
     found.owed = dict(list(found.owed.items())[:PEOPLE])
     found.lines = deque(list(found.lines)[-LINES:], LINES)
     return found

@@ -5,8 +5,8 @@ running is high (`ward.sound` sounds it likewise); one gateway's beds are told o
 the station that has lost the broker.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from infusion_gateway.ward.beds import WardBed, WardGateway, epoch
@@ -52,17 +52,23 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A gateway's beds in a session, and whose they are."""
+
+    beds: tuple[str, ...] = ()
+    mode: Mode = "real"
+
+
+@dataclass(frozen=True, slots=True)
 class Stands:
     """All of it. heard: the beds, (gateway, ""): the gateways, whose word is here: what doesn't stand there is over.
 
-    under_way: beds in a session, as far as is known; None: no bed is known. lost: the station doesn't hear the broker.
+    under_way: by gateway, where anything of its sessions is known. lost: the station doesn't hear the broker.
     """
 
     found: tuple[Standing, ...] = ()
     heard: frozenset[tuple[str, str]] = frozenset()
-    under_way: tuple[str, ...] | None = None
-    mode: Mode = "real"
-    """Of those beds."""
+    under_way: Mapping[str, UnderWay] = field(default_factory=dict)
     lost: bool = False
 
 
@@ -72,7 +78,6 @@ def standing(picture: Picture, now_s: float, utc_s: float, lost: str) -> Stands:
     found: list[Standing] = []
     strangers: list[Standing] = []
     unheard: list[tuple[WardGateway, WardBed, str]] = []
-    under_way = [bed for _, bed in picture.beds() if bed.in_session]
     for gateway, bed in picture.beds():
         name = gateway.topics.gateway
         heard.add((name, ""))
@@ -86,14 +91,34 @@ def standing(picture: Picture, now_s: float, utc_s: float, lost: str) -> Stands:
     strangers.sort(key=_urgency)
     found = [*sorted(found, key=_urgency)[: MOST - STRANGERS], *strangers[:STRANGERS]]
     found.sort(key=_urgency)
-    known = tuple(bed.bed for bed in under_way) if any(picture.beds()) else None
-    return Stands(tuple(found), frozenset(heard), known, _mode(under_way), bool(lost))
+    under_way = {name: _under_way(one) for name, one in sorted(picture.gateways.items()) if _says(one)}
+    return Stands(tuple(found), frozenset(heard), under_way, bool(lost))
 
 
-def remembered(beds: tuple[str, ...], mode: Mode, utc_s: float) -> Standing:
-    """Give what stands where a station that has just begun can't hear of beds which were in a session before."""
-    what = f"the station has begun anew and can't reach the broker: {_named(beds)} in a session before"
-    return Standing("", "", BROKER_LOST, "high", what, utc_s, mode, beds=beds)
+def remembered(before: Mapping[str, UnderWay], utc_s: float, *, lost: bool) -> Iterable[Standing]:
+    """Give what stands where nothing is heard of beds that were in a session before the station began anew.
+
+    lost: nothing is heard at all; else each gateway is told of by itself.
+    """
+    if lost:
+        beds = tuple(bed for way in before.values() for bed in way.beds)
+        what = f"the station has begun anew and can't reach the broker: {_named(beds)} in a session before"
+        yield Standing("", "", BROKER_LOST, "high", what, utc_s, _worst(way.mode for way in before.values()), beds=beds)
+        return
+    for name, way in before.items():
+        what = f"not heard since the station began anew: {_named(way.beds)} in a session before"
+        yield Standing(name, "", NOT_HEARD, "high", what, utc_s, way.mode, beds=way.beds)
+
+
+def _says(gateway: WardGateway) -> bool:
+    """Say whether a gateway's sessions are known: by one of them, or by its word that it has no bed."""
+    none = gateway.heartbeat is not None and not gateway.heartbeat.alarm_revisions
+    return none or any(bed.session is not None for bed in gateway.beds.values())
+
+
+def _under_way(gateway: WardGateway) -> UnderWay:
+    beds = [bed for _, bed in sorted(gateway.beds.items()) if bed.in_session]
+    return UnderWay(tuple(bed.bed for bed in beds), _mode(beds))
 
 
 def _urgency(one: Standing) -> tuple[bool, float]:
@@ -143,6 +168,10 @@ def _named(beds: Iterable[str]) -> str:
 
 
 def _mode(beds: Iterable[WardBed]) -> Mode:
+    return _worst(mode_of(bed) for bed in beds)
+
+
+def _worst(modes: Iterable[Mode]) -> Mode:
     """Say whose beds these are: one that may be a patient's is enough."""
-    modes = {mode_of(bed) for bed in beds}
-    return "real" if "real" in modes else "test" if "test" in modes else "demo"
+    found = set(modes)
+    return "real" if "real" in found else "test" if "test" in found else "demo"
