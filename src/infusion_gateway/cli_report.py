@@ -5,6 +5,7 @@ import re
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, date, tzinfo
@@ -125,7 +126,7 @@ def report(
     _may_write(wanted, force=force)
     printed = _printer() if pdf is not None else None
     facts = _facts(reader, settings)
-    found = index(published(reader))
+    found = _index(reader, facts)
     html, rows, shown = _case(reader, found, case, facts, zone) if days is None else _day(reader, found, days, facts)
     _write(page, html.encode())
     _write(beside, rows.encode())
@@ -151,6 +152,14 @@ def _days(day: date | None, last: date | None, zone: tzinfo, data: Path | None) 
     if not 0 <= (days.last - days.first).days < MOST_DAYS:
         raise click.UsageError(f"--to is that day or a later one, and at most {MOST_DAYS} days are told at once")
     return days
+
+
+def _index(reader: Reader, facts: Facts) -> Index:
+    """Look through the journal; every bed's rows are all here until its newest row, whosever that is."""
+    newest = deque(reader.records(after=facts.head_sequence - 1), maxlen=1)
+    found = index(published(reader))
+    found.ends = {bed: found.timeline.of(row) for bed in reader.ends() for row in newest}
+    return found
 
 
 def _case(reader: Reader, found: Index, case: str | None, facts: Facts, zone: tzinfo) -> tuple[str, str, str]:

@@ -108,7 +108,7 @@ def test_the_audit_says_what_it_rests_on_and_shows_no_dose(rows: list[Record]) -
     """Pins that no dose, order or volume is told where the readings aren't, in JSON and CSV, and what is said of it."""
     days = Days(date(2027, 1, 15), date(2027, 1, 15), UTC)
     said = Basis("history", True, (), ("west, chair-1: events 1 to 99",), "2027-01-15T09:00:00.000Z")
-    shown, sheet = audited(published(rows), days, said, None)
+    shown, sheet = audited(published(rows), days, said, None, {})
     read = json.loads(shown)
     (line,) = read["parts"][0]["rows"]
     assert dict(zip(read["parts"][0]["heads"], line, strict=True)) | {"Dose mg": "–", "Ordered mg": "–"} == dict(
@@ -120,7 +120,7 @@ def test_the_audit_says_what_it_rests_on_and_shows_no_dose(rows: list[Record]) -
     assert "spo2-low" in sheet
     assert ",mg," not in sheet
     spoilt = [(bed, one.model_copy(update={"data": {}})) for bed, one in published(rows)[:1]]
-    again = json.loads(audited([*spoilt, *published(rows)[1:]], days, said, None)[0])
+    again = json.loads(audited([*spoilt, *published(rows)[1:]], days, said, None, {})[0])
     assert (again["complete"], again["notes"][-1]) == (False, "1 events could not be read and are left out.")
 
 

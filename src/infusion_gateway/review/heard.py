@@ -28,8 +28,8 @@ KINDS = (
 """Types of events that an audit rests on."""
 assert set(KINDS) <= PUBLISHED
 DOSELESS = (
-    "Counted from what the gateway published, by the wall clock: no doses, hours up to a case's last event, and what "
-    "came after a case moved to another bed is told as of no case."
+    "Counted from what the gateway published, by the wall clock: no doses, hours up to a case's last event or the "
+    "asking, and what came after a case moved to another bed is told as of no case."
 )
 SAME: Nanos = SECOND // 10
 """An alarm's beginning is written anew with each change of it; so much is the rounding of times, and no other alarm."""
@@ -66,11 +66,16 @@ def heard(messages: Iterable[tuple[str, EventMessage]]) -> tuple[list[Record], i
 
 
 def audited(
-    messages: Iterable[tuple[str, EventMessage]], days: Days, basis: Basis, mode: GenerationMode | None
-) -> tuple[str, str]:
-    """Audit these days by what one gateway published: JSON and CSV. basis, mode: as far as known beforehand."""
+    messages: Iterable[tuple[str, EventMessage]], days: Days, basis: Basis, mode: GenerationMode | None,
+    whole: Mapping[str, Nanos],
+) -> tuple[str, str]:  # fmt: skip
+    """Audit these days by what one gateway published: JSON and CSV. basis, mode: as far as known beforehand.
+
+    whole: the beds whose events are all here, and until when, nanoseconds of UTC.
+    """
     rows, lost = heard(messages)
     found = index(rows)
+    found.ends = {bed: found.timeline.until(utc) for bed, utc in whole.items()}
     reports = []
     for use in uses_of(found, days):
         own = [own_rows(span, [r for r in rows if r.bed == span.bed and r.sequence >= span.ordered]) for span in use]

@@ -125,19 +125,23 @@ class Auditing:
         edges = rfc3339(max(begins - AROUND_NS, 0)), rfc3339(ends + AROUND_NS)
         messages: list[tuple[str, EventMessage]] = []
         notes, complete = [why] if why else [], True
+        whole: dict[str, int] = {}
         lacks = ""
         for bed in sorted(beds):
             if lacks == NO_ANSWER:  # nor will it of its other beds: nobody waits for each of them
                 notes.append(f"{bed}: NOT ASKED")
                 continue
+            asked_ns = self._utc_ns()
             rows, lacks = await self._published.events(gateway, bed, edges, KINDS, came)
             messages += ((bed, row) for row in rows)
             complete = complete and not lacks
+            if not lacks:
+                whole[bed] = min(asked_ns, ends + AROUND_NS)
             notes.append(f"{bed}: {len(rows)} events" + (f"; NOT ALL OF THEM: {lacks}" if lacks else ""))
         basis = Basis("history", complete, (), tuple(notes), rfc3339(self._utc_ns()))
         mode = next((mode for mode in beds.values() if mode is not None), None)
         try:
-            shown, sheet = await asyncio.to_thread(audited, messages, days, basis, mode)
+            shown, sheet = await asyncio.to_thread(audited, messages, days, basis, mode, whole)
         except Exception as error:  # a gateway's word is from outside: whatever in it breaks an audit is said
             log.warning("an audit can't be made", gateway=gateway, error=type(error).__name__)
             raise CanNot(f"what {gateway} told can't be audited: {type(error).__name__}") from error

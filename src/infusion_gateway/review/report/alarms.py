@@ -26,7 +26,8 @@ TEST = "test-"
 class Alarm:
     """One alarm. sequence: of the row that raised it; risen: from a lower row of its condition.
 
-    ended: over, or risen further (rose: to which). answered: acknowledged, by whom. held_by: who held its stop off.
+    ended: over, or risen further (rose: to which). seen: of one that is not over, till when it is known to have stood.
+    answered: acknowledged, by whom. held_by: who held its stop off.
     """
 
     bed: str
@@ -43,6 +44,7 @@ class Alarm:
     risen: bool
     counts_down: bool
     ended: Moment | None = None
+    seen: Moment | None = None
     rose: Priority | None = None
     latched: bool = False
     answered: Moment | None = None
@@ -67,8 +69,9 @@ class Alarm:
 
     @property
     def lasted(self) -> Nanos | None:
-        """How long it was there; None: it is there still."""
-        return None if self.ended is None else max(0, self.ended.elapsed - self.began.elapsed)
+        """How long it was there, or has been there so far as is known; None: that isn't known."""
+        until = self.ended or self.seen
+        return None if until is None else max(0, until.elapsed - self.began.elapsed)
 
 
 @dataclass(frozen=True, slots=True)

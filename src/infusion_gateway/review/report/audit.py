@@ -32,7 +32,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One code, or all. counts: alarms by priority; lasted: together, of those that are over.
+    """One code, or all. counts: alarms by priority; lasted: together; standing: how many of them are not over.
 
     p50, p95: of the times until somebody acknowledged; unanswered: over, or standing, and nobody ever did (a rise takes
     the place of what it rose from, and isn't counted); acted: something was done about it (Audit).
@@ -41,6 +41,7 @@ class Line:
     code: str
     counts: tuple[tuple[Priority, int], ...]
     lasted: Nanos
+    standing: int
     p50: Nanos | None
     p95: Nanos | None
     unanswered: int
@@ -152,6 +153,7 @@ def _line(code: str, alarms: list[Alarm], done: Callable[[Alarm], bool]) -> Line
         code=code,
         counts=tuple((p, sum(a.priority is p for a in alarms)) for p in sorted(Priority, reverse=True)),
         lasted=sum(alarm.lasted or 0 for alarm in alarms),
+        standing=sum(alarm.ended is None for alarm in alarms),
         p50=percentile(answers, 0.5),
         p95=percentile(answers, 0.95),
         unanswered=sum(alarm.answered is None and alarm.rose is None for alarm in alarms),

@@ -199,7 +199,7 @@ def report_of(use: Sequence[Span], parts: Sequence[Sequence[Record]], index: Ind
         rows=len(rows),
         begins=stays[0].came,
         until=max(stay.left for stay in stays),
-        alarms=tuple(_until(alarm, stays) for sequence, alarm in sorted(alarms.items()) if sequence <= last),
+        alarms=(),
         gaps=tuple(sorted((gap for p in _by_bed(parts) for gap in gaps_of(p, timeline, sampled=sampled)), key=_begins)),
         vitals=vitals_of(rows, timeline),
         versions=_versions(use, rows, index),
@@ -209,16 +209,26 @@ def report_of(use: Sequence[Span], parts: Sequence[Sequence[Record]], index: Ind
     for record in rows:
         teller.take(record)
     teller.end()
+    if made.under_way and use[-1].last is None:
+        _goes_on(made, index)
+    made.alarms = tuple(_until(alarm, made.stays) for sequence, alarm in sorted(alarms.items()) if sequence <= last)
     if stays[-1].to:
         made.notes.append(f"it went on at bed {stays[-1].to}, which is not in this journal")
     return made
 
 
+def _goes_on(made: Report, index: Index) -> None:
+    """Let a case that is not over stay for as long as its bed's rows are known to be all here."""
+    here = made.stays[-1]
+    left = max(here.left, index.ends.get(here.bed, here.left))
+    made.stays, made.until = (*made.stays[:-1], replace(here, left=left)), max(made.until, left)
+
+
 def _until(alarm: Alarm, stays: Sequence[Stay]) -> Alarm:
     """Give an alarm as it was when the case left the bed: what came of it later is of no case, or of the next."""
     left = max(stay.left for stay in stays if stay.bed == alarm.bed)
-    if alarm.ended is not None and alarm.ended > left:
-        alarm = replace(alarm, ended=None, rose=None)
+    if alarm.ended is None or alarm.ended > left:
+        alarm = replace(alarm, ended=None, seen=left, rose=None)
     if alarm.answered is not None and alarm.answered > left:
         alarm = replace(alarm, answered=None, answered_by="")
     return alarm

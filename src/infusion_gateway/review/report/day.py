@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from xml.etree.ElementTree import Element
 
@@ -22,6 +22,7 @@ COUNTED = (
     "An alarm is counted when it is raised, and again when it rises. Acknowledged after: from its beginning to the "
     "first acknowledgement; percentiles by nearest rank. Acted on: a stop, a hold-off, an assessment or a change of "
     "the session while it lasted or within a minute; whether an alarm was true nobody can tell from a record. "
+    "One that is not over lasted until its case left the bed, or as far as is known. "
     "Audible in a session: moments at which alarms of medium or high priority began. Hours observed: of cases, less "
     "what nobody supervised."
 )
@@ -87,7 +88,8 @@ def between(found: Index, days: Days) -> tuple[Alarm, ...]:
     """Give the days' alarms that are of no case: at beds without a patient."""
     begins, ends = days.bounds
     of_day = (a for a in found.book.alarms if begins <= a.began.utc_ns < ends and not a.is_test)
-    return tuple(alarm for alarm in of_day if not any(found.holds(span, alarm) for span in found.spans))
+    idle = (alarm for alarm in of_day if not any(found.holds(span, alarm) for span in found.spans))
+    return tuple(replace(alarm, seen=found.ends.get(alarm.bed)) for alarm in idle)
 
 
 def day_page(days: Days, reports: Sequence[Report], idle: Sequence[Alarm], facts: Facts) -> str:
@@ -188,8 +190,12 @@ LINES = ("What", "High", "Medium", "Low", "All", "Lasted together", "Acknowledge
 
 def _row(line: Line) -> tuple[str, ...]:
     counts = [str(count) for _, count in line.counts]
-    times = length(line.lasted), length(line.p50), length(line.p95)
+    times = _lasted(line), length(line.p50), length(line.p95)
     return (line.code, *counts, str(line.total), *times, str(line.unanswered), str(line.acted))
+
+
+def _lasted(line: Line) -> str:
+    return length(line.lasted) + (f", {line.standing} not over" if line.standing else "")
 
 
 WORST_CAPTION = f"Alarms of medium and high priority, at most {WORST} codes"
@@ -201,4 +207,4 @@ def _worst(audit: Audit) -> tuple[tuple[str, ...], ...]:
     loud = [(line, sum(count for p, count in line.counts if p > Priority.LOW)) for line in audit.lines]
     worst = sorted(((n, line) for line, n in loud if n), key=lambda pair: (-pair[0], pair[1].code))[:WORST]
     whole = sum(n for _, n in loud)
-    return tuple((line.code, str(n), f"{100 * n / whole:.0f} %", length(line.lasted)) for n, line in worst)
+    return tuple((line.code, str(n), f"{100 * n / whole:.0f} %", _lasted(line)) for n, line in worst)

@@ -36,7 +36,8 @@ class Start:
 class Index:
     """What the published rows of a whole journal say. standing: the alarms that stood at a span's first row.
 
-    identities: of a bed's devices, as last said before a row.
+    identities: of a bed's devices, as last said before a row. ends: till when a bed's rows are all here, where that is
+    known to be later than the last of them.
     """
 
     timeline: Timeline = field(default_factory=Timeline)
@@ -47,6 +48,7 @@ class Index:
         default_factory=lambda: defaultdict(list)
     )
     book: AlarmBook = field(init=False)
+    ends: dict[str, Moment] = field(default_factory=dict)
     last: Record | None = None
 
     def __post_init__(self) -> None:

@@ -327,9 +327,7 @@ def alarm_rows(alarms: Sequence[Alarm], said: Pen) -> list[tuple[str, ...]]:
             alarm.code,
             _number(alarm.value, alarm.unit),
             _number(alarm.limit, alarm.unit),
-            f"{length(alarm.lasted)}{f', rose to {alarm.rose.name.lower()}' if alarm.rose else ''}"
-            if alarm.ended
-            else "not over",
+            _lasted(alarm),
             f"{alarm.answered_by} at {said.short(alarm.answered)}" if alarm.answered else "by nobody",
             length(alarm.answer),
             alarm.held_by or NONE,
@@ -337,6 +335,12 @@ def alarm_rows(alarms: Sequence[Alarm], said: Pen) -> list[tuple[str, ...]]:
         )
         for alarm in alarms
     ]
+
+
+def _lasted(alarm: Alarm) -> str:
+    if alarm.ended is None:
+        return "not over" if alarm.lasted is None else f"{length(alarm.lasted)}, not over"
+    return f"{length(alarm.lasted)}{f', rose to {alarm.rose.name.lower()}' if alarm.rose else ''}"
 
 
 def _number(value: float | None, unit: str) -> str:

@@ -107,7 +107,8 @@ def _reading(metric: Metric, value: float | None, device: str) -> Row:
 
 def _alarm(alarm: Alarm) -> Row:
     after = None if alarm.answer is None else alarm.answer / SECOND
-    text = alarm.text if alarm.lasted is None else f"{alarm.text} (lasted {alarm.lasted / SECOND:.1f} s)"
+    said = "not over after" if alarm.ended is None else "lasted"
+    text = alarm.text if alarm.lasted is None else f"{alarm.text} ({said} {alarm.lasted / SECOND:.1f} s)"
     told: Row = {"bed": alarm.bed, "name": alarm.code, "value": alarm.value, "unit": alarm.unit, "text": text}
     return told | {"priority": alarm.priority.name.lower(), "by": alarm.answered_by, "after_s": after}
 
@@ -133,8 +134,10 @@ def _line(kind: str, line: Line) -> Iterator[Row]:
     for priority, count in line.counts:
         if count:
             yield {"kind": kind, "name": line.code, "priority": priority.name.lower(), "value": count, "unit": "alarms"}
-    for what, nanos in (("acknowledged after, p50", line.p50), ("acknowledged after, p95", line.p95)):
+    times = ("lasted together", line.lasted), ("acknowledged after, p50", line.p50)
+    for what, nanos in (*times, ("acknowledged after, p95", line.p95)):
         if nanos is not None:
             yield {"kind": kind, "name": line.code, "text": what, "value": nanos / SECOND, "unit": "s"}
+    yield {"kind": kind, "name": line.code, "text": "not over", "value": line.standing, "unit": "alarms"}
     yield {"kind": kind, "name": line.code, "text": "never acknowledged", "value": line.unanswered, "unit": "alarms"}
     yield {"kind": kind, "name": line.code, "text": "acted on", "value": line.acted.part, "unit": "alarms"}

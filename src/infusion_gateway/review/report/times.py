@@ -37,11 +37,14 @@ class Timeline:
         self._newest = here if self._newest is None else max(self._newest, here)
         return here if at is None else here.plus(at - record.at)
 
+    def until(self, utc_ns: Nanos) -> Moment:
+        """Give the moment in which the wall clock reads this, after everything that is known so far."""
+        newest = self._newest or Moment(0, utc_ns)
+        return newest.plus(max(0, utc_ns - newest.utc_ns))
+
     def _follow(self, record: Record) -> Nanos:
         """Say where a boot begins: after the one before, by as much as the wall clock went on."""
-        if self._newest is None:
-            return 0
-        return self._newest.elapsed + max(0, record.utc_ns - self._newest.utc_ns)
+        return 0 if self._newest is None else self.until(record.utc_ns).elapsed
 
 
 def wall(utc_ns: int, zone: tzinfo = UTC) -> datetime:
