@@ -13,6 +13,7 @@ from browser.shoot import OVER, PHONE, TABLET, WALL
 pytestmark = pytest.mark.slow(6)
 
 SMALL = {"width": 320, "height": 568}
+LAPTOP = {"width": 1280, "height": 800}
 SCROLLS = """() => [document.scrollingElement, ...document.querySelectorAll('.wall-page, .wall')]
   .map(e => [e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight])"""
 STOPS = """() => [...document.querySelectorAll('.stop')].map(e => e.getBoundingClientRect())
@@ -20,16 +21,20 @@ STOPS = """() => [...document.querySelectorAll('.stop')].map(e => e.getBoundingC
 OVERFULL = """() => [...document.querySelectorAll('.tile')]
   .filter(t => t.scrollHeight > t.clientHeight + 1).map(t => t.dataset.key)"""
 COVERED = """() => {
-  const seen = '.tile-strip, .alarm-banner, .ring-left, .dose-delivered, .dose-bar, .vital-name, .vital-value, .stop';
+  const seen = `.tile-bed, .tile-state, .link-notice, .alarm-text, .alarm-facts > *, .alarm-countdown, .ring,
+    .alarm-more, .dose-delivered, .dose-bar, .dose-hard, .dose-more, .tile-own, .vital-name, .vital-value,
+    .vital-limits, .vital-age, .supervision, .stop`;
   const along = (a, b, from, to) => Math.min(a[to], b[to]) - Math.max(a[from], b[from]) > 2;
   const over = (a, b) => along(a, b, 'left', 'right') && along(a, b, 'top', 'bottom');
-  return [...document.querySelectorAll('.tile')].flatMap(tile => {
+  return [...document.querySelectorAll('.wall .tile')].flatMap(tile => {
     const shown = [...tile.querySelectorAll(seen)].filter(e => e.offsetHeight > 0);
     const boxes = shown.map(e => e.getBoundingClientRect());
-    return shown.filter((_, at) => boxes.slice(at + 1).some(other => over(boxes[at], other))).map(e => e.className);
+    const whole = tile.getBoundingClientRect();
+    return shown.filter((_, at) => boxes.slice(at + 1).some(other => over(boxes[at], other))
+      || boxes[at].bottom > whole.bottom + 1).map(e => `${tile.dataset.key} ${e.className}`);
   });
 }"""
-"""What of tiles has something else over it that is to be read."""
+"""What of tiles has something else over it that is to be read, or is cut off."""
 BARS = """() => {
   const canvas = document.querySelector('[data-chart="nibp"] canvas');
   const name = getComputedStyle(document.documentElement).getPropertyValue('--m-nibp-sys').trim();
@@ -258,6 +263,33 @@ def test_sixty_beds_fit_a_wall(page: Any, station: FakeStation) -> None:
     assert len(boxes) == 60
     assert all(w >= 44 and h >= 24 and right <= 1920 and bottom <= 1080 for w, h, right, bottom in boxes)
     assert page.evaluate(OVERFULL) == []
+
+
+@pytest.mark.parametrize("size", [WALL, LAPTOP, TABLET], ids=lambda size: f"{size['width']}")
+def test_nothing_of_a_tile_in_alarm_is_covered(page: Any, station: FakeStation, size: dict[str, int]) -> None:
+    """Pins that on a wall of 1, 4 and 8 beds, all at their fullest, nothing lies over anything that is to be read."""
+    page.set_viewport_size(size)
+    low = {"spo2": made.value("spo2", 88), "hr": made.value("hr", 128)}
+    limits = [{"code": "hr-low", "limit": 44.0, "by": "doctor-2", "reason": "an athlete, known here for years"}]
+    high = made.bed("chair-1", alarms=[made.spo2_low(), made.pressure_high()], vitals=made.vitals() | low)
+    taken = made.spo2_low(signal="acknowledged", acknowledged_by="nurse-1", countdown_ends=None)
+    paused = made.bed("chair-2", "paused", alarms=[taken, made.cuff_overdue()])
+    medium = made.bed("chair-3", alarms=[made.pressure_high()])
+    silent = made.bed("chair-4", link="silent", data_age_s=21.0, alarms=[made.cuff_overdue()])
+    held = made.bed("chair-5", alarms=[made.spo2_low(held_until=made.at(100))])
+    for bed in (high, paused, medium, held):
+        bed["session"]["case_limits"] = limits
+    beds = [high, paused, medium, silent, held, *made.ward(8)[5:]]
+    for count in (1, 4, 8):
+        station.beds.clear()
+        show(page, station, *beds[:count])
+        page.reload()
+        page.locator(".wall > .tile").nth(count - 1).wait_for()
+        page.wait_for_timeout(100)
+        assert page.evaluate(COVERED) == [], count
+        assert page.evaluate(SCROLLS) == [[0, 0]] * 3
+    page.locator(".ring").first.evaluate("e => e.style.translate = '0 -20px'")
+    assert page.evaluate(COVERED) != [], "it sees what it looks for"
 
 
 def test_a_phone_never_scrolls_sideways(page: Any, station: FakeStation) -> None:

@@ -7,7 +7,12 @@ import { say } from "./words.js";
 const SHAPE = 1.32;
 const SMALLEST = { wide: 176, high: 146 };
 const GAP = 6;
-const UNITS = { full: { wide: 34, high: 27 }, middle: { wide: 23, high: 22 }, compact: { wide: 17, high: 14.4 } };
+/** What a tile of each density needs, in its own letters: full has its vital signs in one row, middle in two. */
+const UNITS = { full: { wide: 42, high: 23.5 }, middle: { wide: 24, high: 27 }, compact: { wide: 17, high: 14.4 } };
+const READABLE = 11;
+const LARGEST = 44;
+/** Narrower than so it is a phone: tiles are as tall as what they say, and scroll. */
+const PHONE = 600;
 
 /**
  * Choose columns, rows and density for so many tiles; rows null: it scrolls down.
@@ -23,14 +28,15 @@ export function layout(count, wide, high) {
     const score = Math.min(w, h * SHAPE);
     if (w >= SMALLEST.wide && h >= SMALLEST.high && (!best || score > best.score)) best = { score, columns, rows, w, h };
   }
-  if (!best) {
+  if (!best || wide < PHONE) {
     const columns = Math.max(1, Math.floor((wide - GAP) / (300 + GAP)));
     const w = (wide - GAP * (columns + 1)) / columns;
-    return { columns, rows: null, density: "middle", unit: Math.min(Math.max(w / UNITS.middle.wide, 13), 18) };
+    return { columns, rows: null, density: "middle", unit: Math.min(Math.max(w / UNITS.middle.wide, 12), 18) };
   }
-  const density = best.w >= 400 && best.h >= 330 ? "full" : best.w >= 262 && best.h >= 250 ? "middle" : "compact";
-  const unit = Math.min(best.w / UNITS[density].wide, best.h / UNITS[density].high);
-  return { columns: best.columns, rows: best.rows, density, unit: Math.min(Math.max(unit, 9), 26) };
+  const unit = (density) => Math.min(best.w / UNITS[density].wide, best.h / UNITS[density].high);
+  const larger = unit("full") > unit("middle") ? "full" : "middle";
+  const density = unit(larger) >= READABLE ? larger : "compact";
+  return { columns: best.columns, rows: best.rows, density, unit: Math.min(Math.max(unit(density), 9), LARGEST) };
 }
 
 /**
@@ -48,6 +54,7 @@ export function wall(given) {
     const chosen = layout(ward.beds.size, node.clientWidth, node.clientHeight);
     mark(grid, "data-density", chosen.density);
     mark(grid, "data-scrolls", chosen.rows === null ? "" : null);
+    mark(grid, "data-fits", chosen.rows !== null && chosen.density !== "compact" ? "" : null);
     grid.style.setProperty("--columns", String(chosen.columns));
     grid.style.setProperty("--rows", String(chosen.rows ?? 1));
     grid.style.setProperty("--unit", `${chosen.unit.toFixed(2)}px`);
