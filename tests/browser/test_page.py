@@ -168,6 +168,29 @@ def test_old_and_invalid_values_look_it(page: Any, station: FakeStation) -> None
     assert colours[0] == colours[1]
 
 
+def test_a_value_outside_its_limit_looks_it(page: Any, station: FakeStation) -> None:
+    """Pins ▼ or ▲ at once beside what is out of the limits shown, a box in its alarm's colour; neither if old."""
+    values = made.vitals() | {"spo2": made.value("spo2", 86), "hr": made.value("hr", 128), "rr": made.value("rr", 25)}
+    values |= {"etco2": made.value("etco2", 55, stale=True), "nibp-sys": made.value("nibp-sys", 160, age_s=20.0)}
+    alarms = [made.spo2_low(signal="acknowledged", acknowledged_by="nurse-7"), made.cuff_overdue()]
+    show(page, station, made.bed("one", vitals=values, alarms=alarms), made.bed("two"))
+    one = tile(page, "west/one")
+    signs = {name: one.locator(f'.vital[data-metric="{name}"] .vital-sign') for name in ("spo2", "hr", "nibp")}
+    said = {name: (sign.inner_text(), sign.get_attribute("aria-label")) for name, sign in signs.items()}
+    high = ("▲", "above the limit")
+    assert said == {"spo2": ("▼", "below the limit"), "hr": high, "nibp": high}
+    boxes = one.locator(".vital-value[data-priority]")
+    assert boxes.evaluate_all("all => all.map(e => e.dataset.priority)") == ["high"]
+    ground = boxes.first.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert ground == page.locator('.count[data-priority="high"]').evaluate("e => getComputedStyle(e).backgroundColor")
+    for name in ("rr", "etco2"):
+        assert one.locator(f'.vital[data-metric="{name}"] .vital-sign').is_hidden(), name
+    assert tile(page, "west/two").locator(".vital-sign:visible").count() == 0
+    over = made.spo2_low(present=False, signal="latched")
+    station.show(made.bed("one", alarms=[over]))
+    page.locator('.vital[data-metric="spo2"] .vital-sign').first.wait_for(state="hidden")
+
+
 def test_a_silent_station_is_told_within_seconds(page: Any, station: FakeStation) -> None:
     """Pins that a stream that is open and silent is lost after 5 s: said, every value old; and that it comes back."""
     show(page, station, made.bed("one"))
@@ -372,6 +395,7 @@ def test_axe_finds_nothing(page: Any, station: FakeStation, theme: str, palette:
     page.locator('[data-do="assess"]').click()
     page.locator('[name="moaa-s"]').wait_for()
     judge(page, "assessment")
+    page.get_by_role("button", name="More:").click()
     page.locator('[data-do="order"]').click()
     page.locator('[name="weight_kg"]').wait_for()
     judge(page, "order")

@@ -109,6 +109,9 @@ const WORDS = {
   "vital.staleLabel": "{name}: old value {value} {unit}, {age} old",
   "vital.label": "{name} {value} {unit}",
   "vital.mean": "({mean})",
+  "vital.out.high": "above the limit",
+  "vital.out.low": "below the limit",
+  "vital.out.other": "in alarm",
 
   "age.seconds": "{n} s",
   "age.minutes": "{n} min",
