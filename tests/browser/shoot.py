@@ -45,7 +45,12 @@ def shots() -> dict[str, dict[str, Any]]:
         "wall-60": {"beds": made.ward(60)},
         "bed": {"beds": made.ward(8), "address": "#/bed/west/chair-1"},
         "alarm": {"beds": [alarmed], "address": bed, "press": "[data-do=acknowledge]"},
-        "order": {"beds": made.ward(8), "address": "#/bed/west/chair-1", "press": "[data-do=order]"},
+        "order": {
+            "beds": [made.bed("chair-1", "idle"), *made.ward(8)[1:]],
+            "address": "#/bed/west/chair-1",
+            "told": {"/api/calls": []},
+            "press": "[data-do=order]",
+        },
         "phone": {"beds": made.ward(8), "size": PHONE},
         "phone-bed": {"beds": [alarmed], "size": PHONE, "address": bed},
         "light-8": {"beds": made.ward(8), "theme": "light"},

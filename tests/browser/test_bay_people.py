@@ -76,7 +76,10 @@ def sign_in(page: Any, code: str) -> None:
 
 def ask(page: Any, name: str, code: str = "", **fields: str) -> str:
     """Fill an instruction's form in and send it; give what the page says of it. code: who gives the password again."""
-    page.locator(f'.acts [data-do="{name}"]').click()
+    button = page.locator(f'.acts [data-do="{name}"]')
+    if button.is_hidden():
+        page.get_by_role("button", name="More:").click()
+    button.click()
     for field, text in fields.items():
         place = page.locator(f'.sheet [name="{field}"]')
         if place.evaluate("e => e.tagName") == "SELECT":

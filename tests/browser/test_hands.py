@@ -10,7 +10,12 @@ from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
 from browser.looking import tab_to
 from browser.shoot import PHONE, WALL
+from infusion_gateway.core.amending import CHANGEABLE, GIVEN
+from infusion_gateway.core.instructing import GIVEN_UP_FROM, ORDERABLE
+from infusion_gateway.core.moving import MOVABLE
+from infusion_gateway.core.permitting import LEAVABLE, LIMITABLE
 from infusion_gateway.model.instructions import NAMES
+from infusion_gateway.model.session import Phase
 from infusion_gateway.wire.asking import arguments_of
 
 pytestmark = pytest.mark.slow(6)
@@ -28,6 +33,23 @@ IN_SIGHT = """() => {
   return box.height > 10 && box.bottom <= innerHeight && seen?.matches('.form-said') === true;
 }"""
 """Whether the answer is to be read where it is, with nothing over it."""
+ALLOWED = {
+    "order": ORDERABLE,
+    "confirm": {Phase.ORDERED},
+    "correct": GIVEN,
+    "amend": CHANGEABLE,
+    "extend": CHANGEABLE,
+    "prime": ORDERABLE | {Phase.ARMED},
+    "away": LEAVABLE,
+    "move": MOVABLE,
+    "limits": LIMITABLE,
+    "abort": GIVEN_UP_FROM,
+    "override": {Phase.ORDERED},
+    "end": {Phase.INFUSING, Phase.PAUSED},
+    "close": {Phase.RECOVERY, Phase.ABORTED},
+    "test-alarm": set(Phase) - {Phase.INFUSING},
+}
+"""Phases in which the core takes an instruction."""
 BY_OTHER_MEANS = {"stop": "stop", "acknowledge": "acknowledge", "pause-audio": "pause-audio", "hold-off": "hold-off"}
 
 
@@ -228,6 +250,7 @@ def test_every_instruction_can_be_given(page: Any, station: FakeStation) -> None
     station.me |= SIGNED_IN
     show(page, station, made.bed("one", alarms=[made.spo2_low()]), made.bed("two"), address="#/bed/west/one")
     page.locator(".acts").first.wait_for()
+    page.get_by_role("button", name="More:").click()
     offered = set(page.eval_on_selector_all("button[data-do]:not(header *)", "all => all.map(e => e.dataset.do)"))
     assert offered == set(NAMES)
     told = page.evaluate("async () => (await import('/static/js/instructions.js')).INSTRUCTIONS")
@@ -240,6 +263,36 @@ def test_every_instruction_can_be_given(page: Any, station: FakeStation) -> None
         page.locator(f'.act[data-do="{name}"]').click()
         page.locator(".sheet .fields").wait_for()
         assert page.locator(".sheet .stop").is_visible(), name
+
+
+def test_what_can_apply_is_shown_first(page: Any, station: FakeStation) -> None:
+    """Pins what is offered in each phase to the core's own rules; the rest is one touch away, all where unknown."""
+    station.me |= SIGNED_IN
+    show(page, station, made.bed("one", "recovery"), address="#/bed/west/one")
+    ask = """async (beds) => {
+      const { applies, INSTRUCTIONS } = await import('/static/js/instructions.js');
+      return beds.map((bed) => Object.keys(INSTRUCTIONS).filter((name) => applies(name, bed)));
+    }"""
+    beds = [made.bed("one") | {"session": made.session("idle", 0.0) | {"phase": phase}} for phase in Phase]
+    can = dict(zip(Phase, map(set, page.evaluate(ask, beds)), strict=True))
+    for name, phases in ALLOWED.items():
+        assert {phase for phase in Phase if name in can[phase]} == phases, name
+    assert all({"stop", "assess", "acknowledge", "pause-audio"} <= names for names in can.values())
+    second = made.bed("one")
+    second["session"]["waits_for_second"] = "permit-resume"
+    lost, none = made.bed("one", link="silent"), made.bed("one", session=None)
+    stuck = made.bed("one", alarms=[made.alarm("stop-not-confirmed", "high", "")])
+    waits, silent, unknown, unstopped = map(set, page.evaluate(ask, [second, lost, none, stuck]))
+    assert waits - can[Phase.INFUSING] == {"permit-resume"}
+    assert silent == unknown == set(NAMES)
+    assert unstopped - can[Phase.INFUSING] == {"close"}
+    assert page.locator('.act[data-do="amend"]').is_hidden()
+    assert page.locator('.act[data-do="close"]').is_visible()
+    tab_to(page, ".acts-more")
+    page.keyboard.press("Enter")
+    assert page.locator(".act:visible").count() == len(NAMES) - len(BY_OTHER_MEANS) + 1
+    page.keyboard.press("Enter")
+    assert page.locator('.act[data-do="amend"]').is_hidden()
 
 
 def test_an_order_is_sent_as_the_gateway_takes_it(page: Any, station: FakeStation) -> None:

@@ -5,7 +5,7 @@ import { charts } from "./charts.js";
 import { age, clock, left, number, stationNow, until } from "./clock.js";
 import { el, mark, put, show } from "./dom.js";
 import { openForm } from "./form.js";
-import { GROUPS, INSTRUCTIONS } from "./instructions.js";
+import { GROUPS, INSTRUCTIONS, applies } from "./instructions.js";
 import { logOf } from "./log.js";
 import { askPerson } from "./pin.js";
 import { ring } from "./ring.js";
@@ -77,7 +77,7 @@ export function bedPage(given) {
     mark(node, "data-link", ward.lost(bed) ? "lost" : "live");
     put(which, bed.session?.case ? say("bed.case", { case: bed.session.case }) : say("bed.noCase"));
     put(mode, bed.generation_mode && bed.generation_mode !== "real" ? say(`page.mode.${bed.generation_mode}`) : "");
-    for (const part of [stop, time, doses, alarms, audio, order, devices]) part.update(bed);
+    for (const part of [stop, time, doses, alarms, audio, acts, order, devices]) part.update(bed);
     for (const part of [link, watched, ...numerics]) part.update(bed, ward);
     notesOf(notes, bed);
     log.update(bed, ward.log.filter((one) => one.bed === bed.bed && one.gateway === bed.gateway));
@@ -189,11 +189,30 @@ function devicePanel(ward) {
   };
 }
 
+/** What can apply as the bed stands; the rest behind one button, and nothing is taken away. */
 function actsPanel(open) {
   const groups = GROUPS.map((group) => {
     const names = Object.entries(INSTRUCTIONS).filter(([name, told]) => told.group === group && !WITHOUT_FORM.has(name)).map(([name]) => name);
     const buttons = names.map((name) => el("button", { class: "act", type: "button", "data-do": name, onclick: () => open(name) }, say(`do.${name}`)));
-    return el("div", { class: "acts-group", role: "group", "aria-label": say(`group.${group}`) }, el("h3", { text: say(`group.${group}`) }), el("div", { class: "acts" }, ...buttons));
+    const node = el("div", { class: "acts-group", role: "group", "aria-label": say(`group.${group}`) }, el("h3", { text: say(`group.${group}`) }), el("div", { class: "acts" }, ...buttons));
+    return { node, buttons };
   });
-  return { node: el("section", { class: "panel", "aria-label": say("bed.actions") }, el("h2", { text: say("bed.actions") }), ...groups) };
+  const buttons = groups.flatMap((group) => group.buttons);
+  let whole = false;
+  let bed = null;
+  const more = el("button", { class: "act acts-more", type: "button", "aria-expanded": "false" });
+  const update = (next) => {
+    bed = next;
+    const can = new Set(buttons.filter((button) => applies(button.dataset.do, bed)));
+    for (const button of buttons) show(button, whole || can.has(button) || button === document.activeElement);
+    for (const group of groups) show(group.node, group.buttons.some((button) => !button.hidden));
+    show(more, can.size < buttons.length);
+    put(more, whole ? say("bed.fewerActs") : say("bed.moreActs", { count: buttons.length - can.size }));
+    mark(more, "aria-expanded", String(whole));
+  };
+  more.addEventListener("click", () => {
+    whole = !whole;
+    update(bed);
+  });
+  return { node: el("section", { class: "panel", "aria-label": say("bed.actions") }, el("h2", { text: say("bed.actions") }), ...groups.map((group) => group.node), more), update };
 }

@@ -52,6 +52,43 @@ export const INSTRUCTIONS = {
   close: { group: "session", fields: [reason] },
 };
 
+const PHASES = ["idle", "ordered", "armed", "infusing", "paused", "completed", "stopped", "recovery", "closed", "aborted"];
+const CASE = ["ordered", "armed", "infusing", "paused", "completed", "stopped", "recovery"];
+/** Phases in which the gateway can take it at all (core: instructing, permitting, amending, moving, closing); the others: any. */
+const IN = {
+  order: ["idle", "ordered", "closed", "aborted"],
+  confirm: ["ordered"],
+  correct: ["infusing", "paused", "completed", "stopped", "recovery"],
+  amend: ["armed", "infusing", "paused"],
+  syringe: ["armed", "paused"],
+  prime: ["idle", "ordered", "closed", "aborted", "armed"],
+  away: ["paused", "completed", "stopped", "recovery"],
+  move: ["paused", "recovery"],
+  hold: ["infusing"],
+  "permit-resume": ["paused"],
+  extend: ["armed", "infusing", "paused"],
+  override: ["ordered"],
+  limits: CASE,
+  disarm: PHASES.filter((phase) => phase !== "armed" && phase !== "infusing"),
+  end: ["infusing", "paused"],
+  abort: CASE.filter((phase) => phase !== "recovery"),
+  "test-alarm": PHASES.filter((phase) => phase !== "infusing"),
+  close: ["recovery", "aborted"],
+};
+/** Alarms under which it can be taken in other phases too. */
+const UNDER = { "permit-resume": ["restarted-without-release"], close: ["stop-not-confirmed", "bed-quarantined"] };
+
+/**
+ * Say whether an instruction can apply at a bed as it stands; where that isn't known everything can.
+ * @param {string} name @param {any} bed
+ * @returns {boolean}
+ */
+export function applies(name, bed) {
+  const phase = bed.session?.phase;
+  if (bed.link !== "live" || !PHASES.includes(phase) || bed.session.waits_for_second === name) return true;
+  return (IN[name] ?? PHASES).includes(phase) || (bed.alarms ?? []).some((alarm) => UNDER[name]?.includes(alarm.code));
+}
+
 /** Groups in the order they are shown. */
 export const GROUPS = ["session", "order", "patient", "alarms", "device"];
 /** Offered by a button of their own besides the list. */

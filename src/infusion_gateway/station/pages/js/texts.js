@@ -56,6 +56,9 @@ export const TEXTS = {
   "dutyLine.duty": "set who is on duty",
 
   "header.looks": "Pages that look back",
+  "bed.moreActs": "More: {count} others",
+  "bed.fewerActs": "Fewer",
+
   "look.handover": "Handover",
   "look.audit": "Audit",
   "look.print": "Print",
