@@ -49,6 +49,10 @@ SAID: list[tuple[made.Json, tuple[str, str, str, str]]] = [
         {"type": "instruction-accepted", "title": "Instruction accepted: disarm", "by": "nurse-7"},
         ("Taken: Switch off the pump's own time-out", "", "", "nurse-7"),
     ),
+    (
+        {"type": "assessed", "title": "Assessed", "text": "moaa-s 5, oriented 1, nibp-sys 128, x 2", "by": "nurse-7"},
+        ("Assessed", "", "MOAA/S 5, Oriented yes, NIBP systolic 128, x 2", "nurse-7"),
+    ),
     ({"type": "to-come", "title": "To come: x", "text": "y"}, ("To come: x", "", "y", "")),
     ({"type": "stop-asked", "title": HOSTILE, "by": HOSTILE}, (HOSTILE, "", "", HOSTILE)),
 ]
@@ -201,11 +205,16 @@ def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: Fak
     """Pins who may, the days asked, source and completeness, tables as text, CSV, the keyboard, a phone, and axe."""
     opened(page, station, "#/audit")
     assert "Sign in as a clinician" in page.locator(".look-lacks").inner_text()
-    station.tell("/api/audit", {"error": "sign in first"}, 401)
-    page.locator("[name=gateway] option").first.wait_for(state="attached")
-    page.locator(".look-form .go").click()
-    page.locator(".form-said", has_text="No audit: sign in first").wait_for()
+    assert page.locator(".look-form").is_hidden()
+    page.locator(".look-lacks").get_by_role("button", name="Sign in").click()
+    page.locator('.sheet [name="person"]').fill("nurse-7")
     station.me |= {"signed_in": True, "person": {"code": "nurse-7", "title": "Nurse 7", "role": "clinician"}}
+    page.keyboard.press("Enter")
+    page.locator(".look-form .go").wait_for()
+    assert page.locator(".look-lacks").is_hidden()
+    station.tell("/api/audit", {"error": "sign in first"}, 401)
+    page.locator(".look-form .go").click()
+    page.locator(".form-said", has_text="No statistics: sign in first").wait_for()
     station.tell("/api/audit", looked_back.audit(source="history", complete=False, notes=[HOSTILE]))
     page.reload()
     page.locator("[name=gateway] option").first.wait_for(state="attached")

@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { stationNow } from "./clock.js";
 import { el, mark, put, show } from "./dom.js";
 import { day } from "./handover.js";
+import { signInButton } from "./screen.js";
 import { say } from "./words.js";
 
 const PATIENCE_MS = 110_000;
@@ -23,12 +24,14 @@ export function auditPage({ ward, announce }) {
   const go = el("button", { class: "big go", type: "submit" }, say("audit.show"));
   const sheet = el("a", { class: "big look-link", "data-do": "csv", download: true, hidden: true }, say("audit.csv"));
   const print = el("button", { class: "big", type: "button", hidden: true, onclick: () => globalThis.print() }, say("look.print"));
-  const who = el("p", { class: "look-lacks" });
+  const who = el("p");
+  const signIn = signInButton();
+  const lacks = el("div", { class: "look-lacks" }, who, signIn);
   const said = el("p", { class: "form-said", role: "status" });
   const form = el("form", { class: "look-form no-print" }, field("audit.gateway", gateway), field("audit.from", from), field("audit.to", to), go, sheet, print);
   const found = el("div", { class: "look-found" });
   const back = el("a", { class: "plain no-print", href: "#/" }, say("bed.back"));
-  const node = el("div", { class: "look" }, el("div", { class: "look-head" }, el("h1", { text: say("audit.title") }), back), who, form, said, found);
+  const node = el("div", { class: "look" }, el("div", { class: "look-head" }, el("h1", { text: say("audit.title") }), back), lacks, form, said, found);
   let asked = 0;
   let may = false;
 
@@ -76,7 +79,9 @@ export function auditPage({ ward, announce }) {
       may = role === "clinician" || role === "supervisor";
       if (might && !may) clear();
       put(who, may ? "" : say(role ? "audit.notYours" : "audit.signIn"));
-      show(who, !may);
+      show(lacks, !may);
+      show(signIn, role === "");
+      show(form, may);
       const names = [...ward.gateways.keys()].sort();
       if (gateway.dataset.names !== names.join()) {
         gateway.dataset.names = names.join();

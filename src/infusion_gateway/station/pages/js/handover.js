@@ -27,7 +27,8 @@ export function handoverPage({ ward, announce, key }) {
   const all = el("a", { class: "plain", href: key ? "#/handover" : "#/" }, say(key ? "handover.all" : "bed.back"));
   const list = el("div", { class: "look-beds" });
   const calm = el("p", { class: "look-calm" });
-  const head = el("div", { class: "look-head" }, title, made, el("div", { class: "look-acts no-print" }, all, renew, print));
+  const statistics = el("a", { class: "plain", href: "#/audit", text: say("look.audit") });
+  const head = el("div", { class: "look-head" }, title, made, el("div", { class: "look-acts no-print" }, all, statistics, renew, print));
   const node = el("div", { class: "look" }, head, said, list, calm);
   let told = new Map();
   let read_at = null;

@@ -86,6 +86,7 @@ const UNDER = { "permit-resume": ["restarted-without-release"], close: ["stop-no
 export function applies(name, bed) {
   const phase = bed.session?.phase;
   if (bed.link !== "live" || !PHASES.includes(phase) || bed.session.waits_for_second === name) return true;
+  if (name === "disarm" && !(bed.devices ?? []).some((device) => device.dead_man_s > 0)) return false;
   return (IN[name] ?? PHASES).includes(phase) || (bed.alarms ?? []).some((alarm) => UNDER[name]?.includes(alarm.code));
 }
 

@@ -60,7 +60,7 @@ export const TEXTS = {
   "bed.fewerActs": "Fewer",
 
   "look.handover": "Handover",
-  "look.audit": "Audit",
+  "look.audit": "Alarm statistics",
   "look.print": "Print",
   "look.renew": "Refresh",
 
@@ -95,17 +95,17 @@ export const TEXTS = {
   "handover.last": "last at {clock}",
   "handover.never": "not yet in this case",
 
-  "audit.title": "Alarm audit",
+  "audit.title": "Alarm statistics (audit)",
   "audit.gateway": "Gateway",
   "audit.from": "Cases ordered from",
   "audit.to": "to",
   "audit.show": "Show",
   "audit.csv": "As CSV",
-  "audit.signIn": "Sign in as a clinician to see audits.",
-  "audit.notYours": "Audits are for clinicians and supervisors.",
+  "audit.signIn": "Sign in as a clinician to see how many alarms there were, and what became of them.",
+  "audit.notYours": "Alarm statistics are for clinicians and supervisors.",
   "audit.working": "Looking through the record … {count} events so far",
-  "audit.failed": "No audit: {why}",
-  "audit.made": "The audit is there",
+  "audit.failed": "No statistics: {why}",
+  "audit.made": "The statistics are there",
   "audit.of": "Cases ordered on {days}, {zone}",
   "audit.journal": "From the gateway's journal beside this station.",
   "audit.history": "From the gateway's own history.",
@@ -187,6 +187,20 @@ export const TEXTS = {
   "log.people": "what people asked and entered",
   "log.session": "session and pump",
   "log.equipment": "equipment and gateway",
+
+  "stopped.by": "by {person} {clock}",
+  "stopped.gateway": "the gateway",
+  "stopped.why": "Stopped {by}: {why}",
+  "vital.out.high": "above the limit",
+  "vital.out.low": "below the limit",
+  "vital.out.other": "in alarm",
+  "header.andNobody": "and {priority}, nobody has it",
+  "ring.endsPaused": "ends ≥ {clock}",
+  "alarm.countdownShort": "STOPS IN {left}",
+  "alarm.countdownNowShort": "STOP DUE",
+  "alarm.heldShort": "held off {left}",
+  "bed.backLabel": "All beds",
+  "stop.early": "NOT ASKED: hold for 1 s",
 };
 
 /** Terms of the gateway's own sentences that a clinic doesn't have, and what is read instead. */
@@ -194,5 +208,6 @@ export const PLAIN = [
   ["dead man", "time-out"],
   ["passed by name", "overridden by name"],
   ["is passed for this case", "is overridden for this case"],
+  ["a named person has it", ""],
   ["neither dose nor T0", "not counted as given"],
 ];

@@ -1,5 +1,6 @@
 /** What happened, in the words of who stands at the bed; the code and the record keep their own. */
 
+import { YES_OR_NO } from "./instructions.js";
 import { PLAIN } from "./texts.js";
 import { say, term } from "./words.js";
 
@@ -22,6 +23,16 @@ export function conditionTitle(code) {
   return `${metric ? term("vital", metric) : ""}${plain(code.slice(metric.length).replaceAll("-", " "))}`.trim();
 }
 
+/** What a person assessed and measured, each by its name: `moaa-s 5, oriented 1` as "MOAA/S 5, Oriented yes". */
+function entered(text) {
+  return text.replace(/(^|, )([a-z][a-z0-9-]*) (-?[0-9.]+)(?=,|$)/g, (whole, before, word, value) => {
+    const score = term("score", word);
+    const name = score === word ? term("vital", word) : score.replace(/ \(.*\)$/, "");
+    const yes = YES_OR_NO.has(word) && { 0: say("answer.no"), 1: say("answer.yes") }[value];
+    return name === word && !yes ? whole : `${before}${name} ${yes || value}`;
+  });
+}
+
 /**
  * Say who it was: a person by their code, a screen at which nobody was signed in by its name.
  * @param {string | null | undefined} by @returns {string}
@@ -42,7 +53,8 @@ export function happened(one) {
   const given = String(one.title ?? type);
   const stop = type === "stop-asked";
   const by = stop && !one.by ? say("by.gateway") : whoTitle(one.by);
-  const text = one.text && one.text !== given ? plain(one.text) : "";
+  const words = one.text && one.text !== given ? plain(one.text) : "";
+  const text = type === "assessed" ? entered(words) : words;
   const own = one.by ? ` (${one.by})` : "";
   const ended = / \((screen-[\w.-]+)\)$/.exec(text);
   const said = own && text.endsWith(own) ? text.slice(0, -own.length) : ended ? `${text.slice(0, ended.index)} (${whoTitle(ended[1])})` : text;
