@@ -186,6 +186,12 @@ class Browser:
         self.csrf = answer.body.get("csrf", self.csrf)
         return answer
 
+    async def enrol(self, code: str, name: str, profile: str, bed: str | None = None) -> Answer:
+        """Make this browser a screen, as a person of the staff who has signed in and given the password again."""
+        await self.sign_in(code)
+        await self.post("/api/again", {"password": secret(code)})
+        return await self.post("/api/enrol", {"name": name, "profile": profile, "bed": bed})
+
     async def do(self, name: str, arguments: Mapping[str, Any] | None = None, **more: Any) -> Answer:
         """Instruct the bed."""
         return await self.post(f"/api/beds/gateway-1/chair-1/do/{name}", {"arguments": arguments or {}} | more)

@@ -232,7 +232,7 @@ def test_hold_off_and_paused_audio(page: Any, station: FakeStation) -> None:
     arguments_of("hold-off").model_validate(asked["arguments"])
     held = made.spo2_low(countdown_ends=made.at(4), held_until=made.at(80))
     station.show(made.bed("one", alarms=[held]))
-    page.locator(".alarm-countdown", has_text=re.compile(r"stop held off 1:(1\d|20)")).wait_for()
+    page.locator(".alarm-countdown", has_text=re.compile(r"held off: PUMP STOPS IN 1:(1\d|20)")).wait_for()
     assert page.locator('[data-do="hold-off"]').first.is_hidden()
     page.locator('[data-do="pause-audio"]').last.click()
     page.keyboard.type("22")
@@ -495,6 +495,23 @@ def test_sound_by_priority_and_its_proof(page: Any, station: FakeStation) -> Non
     page.evaluate("window.tones.length = 0")
     page.wait_for_timeout(1500)
     assert page.evaluate("window.tones.length") == 0
+
+
+def test_a_screen_is_enrolled_by_who_shows_again_who_they_are(page: Any, station: FakeStation) -> None:
+    """Pins that the page asks a supervisor for the password before it makes this browser a screen, and sends it."""
+    station.me |= SIGNED_IN | {"person": {"code": "doctor-1", "title": "Doctor-1", "role": "supervisor"}}
+    station.answer("/api/enrol", {"error": "enrolling wants your password again", "field": "again"}, status=403)
+    show(page, station, made.bed("one"))
+    page.get_by_role("button", name="Screen", exact=True).click()
+    page.locator('.sheet [name="name"]').fill("wall-2")
+    assert page.locator('.sheet input[type="password"]').is_hidden()
+    page.get_by_role("button", name="Enrol this screen").click()
+    page.get_by_text("enter your password again").wait_for()
+    station.answers.clear()
+    page.locator('.sheet input[type="password"]').fill("secret")
+    page.get_by_role("button", name="Enrol this screen").click()
+    assert waited(page, station, "/api/enrol", 2)[-1]["name"] == "wall-2"
+    assert station.posted("/api/again") == [{"password": "secret"}]
 
 
 def test_a_nurses_station_proves_itself(page: Any, station: FakeStation) -> None:

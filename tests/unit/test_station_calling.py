@@ -62,8 +62,7 @@ def station(tmp_path: Path) -> Station:
 async def button(station: Station, bed: str = "west/chair-1") -> Browser:
     """Enrol a browser elsewhere as the bed's call button."""
     browser = Browser(station, "192.0.2.7")
-    await browser.sign_in("doctor-1")
-    enrolled = await browser.post("/api/enrol", {"name": "call-1", "profile": "call", "bed": bed})
+    enrolled = await browser.enrol("doctor-1", "call-1", "call", bed)
     assert enrolled.status == 200, enrolled.body
     assert enrolled.body["signed_in"] is False, "nobody stays signed in before a patient"
     browser.csrf = "of another time"
@@ -113,8 +112,7 @@ async def test_nobody_else_calls(station: Station) -> None:
     await browser.me()
     assert (await browser.post("/api/call", {})).status == 403
     assert (await browser.get("/call")).headers["location"] == "/"
-    await browser.sign_in("doctor-1")
-    await browser.post("/api/enrol", {"name": "wall-1", "profile": "wall"})
+    await browser.enrol("doctor-1", "wall-1", "wall")
     await browser.me()
     assert (await browser.post("/api/call", {})).status == 403
     calls = await button(station)
@@ -128,8 +126,7 @@ async def test_nobody_else_calls(station: Station) -> None:
 async def test_a_button_stands_at_a_bed(station: Station, bed: str) -> None:
     """Pins that a call button without a whole bed is none."""
     browser = Browser(station)
-    await browser.sign_in("doctor-1")
-    refused = await browser.post("/api/enrol", {"name": "call-1", "profile": "call", "bed": bed})
+    refused = await browser.enrol("doctor-1", "call-1", "call", bed)
     assert (refused.status, "igw-screen" in browser.jar) == (400, False)
 
 

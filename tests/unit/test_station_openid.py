@@ -374,8 +374,7 @@ async def test_where_others_stand_too_everybody_is_asked(station: Station, provi
     here, phone = Browser(station), Browser(station, ELSEWHERE)
     assert (await begun(here))["prompt"] == "login"
     assert "prompt" not in await begun(phone)
-    await phone.sign_in("doctor-1")
-    await phone.post("/api/enrol", {"name": "wall-1", "profile": "wall", "bed": None})
+    await phone.enrol("doctor-1", "wall-1", "wall")
     asked = await begun(phone)
     assert asked["max_age"] == "0"
     await back(phone, code="c", state=asked["state"])

@@ -146,8 +146,7 @@ async def test_a_stop_needs_no_sign_in_where_the_beds_are(station: Station) -> N
     stranger = Browser(station, ELSEWHERE)
     await stranger.me()
     assert (await stranger.do("stop")).status == 401
-    await stranger.sign_in("doctor-1")
-    enrolled = await stranger.post("/api/enrol", {"name": "wall-1", "profile": "wall", "bed": None})
+    enrolled = await stranger.enrol("doctor-1", "wall-1", "wall")
     assert enrolled.body["screen"] == {"name": "wall-1", "profile": "wall", "bed": None}
     stranger.jar.pop("igw")
     assert (await stranger.me())["signed_in"] is False
@@ -197,6 +196,26 @@ async def test_a_pin_acknowledges_at_a_screen_alone(station: Station) -> None:
     assert len(station.ward.asked) == 1
 
 
+async def test_nobody_elses_hand_wakes_an_idle_person(station: Station) -> None:
+    """Pins that a stop without sign-in, or anybody's PIN, leaves who walked off signed out; their own act does not."""
+    browser = Browser(station)
+    await browser.sign_in("doctor-1")
+    station.now += 600
+    await browser.do("acknowledge", {}, pin=PIN["nurse-1"])
+    station.now += 301
+    for do in (browser.do("stop"), browser.do("acknowledge", {}, pin=PIN["nurse-1"])):
+        assert (await do).status == 200
+        assert (await browser.me())["signed_in"] is False
+        assert (await browser.post("/api/enrol", {"name": "wall-1", "profile": "wall"})).status == 401
+    assert [asked[3] for asked in station.ward.asked] == ["nurse-1", "screen-local", "nurse-1"]
+    await browser.sign_in("doctor-1")
+    station.now += 600
+    await browser.do("stop")
+    station.now += 600
+    assert (await browser.me())["signed_in"] is True
+    assert station.ward.asked[-1][3] == "doctor-1"
+
+
 async def test_only_supervisors_enrol(station: Station) -> None:
     """Pins who makes a screen, and that a name or profile that is none makes none."""
     browser = Browser(station)
@@ -205,6 +224,9 @@ async def test_only_supervisors_enrol(station: Station) -> None:
     await browser.sign_in("nurse-1")
     assert (await browser.post("/api/enrol", {"name": "wall-1", "profile": "wall"})).status == 403
     await browser.sign_in("doctor-1")
+    refused = await browser.post("/api/enrol", {"name": "wall-1", "profile": "wall"})
+    assert (refused.status, refused.body["field"]) == (403, "again")
+    await browser.post("/api/again", {"password": secret("doctor-1")})
     for wrong in (
         {"name": HOSTILE, "profile": "wall"},
         {"name": "w", "profile": "tv"},
@@ -219,7 +241,7 @@ async def test_only_a_nurses_screen_answers_for_the_chairs(station: Station) -> 
     browser = Browser(station)
     await browser.sign_in("doctor-1")
     assert (await browser.post("/api/alive", {})).status == 403
-    await browser.post("/api/enrol", {"name": "desk-1", "profile": "nurses"})
+    await browser.enrol("doctor-1", "desk-1", "nurses")
     await browser.me()
     assert (await browser.post("/api/alive", {})).status == 200
     assert station.ward.awake == ["desk-1"]

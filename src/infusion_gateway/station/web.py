@@ -176,6 +176,7 @@ class Web:
             raise Denied(401, "sign in first")
         if who.person.role != "supervisor":
             raise Denied(403, "a supervisor enrols screens")
+        self._asked_again(who, "enrolling a screen")
         self._sign_in.touch(who.session)
         try:
             cookie, screen = await asyncio.to_thread(
@@ -232,8 +233,8 @@ class Web:
             raise Denied(404, "this is no instruction")
         given = await guard.body(asked, arguments=dict, pin=str, case=str)
         by = await self._by(who, name, given["pin"])
-        if who.session is not None:
-            self._sign_in.touch(who.session)
+        if who.session is not None and who.person is not None and by == who.person.code:
+            self._sign_in.touch(who.session)  # another's PIN, or a stop in nobody's name, wakes nobody who walked off
         patience = STOP_S if name == "stop" else ANSWER_S
         meant = None if name == "stop" else given["case"]  # whoever lies there is stopped
         try:
@@ -265,9 +266,13 @@ class Web:
             if name == "stop" and who.stands_there:
                 return who.screen.person if who.screen is not None else HERE
             raise Denied(403, f"a {person.role} may not ask for {name}", "role")
-        if name in DEMAND and not (who.session is not None and self._sign_in.lately(who.session)):
-            raise Denied(403, f"{name} wants your password again", "again")
+        if name in DEMAND:
+            self._asked_again(who, name)
         return person.code
+
+    def _asked_again(self, who: Visitor, what: str) -> None:
+        if who.session is None or not self._sign_in.lately(who.session):
+            raise Denied(403, f"{what} wants your password again", "again")
 
     async def events(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell one page everything for as long as it may look."""

@@ -1,11 +1,11 @@
 /** A form for any instruction, made from its arguments. */
 
+import { againField } from "./again.js";
 import { partsOf } from "./alarm.js";
-import { call, instruct } from "./api.js";
+import { instruct } from "./api.js";
 import { el, mark, put, show } from "./dom.js";
 import { BY_HAND, INSTRUCTIONS, SCORES, YES_OR_NO } from "./instructions.js";
 import { tellAnswer } from "./pin.js";
-import { visit } from "./provider.js";
 import { signInButton } from "./screen.js";
 import { sheet } from "./sheet.js";
 import { say, term } from "./words.js";
@@ -29,12 +29,7 @@ export function openForm(given) {
   if (standing) shown.push(standing.node);
   standing?.update(bed);
   const signIn = () => signInButton((me) => openForm({ ...given, me }));
-  const again = againField(given.me, async () => {
-    put(said, say("signIn.waiting"));
-    const found = await visit(true);
-    if (found.outcome === "again") form.requestSubmit();
-    else put(said, say("form.failed", { reason: found.reason || say("signIn.nowhere") }));
-  });
+  const again = againField(given.me, said, () => form.requestSubmit());
   const asked = given.me?.signed_in ? [...fields.map((field) => field.node), again.node, send, said] : [el("p", { class: "about", text: say("form.signInFirst") }), signIn()];
   const form = el("form", { class: "fields", novalidate: true }, ...shown, ...asked);
   sheet({ title: say(`do.${name}`), about: say(`about.${name}`), bed, content: [form], announce, follow: standing?.update });
@@ -95,42 +90,14 @@ function standingAlarms() {
 
 /** Put it to the bed; where the station wants to know anew who it is, show how and give null. */
 async function putTo(bed, name, args, again) {
-  const password = again.take();
-  if (password) {
-    const known = await call("POST", "/api/again", { password });
-    if (!known.ok) return { outcome: "failed", reason: known.error };
-  }
+  const refused = await again.prove();
+  if (refused) return { outcome: "failed", reason: refused };
   // what was begun for one patient is nobody else's, whoever has come to this bed meanwhile; a stop asks for no case
   const meant = name === "order" || name === "stop" ? undefined : (bed.session?.case ?? "");
   const answer = await instruct(bed, name, args, undefined, undefined, meant);
   if (answer.field !== "again" || again.shown()) return answer;
   again.show();
   return null;
-}
-
-/** How somebody shows again who they are: by their password here, at the clinic's provider, or by either. */
-function againField(me, visited) {
-  const id = `field-${(counted += 1)}`;
-  const provider = me?.again?.includes("openid") ? me.openid : null;
-  const byPassword = !provider || me.again.includes("password");
-  const input = el("input", { id, type: "password", autocomplete: "current-password" });
-  const typed = byPassword ? [el("label", { for: id, text: say("form.again") }), input] : [];
-  const button = provider ? el("button", { class: "big", type: "button", onclick: visited }, say("form.againAt", { provider })) : null;
-  const node = el("div", { class: "field", hidden: true }, ...typed, button);
-  return {
-    node,
-    why: byPassword ? say("form.againWhy") : say("form.againAtWhy", { provider }),
-    shown: () => !node.hasAttribute("hidden"),
-    show() {
-      show(node, true);
-      (byPassword ? input : button).focus();
-    },
-    take() {
-      const given = input.value;
-      input.value = "";
-      return given;
-    },
-  };
 }
 
 function fieldOf(field, given) {

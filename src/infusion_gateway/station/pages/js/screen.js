@@ -1,5 +1,6 @@
 /** Signing in and out, and what this screen is: colours, room, sound. */
 
+import { againField } from "./again.js";
 import { call, useToken } from "./api.js";
 import { el, mark, put } from "./dom.js";
 import { lead, openWindow, visit } from "./provider.js";
@@ -153,13 +154,21 @@ function enrolForm(ward) {
   const bed = el("input", { name: "bed", autocomplete: "off", maxlength: 130 });
   const room = el("select", { name: "profile" }, ...[...CHOICES.profile, "call"].map((value) => el("option", { value, text: term("screen.profile", value) })));
   const said = el("p", { class: "form-said", role: "status" });
-  const form = el("form", { class: "fields" }, field(say("screen.enrolName"), name), field(say("screen.profile"), room), field(say("screen.enrolBed"), bed), el("button", { class: "big", type: "submit" }, say("screen.enrol")), said);
+  const again = againField(ward.me, said, () => form.requestSubmit());
+  const form = el("form", { class: "fields" }, field(say("screen.enrolName"), name), field(say("screen.profile"), room), field(say("screen.enrolBed"), bed), again.node, el("button", { class: "big", type: "submit" }, say("screen.enrol")), said);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    const refused = await again.prove();
+    if (refused) return put(said, say("form.failed", { reason: refused }));
     const answer = await call("POST", "/api/enrol", { name: name.value.trim(), profile: room.value, ...(bed.value.trim() ? { bed: bed.value.trim() } : {}) });
+    if (answer.field === "again" && !again.shown()) {
+      again.show();
+      return put(said, again.why);
+    }
     put(said, answer.ok ? say("screen.enrolled.now") : say("form.failed", { reason: answer.error }));
     if (answer.ok) await learn(ward);
     if (answer.ok && room.value === "call") location.replace("/call");
+    return undefined;
   });
   return form;
 }
