@@ -1,10 +1,12 @@
 """What was before, by hand-made requests: who is told, hostile parameters, what it rests on, how many wait at once."""
 
 import asyncio
+import io
 import json
 import sys
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -13,6 +15,7 @@ import pytest
 from browser import ward_of_beds as made
 from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.review.report.day import Days
+from infusion_gateway.station import auditor
 from infusion_gateway.station.auditing import Auditing
 from infusion_gateway.station.client import Mouth
 from infusion_gateway.station.history import History
@@ -227,14 +230,47 @@ async def test_an_audit_falls_back_on_history_and_says_so(printed: Station, monk
     assert answer.body["banners"] == ["TEST – NOT A PATIENT'S RECORD"]
 
 
-async def test_events_that_no_audit_can_be_made_of_are_said(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pins that whatever a gateway tells, the answer is words, and the next question begins anew."""
-    for error in (ValueError, RecursionError):
-        monkeypatch.setattr(
-            "infusion_gateway.station.auditing.audited", lambda *_, error=error: (_ for _ in ()).throw(error)
-        )
-        answer = await (await signed_in(station)).get(AUDIT)
-        assert (answer.status, answer.body["error"]) == (404, f"what west told can't be audited: {error.__name__}")
+async def test_an_audit_by_history_is_made_in_a_process_of_its_own(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that what was published is counted as its bed's, elsewhere than where alarms are told, and given whole."""
+    for here in ("review.heard", "station.auditor"):
+        monkeypatch.setattr(f"infusion_gateway.{here}.audited", None)  # nobody counts in the station's own process
+    station.ward.published = [EventMessage.model_validate(event(n, float(n))) for n in range(1, 1300)]
+    browser = await signed_in(station)
+    answer = await browser.get(AUDIT)
+    assert answer.body["source"] == "history"
+    assert answer.body["notes"][0] == "chair-1: 1299 events"
+    assert answer.body["notes"][-1] == "1299 events could not be read and are left out.", "they came, every one"
+    assert (await browser.get(AUDIT.replace("audit?", "audit.csv?"))).bytes.startswith(b"kind,case,bed")
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("import sys; sys.stdin.read(); sys.exit('Error: RecursionError')", "RecursionError"),
+        ("import sys; sys.exit('Error: at once, and nothing read')", "at once, and nothing read"),
+        ("import signal; signal.pause()", "it took longer than 0.3 s"),
+    ],
+)
+async def test_an_audit_by_history_that_can_not_be_made_is_said(
+    station: Station, monkeypatch: pytest.MonkeyPatch, program: str, why: str
+) -> None:
+    """Pins that whatever a gateway tells, and however long it takes, the answer is words, and no process is left."""
+    station.ward.published = [EventMessage.model_validate(event(n, float(n))) for n in range(1, 1300)]
+    monkeypatch.setattr("infusion_gateway.station.printing.WITHIN_S", 0.3 if "pause" in program else 60)
+    monkeypatch.setattr("infusion_gateway.station.auditing.AUDITOR", (sys.executable, "-c", program))
+    answer = await (await signed_in(station)).get(AUDIT)
+    assert answer.status == 404
+    assert answer.body["error"].startswith(f"what west told can't be audited: {why}")
+
+
+@pytest.mark.parametrize("said", [b"", b"{}", b'{"first": 1}\nx', b"\xff"])
+def test_what_no_audit_can_be_made_of_ends_the_one_who_makes_it(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins words, and exit 1, for whatever is no question."""
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(said)))
+    with pytest.raises(SystemExit, match=r"^Error: \w+$"):
+        auditor.main()
 
 
 async def test_an_audit_that_takes_long_says_how_far_it_is(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ An event on the wire lacks what no topic has (subject, weights, doses of an orde
 clock's, to the millisecond. So alarms, answers, stops and phases can be counted by it, and no dose.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -76,9 +77,12 @@ def audited(
     rows, lost = heard(messages)
     found = index(rows)
     found.ends = {bed: found.timeline.until(utc) for bed, utc in whole.items()}
+    by_bed: dict[str, list[Record]] = defaultdict(list)
+    for row in rows:
+        by_bed[row.bed].append(row)
     reports = []
     for use in uses_of(found, days):
-        own = [own_rows(span, [r for r in rows if r.bed == span.bed and r.sequence >= span.ordered]) for span in use]
+        own = [own_rows(span, [r for r in by_bed[span.bed] if r.sequence >= span.ordered]) for span in use]
         reports.append(report_of(use, own, found, sampled=False))
         reports[-1].measured = False
     idle = between(found, days)

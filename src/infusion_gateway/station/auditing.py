@@ -4,20 +4,25 @@ Either takes seconds to minutes, so it is made beside what is asked: who asks ag
 """
 
 import asyncio
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import GenerationMode
-from infusion_gateway.review.heard import KINDS, audited
+from infusion_gateway.review.heard import KINDS
 from infusion_gateway.review.report.day import Days
 from infusion_gateway.review.report.shown import Basis
+from infusion_gateway.station.auditor import FILES, line, question
 from infusion_gateway.station.history import NO_ANSWER
-from infusion_gateway.station.printing import CanNot, Printing
+from infusion_gateway.station.printing import CanNot, Printing, made
 from infusion_gateway.wire.happenings import EventMessage
 from infusion_gateway.wire.stamps import rfc3339
 
@@ -28,6 +33,9 @@ AROUND_NS = 12 * 3600 * SECOND
 KEPT_S = 60.0
 """So long a finished audit is given again as it is."""
 AT_ONCE, KEPT = 2, 8
+MOST = 100_000
+"""Events that are audited: with so many no further bed is asked."""
+AUDITOR = (sys.executable, "-m", "infusion_gateway.station.auditor")
 PATIENCE_S = 5.0
 """Who asks waits so long for it to be done."""
 
@@ -128,8 +136,9 @@ class Auditing:
         whole: dict[str, int] = {}
         lacks = ""
         for bed in sorted(beds):
-            if lacks == NO_ANSWER:  # nor will it of its other beds: nobody waits for each of them
+            if lacks == NO_ANSWER or len(messages) >= MOST:  # nor will it of other beds: nobody waits for each of them
                 notes.append(f"{bed}: NOT ASKED")
+                complete = False
                 continue
             asked_ns = self._utc_ns()
             rows, lacks = await self._published.events(gateway, bed, edges, KINDS, came)
@@ -140,12 +149,13 @@ class Auditing:
             notes.append(f"{bed}: {len(rows)} events" + (f"; NOT ALL OF THEM: {lacks}" if lacks else ""))
         basis = Basis("history", complete, (), tuple(notes), rfc3339(self._utc_ns()))
         mode = next((mode for mode in beds.values() if mode is not None), None)
+        lines = chain((question(days, basis, mode, whole),), (line(bed, event) for bed, event in messages))
         try:
-            shown, sheet = await asyncio.to_thread(audited, messages, days, basis, mode, whole)
-        except Exception as error:  # a gateway's word is from outside: whatever in it breaks an audit is said
-            log.warning("an audit can't be made", gateway=gateway, error=type(error).__name__)
-            raise CanNot(f"what {gateway} told can't be audited: {type(error).__name__}") from error
-        return Audited(shown.encode(), sheet.encode())
+            with tempfile.TemporaryDirectory(prefix="igw-audit-") as directory:
+                return Audited(*await made((*AUDITOR, directory), Path(directory), FILES, lines))
+        except CanNot as error:
+            log.warning("an audit can't be made", gateway=gateway, error=error.words)
+            raise CanNot(f"what {gateway} told can't be audited: {error.words}") from None
 
 
 def _failed(job: Job) -> bool:

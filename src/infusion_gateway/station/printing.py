@@ -9,9 +9,10 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from infusion_gateway.review.report.day import NO_CASE
@@ -22,6 +23,8 @@ LONGEST_MEMORY = 1 << 30
 """Bytes of address space; five thousand events take about 50 MiB of memory."""
 NICE, FIRST_TO_GO = 10, "1000"
 """It gives way to everything; where memory ends it goes, and not who supervises."""
+AT_A_TIME = 200
+"""Lines that a process is given before anything else has its turn."""
 WAITING = 4
 """Who comes after so many is told to come again."""
 LONGEST = 32 * 1024 * 1024
@@ -89,36 +92,50 @@ class Printing:
 
     async def _tried(self, asked: Sequence[str], files: Sequence[str], case: Sequence[str]) -> list[bytes]:
         with tempfile.TemporaryDirectory(prefix="igw-report-") as directory:
-            return await self._made(Path(directory), asked, files, case)
+            out = ["--out", f"{directory}/page.html"]
+            out += ["--json", f"{directory}/audit.json"] if "audit.json" in files else []
+            return await made((*self._command, *asked, *out, "--", *case), Path(directory), files)
 
-    async def _made(
-        self, directory: Path, asked: Sequence[str], files: Sequence[str], case: Sequence[str]
-    ) -> list[bytes]:
-        """Run it; a damaged journal makes it end with 1, and a page that says so."""
-        out = ["--out", str(directory / "page.html")]
-        out += ["--json", str(directory / "audit.json")] if "audit.json" in files else []
-        process = await asyncio.create_subprocess_exec(
-            *self._command, *asked, *out, "--", *case,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        _lowly(process.pid)
-        try:
-            async with asyncio.timeout(WITHIN_S):
-                _, said = await process.communicate()
-        except TimeoutError:
-            raise CanNot(f"it took longer than {WITHIN_S:g} s: infusion-gateway report makes it too") from None
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        try:
-            return [_read(directory / name) for name in files]
-        except OSError:
-            words = said.decode(errors="replace").strip().rpartition("Error: ")[2]
-            ended = process.returncode
-            why = words[:SAID] or f"it ended with {ended}"
-            raise CanNot(why, unread=ended == UNUSABLE, nothing=ended == NO_CASE) from None
+
+async def made(
+    command: Sequence[str], directory: Path, files: Sequence[str], given: Iterable[bytes] = ()
+) -> list[bytes]:
+    """Run a command that writes these files, and give them. given: for its standard input. CanNot: it wrote none.
+
+    A damaged journal makes a report end with 1, and with a page that says so.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _lowly(process.pid)
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            _, (_, said) = await asyncio.gather(_feed(process, given), process.communicate())
+    except TimeoutError:
+        raise CanNot(f"it took longer than {WITHIN_S:g} s: infusion-gateway report may take longer") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    try:
+        return [_read(directory / name) for name in files]
+    except OSError:
+        words, ended = said.decode(errors="replace").strip().rpartition("Error: ")[2], process.returncode
+        why = words[:SAID] or f"it ended with {ended}"
+        raise CanNot(why, unread=ended == UNUSABLE, nothing=ended == NO_CASE) from None
+
+
+async def _feed(process: asyncio.subprocess.Process, given: Iterable[bytes]) -> None:
+    """Write to a process as it reads, little at a time: who asks for something else is answered in between."""
+    assert process.stdin is not None, "it is a pipe"
+    lines = iter(given)
+    with suppress(OSError):  # it has ended, and will say why
+        while some := b"".join(islice(lines, AT_A_TIME)):
+            process.stdin.write(some)
+            await process.stdin.drain()
+            await asyncio.sleep(0)
+        process.stdin.close()
 
 
 def _lowly(pid: int) -> None:
