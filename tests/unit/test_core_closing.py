@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core_bed import Bed, bed_setup, depression_40
+from core_bed import LOW, MEDIUM, Bed, Pump, bed_setup, depression_40
 from infusion_gateway.core.changes import MOST_KNOWN, MOST_PRESSURES
 from infusion_gateway.core.evolve import evolve
 from infusion_gateway.core.state import fold, restored
@@ -18,7 +18,7 @@ from infusion_gateway.model.events import (
     PhaseChanged,
     SubjectsRemembered,
 )
-from infusion_gateway.model.instructions import Abort, Assess, Close, Confirm, End, Limits, Override, Score
+from infusion_gateway.model.instructions import Abort, Assess, Close, Confirm, End, Limits, Override, Score, Stop
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
 from infusion_gateway.model.session import BaselineGate, DeviceSetup, Discharge, GenerationMode, Phase
 
@@ -497,3 +497,63 @@ def test_a_limit_of_the_case_is_that_of_going_home(
         pressure(bed, *entered)
         bed.run(30)
     assert bool(taken(bed.ask(Close("")))) is seen
+
+
+def lying(**pump: float) -> Bed:
+    """Give a bed whose pump says that it stands after a stop, and goes on; people were told."""
+    bed = Bed(pump=Pump(lies=True, **pump))  # type: ignore[arg-type]
+    bed.infuse()
+    bed.run(120)
+    bed.ask(Stop("enough"))
+    bed.run(30)
+    return bed
+
+
+def test_a_pump_that_goes_on_after_its_case_was_closed_is_told_of() -> None:
+    """Pins that with no stop left to watch, a counter that rises while the pump says that it stands is delivery."""
+    bed = lying()
+    assert taken(bed.ask(Close("taken off the patient"))) == "closed without a confirmed stop"
+    closed = [event for _, event in bed.events(PhaseChanged) if isinstance(event, PhaseChanged)][-1]
+    assert closed.reason == "closed without a confirmed stop: taken off the patient"
+    bed.run(5)
+    assert bed.alarms["delivering-without-order"].present
+    assert "rises" in bed.alarms["delivering-without-order"].text
+    bed.run(60)
+    assert bed.alarms["delivering-without-order"].priority is MEDIUM
+    bed.pump.running = False
+    bed.run(59)
+    assert bed.alarms["delivering-without-order"].present
+    bed.run(5)
+    assert "delivering-without-order" not in bed.alarms
+
+
+def test_a_counter_that_rises_once_as_its_pump_stops_is_no_delivery() -> None:
+    """Pins that a step that comes late, a counter that is set back, and two rises far apart tell of nothing."""
+    bed = Bed()
+    bed.run(5)
+    for counter in (0.1, 0.0, 0.1):
+        bed.pump.counter = counter
+        bed.run(61)
+        assert "delivering-without-order" not in bed.alarms, counter
+    bed.pump.counter = 0.2
+    bed.run(10)
+    assert "delivering-without-order" not in bed.alarms
+    bed.pump.counter = 0.3
+    bed.run(10)
+    assert bed.alarms["delivering-without-order"].priority is LOW
+
+
+def test_a_stop_asked_anew_has_its_own_time_before_a_case_is_closed_without_it() -> None:
+    """Pins that what people were told of the stop before gives no leave to close: this one is waited for."""
+    bed = Bed(pump=Pump(obeys=False))
+    bed.infuse()
+    bed.run(60)
+    bed.ask(Stop("enough"))
+    bed.run(30)
+    assert bed.alarms["stop-not-confirmed"].present
+    bed.pump.running = False
+    bed.run(30)
+    assert not bed.state.durable.conditions["stop-not-confirmed"].present, "it waits to be acknowledged"
+    bed.pump.running = True
+    bed.run(3)
+    assert "a case is closed after recovery" in refusal(bed.ask(Close("done")))

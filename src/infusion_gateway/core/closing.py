@@ -31,15 +31,22 @@ def close(turn: Turn, asked: Close, accept: Done) -> str:
             return f"{lacking}: a reason is needed to close early"
         if lacking:
             words, said = f"closed early: {lacking}", f"closed early ({lacking}): {reason}"
-    elif pending and "stop-not-confirmed" in turn.durable.conditions:
+    elif pending and _told_of(turn):
         if not reason:
             return "the stop is not confirmed: a reason is needed, such as that the pump was taken off the patient"
         words = "closed without a confirmed stop"
+        said = f"{words}: {reason}"
     else:
         return f"a case is closed after recovery or after it was given up, once the pump stands (phase {turn.phase})"
     accept(words)
     turn.emit(PhaseChanged(Phase.CLOSED, turn.phase, said))
     return ""
+
+
+def _told_of(turn: Turn) -> bool:
+    """Say whether people are told of this very stop that it isn't confirmed; of one before it says nothing."""
+    raised = turn.durable.conditions.get("stop-not-confirmed")
+    return raised is not None and raised.present
 
 
 def _close_quarantined(turn: Turn, reason: str, accept: Done) -> str:

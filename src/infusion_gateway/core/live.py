@@ -52,7 +52,8 @@ class PumpNow:
 
     runs, stills: consecutive reports that show delivery, or none, and the time of the first. rest_ml: the counter
     when it was last seen at rest, where T0 counts from. settled_ml, settled, settled_at: the counter since it is
-    still, how many readings agreed, and when the first came. resolution: the counter's step, 0 not known. told_at: of
+    still, how many readings agreed, and when the first came. crept, crept_at: how often it has risen all the same, each
+    time within CREEPS of the one before, and when last. resolution: the counter's step, 0 not known. told_at: of
     the last word on delivery. moved_at: when the counter last read another number. risen, risen_at: consecutive
     readings of it above rest_ml while armed, and when the first came. doubted_ml, doubted_at: a reading that waits for
     another to agree with it. before_ml: the believed one before volume_ml, None where that was long before.
@@ -83,6 +84,8 @@ class PumpNow:
     settled_ml: float | None = None
     settled: int = 0
     settled_at: Nanos = 0
+    crept: int = 0
+    crept_at: Nanos = 0
     dead_man_s: float | None = None
     dead_man_asked_at: Nanos | None = None
     dead_man_wanted_at: Nanos | None = None

@@ -8,7 +8,7 @@ from infusion_gateway.core import dose, suppressing
 from infusion_gateway.core.live import DeviceNow, Newest, PumpNow
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.model.inputs import Faulted, LinkLost, LinkOpened, Observed
-from infusion_gateway.model.metric import FACTS, SECOND, Metric, Nanos
+from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Metric, Nanos
 from infusion_gateway.model.observation import (
     AlarmsReported,
     DeadManReported,
@@ -34,6 +34,8 @@ COARSEST_ML = 10.0
 """A counter's step greater than this, or none, or no number, is a mistake of who says it (unsourced)."""
 IN_TURN: Nanos = 3 * SECOND
 """A pump tells its numbers in turn, and an answer may come late: up to so far apart they are of one time."""
+CREEPS: Nanos = MINUTE
+"""A counter that rises again within this long while its pump says that it stands delivers (unsourced)."""
 
 
 _Word: TypeAlias = DeliveryReported | AlarmsReported | SensorReported | Identified | DeadManReported
@@ -198,6 +200,9 @@ def _volume(turn: Turn, pump: PumpNow, value: float) -> None:
         if same:
             pump.settled += 1
         else:
+            if pump.settled_ml is not None and value > pump.settled_ml:
+                pump.crept = pump.crept + 1 if turn.now <= pump.crept_at + CREEPS else 1
+                pump.crept_at = turn.now
             pump.settled_ml, pump.settled, pump.settled_at = value, 1, turn.now
     if value != pump.volume_ml:
         pump.moved_at = turn.now

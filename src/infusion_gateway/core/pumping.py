@@ -6,6 +6,7 @@ from math import isclose
 from infusion_gateway.core.claims import of_the_drug, technical
 from infusion_gateway.core.dose import HOUR, ROUNDING_ML, given_mg, hard_dose_mg, lasts, seconds, short_enough
 from infusion_gateway.core.durable import Case
+from infusion_gateway.core.observing import CREEPS
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.core.windows import ROUNDING_MG, given_within, limit_mg
 from infusion_gateway.model.alarm import AlarmKind, Priority, Response
@@ -101,13 +102,17 @@ def _unordered(turn: Turn) -> None:
     prime = turn.durable.prime_until
     priming = prime is not None and not turn.has_come(prime)
     given_up = turn.phase is Phase.ABORTED and turn.durable.stop is None  # with one, the stop itself is watched
-    delivering = turn.live.pump.runs > 1 and (turn.phase in UNORDERED or given_up) and not priming
+    pump = turn.live.pump
+    creeping = pump.stills > 0 and pump.crept > 1 and not turn.has_come(pump.crept_at + CREEPS)
+    delivering = (pump.runs > 1 or creeping) and (turn.phase in UNORDERED or given_up) and not priming
     since = turn.holds_since("delivering-without-order", delivering)
     if since is not None:
         priority = Priority.MEDIUM if turn.has_come(since + UNORDERED_MEDIUM) else Priority.LOW
         text = "The pump delivers and nobody has ordered it here. Order it, announce a purge, or stop the pump"
         if turn.phase is Phase.ORDERED:
             text = "The pump delivers, and the order on this bed is not confirmed: it counts as its dose. Stop the pump"
+        elif creeping:
+            text = "The pump's volume rises though it says that it stands, and nobody has ordered it. Clamp the line"
         turn.claim(of_the_drug("delivering-without-order", priority, text, by_words=True))
 
 
