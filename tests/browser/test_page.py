@@ -433,6 +433,20 @@ def test_a_cuff_reading_is_drawn_as_it_is_shown(page: Any, station: FakeStation)
     assert page.evaluate(BARS) == 2
 
 
+def test_labels_of_limits_stand_apart(page: Any, station: FakeStation) -> None:
+    """Pins that no two labels of a chart are closer than asked, all within it, and one alone stays where it is."""
+    show(page, station, made.bed("one"))
+    ask = """async (given) => {
+      const { spread } = await import('/static/js/charts.js');
+      return given.map((places) => spread(places, 12, 0, 100));
+    }"""
+    alone, close, low, high = page.evaluate(ask, [[50], [40, 42, 44, 80], [90, 95, 99], [1, 1, 2]])
+    assert alone == [50]
+    assert close == [40, 52, 64, 80]
+    assert low == [76, 88, 100]
+    assert high == [1, 13, 25]
+
+
 def test_many_alarms_at_once_each_name_their_bed(page: Any, station: FakeStation) -> None:
     """Pins that with six beds in alarm, of any priorities, the head names each of them whole, the most urgent first."""
     alarms = [made.spo2_low, made.spo2_low, made.spo2_low, made.pressure_high, made.pressure_high, made.cuff_overdue]

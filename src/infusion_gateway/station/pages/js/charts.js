@@ -17,6 +17,7 @@ const CHARTS = [
 ];
 const GAP_S = 30;
 const NAME_HIGH = 18;
+const LABEL_HIGH = 12;
 const LANE = { wide: 1000, high: 34 };
 
 let loading = null;
@@ -177,23 +178,42 @@ function bandOf(plot) {
   }
 }
 
+/**
+ * Keep labels apart that would stand over each other, as near to their own places as they can be.
+ * @param {number[]} places in order @param {number} apart @param {number} from @param {number} to
+ * @returns {number[]}
+ */
+export function spread(places, apart, from, to) {
+  const found = places.map((place) => Math.max(place, from));
+  for (let at = 1; at < found.length; at += 1) found[at] = Math.max(found[at], found[at - 1] + apart);
+  let most = to;
+  for (let at = found.length - 1; at >= 0; at -= 1) {
+    found[at] = Math.min(found[at], most);
+    most = found[at] - apart;
+  }
+  return found;
+}
+
 /** Limits as dashed lines with their value; pressures as bars from systolic to diastolic. */
 function over(plot, pressure) {
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-  for (const limit of plot.limits ?? []) {
-    if (!Number.isFinite(limit.value)) continue;
-    const y = plot.valToPos(limit.value, "y", true);
-    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+  const lines = (plot.limits ?? [])
+    .filter((limit, at, all) => Number.isFinite(limit.value) && !all.slice(0, at).some((other) => other.value === limit.value && other.priority === limit.priority))
+    .map((limit) => ({ ...limit, y: plot.valToPos(limit.value, "y", true) }))
+    .filter(({ y }) => y >= bbox.top && y <= bbox.top + bbox.height)
+    .sort((a, b) => a.y - b.y);
+  const labels = spread(lines.map(({ y }) => y), LABEL_HIGH * devicePixelRatio, bbox.top, bbox.top + bbox.height);
+  lines.forEach(({ y, ...limit }, at) => {
     ctx.strokeStyle = ctx.fillStyle = colour(limit.priority === "high" ? "limit-high" : "limit");
     ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    ctx.fillText(String(limit.value), bbox.left + bbox.width + 4 * devicePixelRatio, y + 4 * devicePixelRatio);
-  }
+    ctx.fillText(String(limit.value), bbox.left + bbox.width + 4 * devicePixelRatio, labels[at] + 4 * devicePixelRatio);
+  });
   if (pressure) {
     ctx.setLineDash([]);
     ctx.strokeStyle = colour("m-nibp-sys");
