@@ -265,6 +265,14 @@ async def test_an_audit_by_history_that_can_not_be_made_is_said(
     assert answer.body["error"].startswith(f"what west told can't be audited: {why}")
 
 
+async def test_events_that_can_not_be_written_are_said(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins words, and no process that waits for the rest, where an event can't be handed on."""
+    station.ward.published = [EventMessage.model_validate(event(1, 1.0))]
+    monkeypatch.setattr("infusion_gateway.station.auditing.line", lambda *_: (_ for _ in ()).throw(RecursionError))
+    answer = await (await signed_in(station)).get(AUDIT)
+    assert (answer.status, answer.body["error"]) == (404, "what west told can't be audited: RecursionError")
+
+
 @pytest.mark.parametrize("said", [b"", b"{}", b'{"first": 1}\nx', b"\xff"])
 def test_what_no_audit_can_be_made_of_ends_the_one_who_makes_it(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins words, and exit 1, for whatever is no question."""

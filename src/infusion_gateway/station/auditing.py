@@ -153,9 +153,10 @@ class Auditing:
         try:
             with tempfile.TemporaryDirectory(prefix="igw-audit-") as directory:
                 return Audited(*await made((*AUDITOR, directory), Path(directory), FILES, lines))
-        except CanNot as error:
-            log.warning("an audit can't be made", gateway=gateway, error=error.words)
-            raise CanNot(f"what {gateway} told can't be audited: {error.words}") from None
+        except Exception as error:  # a gateway's word is from outside: whatever in it breaks an audit is said
+            broke = error.words if isinstance(error, CanNot) else type(error).__name__
+            log.warning("an audit can't be made", gateway=gateway, error=broke)
+            raise CanNot(f"what {gateway} told can't be audited: {broke}") from error
 
 
 def _failed(job: Job) -> bool:
