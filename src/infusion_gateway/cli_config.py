@@ -4,6 +4,7 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version
@@ -21,11 +22,14 @@ from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.load import load
 from infusion_gateway.config.machine import findings
 from infusion_gateway.config.protocol_schema import ProtocolFile
+from infusion_gateway.config.settings import BrokerSettings, StationSettings
+from infusion_gateway.config.stations import load_station, stations_own
 from infusion_gateway.core.health import ending
 from infusion_gateway.devices.driver import Traits, Wire
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import GenerationMode
+from infusion_gateway.station.people import absent
 from infusion_gateway.wire import asyncapi, contract, page
 
 SQLITE_SOUND = (3, 51, 3)
@@ -56,12 +60,15 @@ config_option = click.option(
     help="With it, at the machine whose disk is mounted there.",
 )
 def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - click passes it by name
-    """Validate a configuration and its protocols; opens no device and no port.
+    """Validate a configuration, its protocols and its station, or a station's own file; opens no device and no port.
 
     Prints every problem at once as FILE:line: key: problem. remedy, and exits 2. Exits 0 where there is none; what is
     not as it should be of the machine is a line each, with its remedy.
     """
     try:
+        if stations_own(file):
+            _check_station(load_station(file), file)
+            return
         settings = load(file)
     except ConfigError as error:
         click.echo(str(error))
@@ -77,8 +84,9 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
     for bed in settings.beds:
         if not bed.setup.annunciator:
             click.echo(f"bed {bed.id}: no bedside alarm: where no station listens, nobody is told of anything")
-    for trouble in ending(certificates(settings.broker, None, time.time_ns())):
-        click.echo(trouble.text)
+    for line in _told(settings.station):
+        click.echo(line)
+    _say_ending(settings.broker)
     if box or root is not None or settings.gateway.mode is GenerationMode.REAL:
         look = import_module("infusion_gateway.runtime.machine").look
         for finding in findings(look(root or Path("/"), settings), settings):
@@ -100,6 +108,33 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
         f"fine: {_count(len(settings.beds), 'bed')}, {_count(devices, 'device')}, "
         f"{_count(len(settings.lines), 'line')}, mode {settings.gateway.mode}"
     )
+
+
+def _check_station(station: StationSettings, file: Path) -> None:
+    """Say what there is to say of a station's own file."""
+    for line in _told(station):
+        click.echo(line)
+    _say_ending(station.broker)
+    click.echo(f"fine: a station's own file, for `infusion-gateway station -c {file}`; no gateway is in it")
+
+
+def _say_ending(broker: BrokerSettings) -> None:
+    for trouble in ending(certificates(broker, None, time.time_ns())):
+        click.echo(trouble.text)
+
+
+def _told(station: StationSettings | None) -> Iterator[str]:
+    """Say who is to be told away from the page and is in nobody's entry of the people's file: they are not told."""
+    if station is None:
+        return
+    try:
+        for code in absent(station):
+            yield (
+                f"{code} is not in {station.people}, so nobody tells them of an alarm: `infusion-gateway people add "
+                f"{code}`, or take their [[station.notify.person]] out"
+            )
+    except ConfigError as error:
+        yield str(error)
 
 
 def _unsigned(loaded: protocols.Loaded) -> str:

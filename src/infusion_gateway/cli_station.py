@@ -97,6 +97,11 @@ def remove(code: str, file: Path) -> None:
     person, others = _one(path, code)
     _keep(path, others)
     click.echo(f"{person.code} may not sign in any more")
+    if person.code in known.absent(load_station(file)):
+        click.echo(
+            "They are off duty, and told of no alarm any more. Take their [[station.notify.person]] and their code in "
+            f"[[station.escalation]] out of {file}, too; that counts once the station is begun anew"
+        )
 
 
 @people.command()

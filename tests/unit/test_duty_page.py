@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from escalating import BED, BEGUN_S, stands
 from infusion_gateway.config.settings import BrokerSettings, EscalationStep, NotifySettings, StationSettings
 from infusion_gateway.station import notifying as module
 from infusion_gateway.station.guard import POLICY
 from infusion_gateway.station.notifying import Notifying
+from infusion_gateway.station.people import read, save
 from infusion_gateway.ward.kept import HELD_S
 from infusion_gateway.ward.seen import Telling
 from infusion_gateway.ward.shown import ShownNotify
 from infusion_gateway.ward.standing import NOT_HEARD, Standing, Stands
-from station_page import Answer, Browser, Station
+from station_page import Answer, Browser, Station, staff
 
 FORM = {"content_type": "application/x-www-form-urlencoded"}
 PHONE = "192.0.2.7"
@@ -380,3 +382,43 @@ async def test_a_file_that_can_not_be_written_or_read_is_told(clinic: Clinic) ->
     assert clinic.notifying.machine.kept.duty == []
     await clinic.notifying.keep()
     assert json.loads(clinic.to.file.read_text())["duty"] == []
+
+
+# The people's file
+
+
+def notifying(tmp_path: Path) -> Notifying:
+    """Give a station's telling: two people, and a file of people that has one of them."""
+    steps = (EscalationStep(0, ("duty-1",)),)
+    ways: dict[str, tuple[str, ...]] = {"nurse-1": ("json://x",), "nurse-9": ("json://y",)}
+    to = NotifySettings(tmp_path / "notify.json", "ward 3", "https://s", 60 * 10**9, 450, (), ways, steps)
+    settings = StationSettings(
+        "station-1", "clinic-a", BROKER, "", 0, people=staff(tmp_path / "people.toml"), notify=to
+    )
+    return Notifying(settings, to, FakeHub(), Carrier(), lambda: BEGUN_S)
+
+
+async def test_the_station_holds_them_against_the_file_as_it_is(tmp_path: Path) -> None:
+    """Pins that it says at its start who is told and isn't there, and that removing takes hold while it runs."""
+    with structlog.testing.capture_logs() as logs:
+        made = notifying(tmp_path)
+    assert [line["codes"] for line in logs if "people's file" in line["event"]] == ["nurse-9"]
+    await made.set_duty(["nurse-1"], "doctor-1")
+    with pytest.raises(ValueError, match="nurse-9"):
+        await made.set_duty(["nurse-9"], "doctor-1")
+    path = tmp_path / "people.toml"
+    save(path, [one for one in read(path) if one.code != "nurse-1"])
+    made.look()
+    made.show()
+    assert made._ward.duty == []
+    assert made._ward.notify is not None
+    assert "nobody who can be told is in the people's file" in made._ward.notify.trouble
+
+
+def test_without_a_file_of_people_everybody_can_be_told(tmp_path: Path) -> None:
+    """Pins that a station which keeps no people holds nobody against it."""
+    made = notifying(tmp_path)
+    settings = StationSettings("station-1", "clinic-a", BROKER, "", 0, notify=made.settings)
+    free = Notifying(settings, made.settings, FakeHub(), Carrier(), lambda: BEGUN_S)
+    free.look()
+    assert free.machine.contacts == ("nurse-1", "nurse-9")

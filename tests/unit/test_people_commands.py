@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from infusion_gateway.cli_config import check
 from infusion_gateway.cli_station import people
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.station.people import People, Person, read, save
 from infusion_gateway.station.signin import Denied, Place, SignIn
-from station_page import CHEAP
+from station_page import CHEAP, staff
 
 PASSWORD = "a long password"
 
@@ -162,3 +163,49 @@ def test_an_entry_with_neither_is_refused(config: Path) -> None:
     file.write_text('[[person]]\ncode = "nurse-2"\nrole = "viewer"\n')
     with pytest.raises(ConfigError, match="no password as this file keeps them"):
         read(file)
+
+
+STATION = """[station]
+name = "station-1"
+site = "test"
+people_file = "people.toml"
+[station.notify]
+file = "notify.json"
+call = "ward 3, 4711"
+repeat_s = 60
+test_at = "07:30"
+[[station.notify.person]]
+code = "nurse-1"
+urls_file = "nurse.urls"
+[[station.escalation]]
+after_s = 0
+to = ["duty-1"]
+"""
+
+
+def test_check_and_remove_say_who_is_told_all_the_same(tmp_path: Path) -> None:
+    """Pins the words: `remove` says what else to do, and `check` says who is in nobody's entry."""
+    file = tmp_path / "station.toml"
+    file.write_text('[broker]\nurl = "mqtt://127.0.0.1:1883"\n' + STATION)
+    staff(tmp_path / "people.toml")
+    (tmp_path / "nurse.urls").write_text("json://x\n")
+    (tmp_path / "nurse.urls").chmod(0o600)
+    removed = CliRunner().invoke(people, ["remove", "nurse-1", "-c", str(file)])
+    assert "off duty" in removed.output
+    assert "[[station.notify.person]]" in removed.output
+    other = CliRunner().invoke(people, ["remove", "viewer-1", "-c", str(file)])
+    assert "[[station.notify.person]]" not in other.output
+    said = CliRunner().invoke(check, ["-c", str(file)]).output
+    assert "nurse-1" in said
+    assert "people add nurse-1" in said
+
+
+def test_check_takes_a_stations_own_file_for_what_it_is(config: Path) -> None:
+    """Pins that such a file lacks no gateway, line or bed: it is fine, or what of [station] is not is said."""
+    fine = CliRunner().invoke(check, ["-c", str(config)])
+    assert (fine.exit_code, fine.output.splitlines()[-1].startswith("fine: a station's own file")) == (0, True)
+    config.write_text(config.read_text().replace('site = "test"', 'listen = "no address"'))
+    wrong = CliRunner().invoke(check, ["-c", str(config)])
+    assert wrong.exit_code == 2
+    assert "station.listen" in wrong.output
+    assert "gateway" not in wrong.output.replace("infusion-gateway", "").replace("infusion_gateway", "")

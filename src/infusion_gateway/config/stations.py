@@ -25,6 +25,12 @@ MAKE = "infusion-gateway keys new FILE"
 AT = ("station",)
 
 
+def stations_own(path: Path) -> bool:
+    """Say whether a file is a station's alone: no gateway, no line and no bed in it. ConfigError: it can't be read."""
+    found = read(path).values
+    return "station" in found and not {"gateway", "line", "bed"} & set(found)
+
+
 def load_station(path: Path) -> StationSettings:
     """Read what a station needs of a file; ConfigError with every problem of that.
 

@@ -55,9 +55,9 @@ class Duty:
         if self._to is None:
             return JSONResponse({"configured": False}, headers=NO_STORE)
         machine = self._to.machine
-        people = [{"code": code, "title": self._title(code)} for code in machine.policy.contacts]
+        people = [{"code": code, "title": self._title(code)} for code in machine.contacts]
         lines = [line.model_dump() for line in self._to.lines()]
-        duty, by = machine.kept.duty, machine.kept.duty_by
+        duty, by = machine.duty, machine.kept.duty_by
         said = {"configured": True, "duty": duty, "by": by, "people": people, "told": lines}
         return JSONResponse(said, headers=NO_STORE)
 
@@ -78,7 +78,7 @@ class Duty:
         return self._said()
 
     async def _do(self, to: Notifying, what: str, value: Any, by: str) -> None:
-        if what in ("test", "answered") and value not in to.machine.kept.duty:
+        if what in ("test", "answered") and value not in to.machine.duty:
             raise Denied(400, "this is nobody on duty", what)
         match what:
             case "duty":

@@ -19,6 +19,7 @@ from infusion_gateway.config.settings import NotifySettings, StationSettings
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.station.files import write
 from infusion_gateway.station.notify import Providers
+from infusion_gateway.station.people import People, absent
 from infusion_gateway.ward import kept, telling
 from infusion_gateway.ward.escalation import Escalation, Linked, Message, Policy, Step
 from infusion_gateway.ward.peers import Peers
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 LOOK_S = 0.25
 KEEP_S, KEPT_WITHIN_S, HANGS_S = 1.0, 1.0, 3.0
 LINES = 100
+NOBODY = "nobody who can be told is in the people's file: all who are named are told, and none can answer by a link"
 
 
 class Ward(Protocol):
@@ -82,6 +84,10 @@ class Notifying:
             tuple(Step(step.after / SECOND, step.to) for step in to.steps), to.repeat / SECOND, tuple(to.people)
         )
         self.machine = Escalation(policy, lambda: secrets.token_urlsafe(32), self._before())
+        self._people = None if settings.people is None else People(settings.people)
+        self._hold_against()
+        if lacking := absent(settings):
+            log.warning("told away from the page, and not in the people's file", codes=", ".join(lacking))
         self.peers = Peers(settings.name, to.others, self._now_s())
 
     async def run(self) -> None:
@@ -106,6 +112,7 @@ class Notifying:
     def look(self) -> bool:
         """Put what stands to the policy, once; say whether something was sent."""
         now_s = self._now_s()
+        self._hold_against()
         stands = self._ward.stands(now_s)
         messages = self.machine.step(now_s, stands, self._day(now_s), self.peers.now(now_s))
         for message in messages:
@@ -122,6 +129,11 @@ class Notifying:
         """Give what other stations are told: one whose own looking fails must not keep another from telling."""
         return Telling() if self._fails else self.machine.telling(self._now_s())
 
+    def _hold_against(self) -> None:
+        """Hold who is on duty and who is told against the people's file as it is now; without one, everybody counts."""
+        if self._people is not None:
+            self.machine.only(frozenset(one.code for one in self._people.all()))
+
     async def _send(self, message: Message) -> None:
         at = self.settings
         title, text = telling.write(message, clock=clock, link=at.link, call=at.call, station=self.name)
@@ -133,16 +145,19 @@ class Notifying:
 
     def look_at(self, token: str) -> Linked:
         """Say what a link leads to; takes nothing."""
+        self._hold_against()
         return self.machine.look(token, self._now_s())
 
     async def answer(self, token: str) -> Linked:
         """Take a press on a link, and keep that before it is answered."""
+        self._hold_against()
         found = self.machine.answer(token, self._now_s())
         await self.keep()
         return found
 
     async def set_duty(self, codes: list[str], by: str) -> None:
         """Set who is on duty. ValueError: in words why not."""
+        self._hold_against()
         self.machine.on_duty(codes, by, self._now_s())
         await self.keep()
 
@@ -172,12 +187,12 @@ class Notifying:
     def show(self) -> None:
         """Have the page's next beat say how it stands."""
         now_s, machine = self._now_s(), self.machine
-        self._ward.duty = [self._duty(code, now_s).model_dump() for code in machine.kept.duty]
+        self._ward.duty = [self._duty(code, now_s).model_dump() for code in machine.duty]
         self._ward.notify = ShownNotify(
             undelivered=[
                 ShownNotTold(person=code, why=of.why, since=rfc3339(round(of.since_s * SECOND)), times=of.times)
                 for code, of in machine.reach.people.items()
-                if of.why and not of.seen_by and code in {*machine.policy.contacts, *machine.kept.duty}
+                if of.why and not of.seen_by and code in machine.contacts
             ],
             held=[
                 ShownHeld(
@@ -190,7 +205,7 @@ class Notifying:
                 if entry.held_until_s and entry.gone_s is None
             ],
             alone=machine.alone(),
-            trouble=self._unkept or self._hangs(now_s),
+            trouble=self._unkept or self._hangs(now_s) or (NOBODY if machine.nobody else ""),
         )
 
     def _hangs(self, now_s: float) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from infusion_gateway.config.secrets import exposed
+from infusion_gateway.config.settings import StationSettings
 from infusion_gateway.errors import ConfigError, Problem
 from infusion_gateway.model.names import is_code
 from infusion_gateway.station.files import quoted, stamp, write
@@ -76,6 +77,14 @@ class People:
             self._people = {person.code: person for person in read(self.path)}
         except ConfigError as error:
             log.error("people not read anew: those of before hold", error=str(error))  # noqa: TRY400 - a sentence
+
+
+def absent(settings: StationSettings) -> tuple[str, ...]:
+    """Give whom the station is to tell away from the page and has no entry for; () where it keeps no people."""
+    if settings.notify is None or settings.people is None:
+        return ()
+    there = {person.code for person in read(settings.people)}
+    return tuple(code for code in settings.notify.people if code not in there)
 
 
 def read(path: Path) -> tuple[Person, ...]:

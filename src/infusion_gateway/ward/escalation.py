@@ -106,11 +106,33 @@ class Escalation:
         self.policy, self._token = policy, token
         self.kept = kept or Kept()
         self.reach = Reach(self.kept.people)
+        self._known = frozenset(policy.contacts)
         self.entries: dict[Key, Entry] = {entry.key: entry for entry in self.kept.entries}
         self._under: dict[int, _Under] = {}
         self._messages = 0
         self._begun_s: float | None = None
         self._lost, self._listens_s = True, 0.0
+
+    # Who there is
+
+    @property
+    def contacts(self) -> tuple[str, ...]:
+        """Whom this station may tell: of the configuration's those who are its people; where none is, all of them."""
+        return tuple(code for code in self.policy.contacts if code in self._known) or self.policy.contacts
+
+    @property
+    def duty(self) -> list[str]:
+        """Who is on duty, the first to be told first: as it was set, without whoever is nobody's entry any more."""
+        return [code for code in self.kept.duty if code in self._known]
+
+    @property
+    def nobody(self) -> bool:
+        """Whether not one who can be told is one of the station's people."""
+        return self._known.isdisjoint(self.policy.contacts)
+
+    def only(self, people: frozenset[str]) -> None:
+        """Take who the station's people are now: nobody else is on duty, is told, or takes anything by a link."""
+        self._known = people
 
     # What comes in
 
@@ -119,6 +141,8 @@ class Escalation:
         for code in codes:
             if code not in self.policy.contacts:
                 raise ValueError(f"{code[:64]} can't be reached: give them a [[station.notify.person]]")
+            if code not in self._known:
+                raise ValueError(f"{code} is not in the people's file: `infusion-gateway people add {code}`")
         if len(set(codes)) != len(codes):
             raise ValueError("somebody is named twice")
         self.kept.duty, self.kept.duty_by = list(codes), by
@@ -151,7 +175,7 @@ class Escalation:
     def look(self, token: str, now_s: float) -> Linked:
         """Say what a link leads to; that takes nothing, for whatever reads mail opens links."""
         link = self.kept.links.get(digest(token))
-        if link is None or now_s >= link.until_s:
+        if link is None or now_s >= link.until_s or link.person not in self._known:
             return Linked("gone")
         if not link.number:
             answered = self.reach.of(link.person, now_s).answered
@@ -215,7 +239,7 @@ class Escalation:
 
     def telling(self, now_s: float) -> Telling:
         """Say to other stations what this one has in hand: what it tells of, and what somebody has here."""
-        ours = self.kept.duty or self.policy.contacts
+        ours = self.duty or self.contacts
         able = any(not self.reach.of(code, now_s).why for code in ours)
         there = [entry for entry in self.entries.values() if entry.gone_s is None]
         mine = [e for e in there if e.held_here or e.here or not (e.quiet or e.failed or e.awaited_s is not None)]
@@ -349,7 +373,7 @@ class Escalation:
             else:
                 to = self._who(steps)
                 if all(self.reach.of(person, now_s).why for person in to):
-                    to = list(self.policy.contacts)
+                    to = list(self.contacts)
             more = entry.step < len(steps)
             entry.next_s = entry.from_s + steps[entry.step].after_s if more else now_s + self.policy.repeat_s
             for person in to:
@@ -357,7 +381,7 @@ class Escalation:
 
     def _who(self, steps: Iterable[Step]) -> list[str]:
         """Give whom steps tell; where that is nobody, all on duty, and where nobody is, everybody that can be."""
-        duty = self.kept.duty
+        duty, contacts = self.duty, self.contacts
         found: dict[str, None] = {}
         for step in steps:
             for name in step.to:
@@ -366,15 +390,15 @@ class Escalation:
                     found |= dict.fromkeys(duty)
                 elif place != name:
                     found |= dict.fromkeys(duty[int(place) - 1 : int(place)])
-                else:
+                elif name in contacts:
                     found[name] = None
-        return list(found) or list(duty) or list(self.policy.contacts)
+        return list(found) or duty or list(contacts)
 
     def _owed(self, now_s: float) -> Iterable[Message]:
         """Tell each what they are owed, as far as it stands now; what is over for a moment, or not heard, waits."""
         wanted = {e.number: e for e in self.entries.values() if not (e.held_until_s or e.here or e.quiet)}
         for person, numbers in list(self.kept.owed.items()):
-            left = numbers & wanted.keys()
+            left = numbers & wanted.keys() if person in self.contacts else set()
             now = [wanted[number] for number in sorted(left) if self._open(wanted[number])]
             if now and self.reach.may(person, now_s):
                 left -= {entry.number for entry in now}
@@ -394,12 +418,12 @@ class Escalation:
         )
         self._line(now_s, "told", person, ", ".join(self._where(e) for e in named))
         more = len(entries) - len(named)
-        made = Message(self._next(), person, told, more, nobody_on_duty=not self.kept.duty)
+        made = Message(self._next(), person, told, more, nobody_on_duty=not self.duty)
         self._under[made.id] = _Under(person, now_s, {e.number: e.step for e in entries})
         return made
 
     def _tests(self, now_s: float, day: str) -> Iterable[Message]:
-        for person in self.kept.duty:
+        for person in self.duty:
             if self.reach.due(person, day, now_s) and self.reach.may(person, now_s):
                 self.reach.tested(person, day, now_s)
                 self._line(now_s, "test", person, "")
