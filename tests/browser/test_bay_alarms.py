@@ -88,11 +88,11 @@ def test_a_stop_is_held_off_and_another_is_not(bay: Bay, screen: Screen) -> None
     for bed in (held, stopped):
         bay.device(bed, "monitor", "set", spo2=88)
     for bed in (held, stopped):
-        wall.locator(banner(key(bed)), has_text=re.compile(r"STOP IN 0:(0\d|10)")).wait_for()
+        wall.locator(banner(key(bed)), has_text=re.compile(r"STOPS IN 0:(0\d|10)")).wait_for()
     page.locator('[data-do="hold-off"]').first.click()
     pin(page, PIN["nurse-1"])
-    page.locator(".alarm-countdown", has_text=re.compile(r"stop held off 0:1\d")).wait_for()
-    wall.locator(banner(key(held)), has_text=re.compile(r"stop held off 0:")).wait_for()
+    page.locator(".alarm-countdown", has_text=re.compile(r"held off: PUMP STOPS IN 0:1\d")).wait_for()
+    wall.locator(banner(key(held)), has_text=re.compile(r"held off: PUMP STOPS IN 0:")).wait_for()
     page.locator('[data-do="pause-audio"]').first.click()
     pin(page, PIN["doctor-1"])
     paused = wall.locator(".audio-paused", has_text=re.compile(rf"{held} 0:5\d"))

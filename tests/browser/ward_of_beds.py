@@ -161,6 +161,7 @@ def bed(
         "bedside_alarm": "working",
         "generation_mode": "test",
         "missing": 0,
+        "stop": None,
     }
     shown |= copy.deepcopy(more)
     shown.setdefault("annunciation", annunciation(shown["alarms"]))
@@ -234,6 +235,11 @@ def protocol() -> Json:
         "digest": "0" * 64,
         "conditions": [condition],
     }
+
+
+def stopped(by: str = "", reason: str = "SpO2 86 %, below the limit of 90 %") -> Json:
+    """Give the stop that a bed's state comes from. by: empty: the gateway."""
+    return {"at": at(-62), "by": by, "reason": reason}
 
 
 def spo2_low(**more: Any) -> Json:

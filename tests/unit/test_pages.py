@@ -76,7 +76,7 @@ def test_layout_ages_and_bursts() -> None:
         assert wall["rows"] is not None, count
         assert wall["columns"] * wall["rows"] >= count > wall["columns"] * (wall["rows"] - 1)
         assert wall["unit"] >= 9
-    assert [said["walls"][count - 1]["density"] for count in (1, 8, 60)] == ["full", "full", "compact"]
+    assert [said["walls"][count - 1]["density"] for count in (1, 8, 60)] == ["full", "middle", "compact"]
     assert said["phone"]["rows"] is None
     assert said["line"].count("M") == 2
     assert said["line"].count("L") == 2

@@ -152,3 +152,27 @@ def test_a_log_says_what_was_assessed_and_hostile_entries_say_nothing() -> None:
     odd = EventMessage.model_validate_json(happened(3, "phase-changed", phase="<script>"))
     log.add("g", "b", odd)
     assert log.phases == {}
+
+
+def test_the_stop_in_force_is_the_newest_of_its_case() -> None:
+    """Pins who stopped and why, in whatever order it is heard, until it infuses again or another case is ordered."""
+    log = Log()
+
+    def heard(sequence: int, kind: str, **data: Any) -> None:
+        log.add("g", "b", EventMessage.model_validate_json(happened(sequence, kind, now_s=float(sequence), **data)))
+
+    assert log.stop() is None
+    heard(4, "stop-asked", by="nurse-1", reason="STOP held on the page", codes=[])
+    heard(2, "phase-changed", phase="infusing", reason="")
+    heard(3, "stop-asked", by="", reason="SpO2 86 %", codes=["spo2-low"])
+    stop = log.stop()
+    assert stop is not None
+    assert (stop.by, stop.text) == ("nurse-1", "STOP held on the page")
+    heard(5, "phase-changed", phase="infusing", reason="")
+    assert log.stop() is None
+    heard(6, "stop-asked", by="", reason="SpO2 84 %", codes=["spo2-low"])
+    stop = log.stop()
+    assert stop is not None
+    assert (stop.by, stop.text) == (None, "SpO2 84 %")
+    heard(7, "case-ordered", case="next", reason="")
+    assert log.stop() is None

@@ -16,6 +16,7 @@ from infusion_gateway.wire.stamps import words
 MOST_PAIRS = 64
 MOST = 500
 """Events of a bed that are kept; older ones are the gateway's to tell."""
+STOP_ASKED = "stop-asked"
 BEGINS, BASELINE, ASSESSED = ("case-ordered", "case-received"), "baseline-taken", "assessed"
 _PRIORITIES = frozenset(get_args(PriorityName))
 _PHASES = frozenset(Phase)
@@ -37,6 +38,8 @@ class Log:
     """(when recorded, sequence, id), in order."""
     _by_id: dict[str, Happening] = field(default_factory=dict)
     case_since: str = ""
+    _stop: Happening | None = None
+    """The newest that was asked for, of whatever case."""
     _told_at: tuple[str, int] = ("", 0)
     """Of the newest event that says one of the two."""
 
@@ -54,6 +57,8 @@ class Log:
         if event.type == ASSESSED:
             for word, _ in _scores(event):
                 self.assessed[word] = max(self.assessed.get(word, ""), _text(event.data.get("measured_at")))
+        elif event.type == STOP_ASKED and (self._stop is None or row[:2] > (self._stop.at, self._stop.sequence)):
+            self._stop = made
         elif event.type == "phase-changed":
             phase = _text(event.data.get("phase"), 20)
             if phase in _PHASES:
@@ -64,6 +69,11 @@ class Log:
                 self.case_since = event.recorded
             self.baseline = _baseline(event) if event.type == BASELINE else {}
         return made
+
+    def stop(self) -> Happening | None:
+        """Give the newest stop that was asked for in this case, unless it has infused again since."""
+        begun = max(self.case_since, self.phases.get(Phase.INFUSING, ""))
+        return self._stop if self._stop is not None and self._stop.at >= begun else None
 
     def since(self, at: str) -> list[Happening]:
         """Give what was recorded from a time on, in order."""

@@ -10,6 +10,7 @@ from infusion_gateway.ward.shown import (
     ShownBed,
     ShownGateway,
     ShownLimit,
+    ShownStop,
     ShownTile,
     ShownTrend,
     ShownValue,
@@ -67,7 +68,13 @@ def shown_bed(gateway: WardGateway, bed: WardBed, now_s: float, *, nurses: bool)
         bedside_alarm="none" if session is None else session.bedside_alarm,
         generation_mode=mode_of(bed),
         missing=bed.missing,
+        stop=_stop(bed),
     )
+
+
+def _stop(bed: WardBed) -> ShownStop | None:
+    asked = bed.log.stop()
+    return None if asked is None else ShownStop(at=asked.at, by=asked.by or "", reason=asked.text)
 
 
 def shown_gateway(gateway: WardGateway, now_s: float) -> ShownGateway:

@@ -116,6 +116,15 @@ class ShownTile(Shown):
     supervision: Literal["ok", "degraded", "lost", "unknown"]
 
 
+class ShownStop(Shown):
+    """The stop that was asked for last, where nothing has infused since."""
+
+    at: str
+    by: str
+    """Who asked for it; empty: the gateway by itself."""
+    reason: str
+
+
 class ShownBed(Shown):
     """One bed, whole."""
 
@@ -145,6 +154,8 @@ class ShownBed(Shown):
     generation_mode: Literal["real", "test", "demo"]
     missing: int
     """Events that are known to be missing here, and asked for."""
+    stop: ShownStop | None = None
+    """Of this case; null: none was asked for, or it infuses again."""
 
 
 class ShownGateway(Shown):

@@ -50,13 +50,13 @@ function whoText(alarm, bed) {
 
 /**
  * Say in words how a pending stop stands.
- * @param {{seconds: number, held: boolean} | null} stop
+ * @param {{seconds: number, held: boolean} | null} stop @param {"" | "Short"} [length]
  * @returns {string}
  */
-export function countdownText(stop) {
+export function countdownText(stop, length = "") {
   if (stop === null) return "";
-  if (stop.held) return say("alarm.held", { left: left(stop.seconds) });
-  return stop.seconds > 0 ? say("alarm.countdown", { left: left(stop.seconds) }) : say("alarm.countdownNow");
+  const which = stop.held ? "held" : stop.seconds > 0 ? "countdown" : "countdownNow";
+  return say(`alarm.${which}${length}`, { left: left(stop.seconds) });
 }
 
 /**
@@ -70,17 +70,21 @@ export function markPriority(node, priority, quiet) {
 }
 
 /**
- * Make a tile's banner: the most urgent alarm, and how many more.
+ * Make a tile's banner: the most urgent alarm, and how many more. A stop's countdown leads to where it can be held off.
+ * @param {(bed: any) => string} addressOf
  * @returns {{node: Element, update: (bed: any) => void}}
  */
-export function banner() {
-  const parts = Object.fromEntries(["symbol", "text", "value", "limit", "age", "who", "more", "countdown"].map((name) => [name, el("span", { class: `alarm-${name}` })]));
+export function banner(addressOf) {
+  const parts = Object.fromEntries(["symbol", "text", "value", "limit", "age", "who", "more"].map((name) => [name, el("span", { class: `alarm-${name}` })]));
+  const long = el("span", { class: "countdown-long" });
+  const short = el("span", { class: "countdown-short" });
+  const countdown = el("a", { class: "alarm-countdown" }, long, short);
   const what = el("span");
   const advice = el("span", { class: "alarm-advice" });
   parts.text.append(what, advice);
   const facts = el("span", { class: "alarm-facts" }, parts.value, parts.limit, parts.age, parts.who);
   const head = el("span", { class: "alarm-head" }, parts.symbol, parts.text, parts.more);
-  const node = el("div", { class: "alarm-banner" }, head, facts, parts.countdown);
+  const node = el("div", { class: "alarm-banner" }, head, facts, countdown);
   return {
     node,
     update(bed) {
@@ -105,8 +109,10 @@ export function banner() {
       const more = bed.alarms.length - 1 + (bed.more ?? 0);
       put(parts.more, more > 0 ? say("alarm.more", { count: more }) : "");
       const stop = countdownOf(bed);
-      show(parts.countdown, stop !== null);
-      put(parts.countdown, countdownText(stop));
+      show(countdown, stop !== null);
+      mark(countdown, "href", addressOf(bed));
+      put(long, countdownText(stop));
+      put(short, countdownText(stop, "Short"));
       return undefined;
     },
   };

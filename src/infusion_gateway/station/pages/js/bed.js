@@ -9,7 +9,7 @@ import { GROUPS, INSTRUCTIONS, applies } from "./instructions.js";
 import { logOf } from "./log.js";
 import { askPerson } from "./pin.js";
 import { ring } from "./ring.js";
-import { audioPausedOf, stateOf } from "./state.js";
+import { audioPausedOf, stateOf, stoppedOf } from "./state.js";
 import { stopButton } from "./stop.js";
 import { dose, linkNotice, supervision } from "./tile.js";
 import { numeric } from "./vitals.js";
@@ -56,7 +56,8 @@ export function bedPage(given) {
   const devices = devicePanel(ward);
   const acts = actsPanel((what) => openForm({ bed: bedNow(), beds: ward.ordered(), name: what, me: ward.me, announce }));
   const strip = el("div", { class: "bed-strip" }, back, el("div", { class: "bed-who" }, name, state), stop.node);
-  const under = el("div", { class: "bed-more" }, which, mode, watched.node);
+  const stopped = el("span", { class: "bed-stopped" });
+  const under = el("div", { class: "bed-more" }, stopped, which, mode, watched.node);
   const now = el("section", { class: "panel now" }, el("div", { class: "tile-main" }, time.node, doses.node), notes);
   const vitals = el("section", { class: "panel", "aria-label": say("bed.vitals") }, el("h2", { text: say("bed.vitals") }), el("div", { class: "bed-vitals" }, ...numerics.map((part) => part.node)));
   const side = el("div", { class: "bed-side" }, alarms.node, audio.node, now, vitals, acts.node, order.node, devices.node);
@@ -73,6 +74,9 @@ export function bedPage(given) {
     const { word, kind } = stateOf(bed);
     put(name, bed.bed);
     put(state, word);
+    const by = stoppedOf(bed);
+    put(stopped, by ? say("stopped.why", by) : "");
+    show(stopped, by !== null);
     mark(node, "data-state", kind);
     mark(node, "data-link", ward.lost(bed) ? "lost" : "live");
     put(which, bed.session?.case ? say("bed.case", { case: bed.session.case }) : say("bed.noCase"));

@@ -1,9 +1,11 @@
 /** How a bed stands, in the words and numbers that tile and bed page show alike. */
 
-import { number, stationNow, until } from "./clock.js";
+import { clock, number, stationNow, until } from "./clock.js";
 import { RANK } from "./priority.js";
 import { say, term } from "./words.js";
 
+/** Phases in which it can be said who stopped. */
+const AFTER_STOP = new Set(["paused", "stopped", "completed", "recovery"]);
 /** Phases in which somebody's supervision is owed. */
 export const UNDER_WAY = new Set(["armed", "infusing", "paused"]);
 
@@ -128,6 +130,17 @@ export function pendingStop(alarm) {
 export function countdownOf(bed) {
   const found = [{ countdown_ends: bed.annunciation?.countdown_ends }, ...(bed.alarms ?? [])].map(pendingStop).filter((stop) => stop !== null);
   return found.sort((a, b) => Number(a.held) - Number(b.held) || a.seconds - b.seconds)[0] ?? null;
+}
+
+/**
+ * Say who stopped what is stopped or paused, and why, once it is seen to be so.
+ * @param {any} bed
+ * @returns {{by: string, why: string} | null}
+ */
+export function stoppedOf(bed) {
+  const { stop, session } = bed;
+  if (!stop || !AFTER_STOP.has(session?.phase) || ["asked", "not-confirmed"].includes(session.stopping)) return null;
+  return { by: say("stopped.by", { person: stop.by || say("stopped.gateway"), clock: clock(stop.at, true) }), why: String(stop.reason) };
 }
 
 /** @param {any} bed @returns {number | null} seconds that the audio stays paused. */

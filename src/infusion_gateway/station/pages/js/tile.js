@@ -5,7 +5,7 @@ import { age, left } from "./clock.js";
 import { el, mark, put, show } from "./dom.js";
 import { ring } from "./ring.js";
 import { sparkline } from "./sparkline.js";
-import { audioPausedOf, doseOf, priorityOf, quietOf, stateOf } from "./state.js";
+import { audioPausedOf, doseOf, priorityOf, quietOf, stateOf, stoppedOf } from "./state.js";
 import { stopButton } from "./stop.js";
 import { numeric, SHOWN } from "./vitals.js";
 import { say, term } from "./words.js";
@@ -102,16 +102,18 @@ export function tile({ ward, trends, announce }) {
   const mode = el("span", { class: "tile-mode" });
   const time = ring();
   const given = dose();
-  const alarm = banner();
+  const alarm = banner(addressOf);
   const link = linkNotice();
   const watched = supervision();
   const numerics = SHOWN.map((metric) => numeric(metric));
   const trend = sparkline(["spo2", "hr"]);
   const stop = stopButton(announce);
   const own = el("div", { class: "tile-own" });
-  const strip = el("header", { class: "tile-strip" }, name, state, paused, mode);
+  const by = el("span", { class: "tile-by" });
+  const why = el("div", { class: "tile-stopped" });
+  const strip = el("header", { class: "tile-strip" }, name, state, by, paused, mode);
   const vitals = el("div", { class: "tile-vitals" }, ...numerics.map((part) => part.node));
-  const node = el("article", { class: "tile" }, strip, link.node, alarm.node, el("div", { class: "tile-main" }, time.node, given.node), vitals, own, trend.node, el("footer", { class: "tile-foot" }, watched.node, stop.node));
+  const node = el("article", { class: "tile" }, strip, link.node, alarm.node, why, el("div", { class: "tile-main" }, time.node, given.node), vitals, own, trend.node, el("footer", { class: "tile-foot" }, watched.node, stop.node));
   let drawn = 0;
   return {
     node,
@@ -120,6 +122,10 @@ export function tile({ ward, trends, announce }) {
       put(name, bed.bed);
       mark(name, "href", addressOf(bed));
       put(state, word);
+      const stopped = stoppedOf(bed);
+      put(by, stopped?.by ?? "");
+      put(why, stopped?.why ?? "");
+      show(why, Boolean(stopped?.why));
       mark(node, "data-state", kind);
       mark(node, "data-link", ward.lost(bed) ? "lost" : "live");
       mark(node, "data-key", bed.key);

@@ -9,6 +9,8 @@ const SMALLEST = { wide: 176, high: 146 };
 const GAP = 6;
 /** What a tile of each density needs, in its own letters: full has its vital signs in one row, middle in two. */
 const UNITS = { full: { wide: 42, high: 23.5 }, middle: { wide: 24, high: 27 }, compact: { wide: 17, high: 14.4 } };
+/** So many letters higher than it needs, and it is roomy. */
+const ROOM = 5;
 const READABLE = 11;
 const LARGEST = 44;
 /** Narrower than so it is a phone: tiles are as tall as what they say, and scroll. */
@@ -17,7 +19,8 @@ const PHONE = 600;
 /**
  * Choose columns, rows and density for so many tiles; rows null: it scrolls down.
  * @param {number} count @param {number} wide @param {number} high px
- * @returns {{columns: number, rows: number | null, density: "full" | "middle" | "compact", unit: number}}
+ * @returns {{columns: number, rows: number | null, density: "full" | "middle" | "compact", unit: number, roomy: boolean}} roomy: an alarm
+ * is said whole, with what to do
  */
 export function layout(count, wide, high) {
   let best = null;
@@ -31,12 +34,13 @@ export function layout(count, wide, high) {
   if (!best || wide < PHONE) {
     const columns = Math.max(1, Math.floor((wide - GAP) / (300 + GAP)));
     const w = (wide - GAP * (columns + 1)) / columns;
-    return { columns, rows: null, density: "middle", unit: Math.min(Math.max(w / UNITS.middle.wide, 12), 18) };
+    return { columns, rows: null, density: "middle", unit: Math.min(Math.max(w / UNITS.middle.wide, 12), 18), roomy: true };
   }
   const unit = (density) => Math.min(best.w / UNITS[density].wide, best.h / UNITS[density].high);
   const larger = unit("full") > unit("middle") ? "full" : "middle";
   const density = unit(larger) >= READABLE ? larger : "compact";
-  return { columns: best.columns, rows: best.rows, density, unit: Math.min(Math.max(unit(density), 9), LARGEST) };
+  const chosen = Math.min(Math.max(unit(density), 9), LARGEST);
+  return { columns: best.columns, rows: best.rows, density, unit: chosen, roomy: best.h > (UNITS[density].high + ROOM) * chosen };
 }
 
 /**
@@ -54,6 +58,7 @@ export function wall(given) {
     const chosen = layout(ward.beds.size, node.clientWidth, node.clientHeight);
     mark(grid, "data-density", chosen.density);
     mark(grid, "data-scrolls", chosen.rows === null ? "" : null);
+    mark(grid, "data-roomy", chosen.roomy ? "" : null);
     mark(grid, "data-fits", chosen.rows !== null && chosen.density !== "compact" ? "" : null);
     grid.style.setProperty("--columns", String(chosen.columns));
     grid.style.setProperty("--rows", String(chosen.rows ?? 1));
