@@ -184,6 +184,9 @@ def test_a_handover_begins_with_what_is_said_aloud(page: Any, station: FakeStati
     assert re.fullmatch(r"INFUSING, 2[12]:\d\d left, ends \d\d:\d\d", second.locator(".look-course").inner_text())
     assert second.locator(".look-stops").is_hidden()
     assert "not in the record of the last hour" in third.locator(".look-stops").inner_text()
+    known = {"at": "2026-11-23T01:02:03.000Z", "by": "nurse-7", "reason": "the patient asks for it (nurse-7)"}
+    station.show(made.bed("chair-3", "stopped") | {"stop": known})
+    third.get_by_text("01:02 Pump asked to stop by nurse-7: the patient asks for it").wait_for()
     vitals = {row.get_attribute("data-metric"): row for row in first.locator(".look-vitals li").all()}
     assert re.search(r"NIBP 128/81 \(97\) mmHg at least 3 min ago", vitals["nibp"].inner_text())
     assert re.search(r"HR 81 /min OLD: 3\d s ago", vitals["hr"].inner_text())

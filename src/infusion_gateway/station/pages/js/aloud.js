@@ -28,7 +28,7 @@ export function aloud(ward) {
       put(course, courseOf(bed));
       show(course, course.textContent !== "");
       const halted = HALTED.has(bed.session?.phase) && bed.session?.order;
-      const found = halted ? stopsOf(told) : [];
+      const found = halted ? stopsOf(told, bed.stop) : [];
       const rows = halted && found.length === 0 ? [say("aloud.stopUnknown")] : found;
       if (stops.dataset.text !== rows.join("\n")) {
         stops.dataset.text = rows.join("\n");
@@ -49,16 +49,17 @@ function courseOf(bed) {
   return `${word}, ${time}`;
 }
 
-/** Who asked the pump to stop since it last ran, when and why; where nobody did: when it was seen to pause. */
-function stopsOf(told) {
+/** Who asked the pump to stop since it last ran, when and why; else what the station knows of it; else when it was seen. */
+function stopsOf(told, newest) {
   const hour = told?.hour ?? [];
   const ran = hour.findLastIndex((one) => one.type === "phase-changed" && String(one.title).endsWith(": infusing"));
   const since = hour.slice(ran + 1);
   const asked = since.filter((one) => one.type === "stop-asked");
   const seen = since.filter((one) => one.type === "phase-changed" && /: (paused|completed|stopped|aborted)$/.test(one.title));
-  return (asked.length > 0 ? asked : seen.slice(0, 1)).slice(0, STOPS).map((one) => {
+  const known = newest ? [{ type: "stop-asked", title: "Stop asked", at: newest.at, by: newest.by, text: newest.reason }] : seen.slice(0, 1);
+  return (asked.length > 0 ? asked : known).slice(0, STOPS).map((one) => {
     const { by, text, title } = happened(one);
-    return say("aloud.stop", { clock: clock(one.at), what: [title, by].filter(Boolean).join(" "), why: text }).replace(/: $/, "");
+    return say("aloud.stop", { clock: clock(one.at), what: [title, by && by === one.by ? say("aloud.by", { person: by }) : by].filter(Boolean).join(" "), why: text }).replace(/: $/, "");
   });
 }
 

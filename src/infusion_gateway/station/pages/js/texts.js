@@ -74,6 +74,7 @@ export const TEXTS = {
   "handover.calm": "No session, no alarm, and nothing in the last hour: {beds}.",
   "aloud.left": "{left} left, ends {clock}",
   "aloud.over": "over time by {time}",
+  "aloud.by": "by {person}",
   "aloud.stop": "{clock} {what}: {why}",
   "aloud.stopUnknown": "When and by whom it was stopped is not in the record of the last hour.",
   "aloud.age": "{age} ago",
@@ -201,6 +202,9 @@ export const TEXTS = {
   "alarm.heldShort": "held off {left}",
   "bed.backLabel": "All beds",
   "stop.early": "NOT ASKED: hold for 1 s",
+  "stop.stood": "STOP ASKED: the pump stood already",
+  "stop.notConfirmed": "STOP NOT CONFIRMED: stop at the pump",
+  "stop.since": "{text}. Since then: STOP CONFIRMED",
 };
 
 /** Terms of the gateway's own sentences that a clinic doesn't have, and what is read instead. */
