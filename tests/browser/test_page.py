@@ -87,7 +87,7 @@ def test_each_priority_by_symbol_text_and_flash(page: Any, station: FakeStation)
     assert "88 %" in said
     assert "limit 90 %" in said
     assert "nobody has it" in said
-    assert re.search(r"STOP IN 0:1\d", said)
+    assert re.search(r"PUMP STOPS IN 0:1\d", said)
     assert [chip.inner_text().split("\n")[0] for chip in page.locator(".chip").all()] == ["!!!", "!!", "!"]
     high, medium, low = flashes(page, 6, *(banner(f"west/{name}") for name in alarms))
     assert 1.4 <= high <= 2.8
@@ -166,6 +166,71 @@ def test_old_and_invalid_values_look_it(page: Any, station: FakeStation) -> None
     assert re.search(r"— \d+ s", fresh.inner_text())
     colours = [part.locator(".vital-value").evaluate("e => getComputedStyle(e).color") for part in (fresh, heart)]
     assert colours[0] == colours[1]
+
+
+def test_the_doses_bar_ends_with_the_order(page: Any, station: FakeStation) -> None:
+    """Pins that the bar's scale is what was ordered; more than that goes on behind its end, up to the hard limit."""
+    beds = {"half": (10.0, 70.0), "over": (45.0, 70.0), "bare": (5.0, None), "spent": (80.0, 70.0)}
+    for name, (given, hard) in beds.items():
+        bed = made.bed(name)
+        bed["tile"] |= {"delivered_mg": given, "ordered_mg": 20.0, "hard_mg": hard}
+        station.beds[bed["key"]] = bed
+    show(page, station)
+    widths = """([part, whole]) => [...document.querySelectorAll('.wall .tile')].map(tile => {
+      const [inner, outer] = [part, whole].map(one => tile.querySelector(one));
+      return outer.offsetWidth ? Math.round(100 * inner.offsetWidth / outer.clientWidth) : null;
+    })"""
+    order = page.locator(".tile-bed").all_inner_texts()
+    filled = dict(zip(order, page.evaluate(widths, [".dose-fill", ".dose-ordered"]), strict=True))
+    assert filled == {"half": 50, "over": 100, "bare": 25, "spent": 100}
+    beyond = dict(zip(order, page.evaluate(widths, [".dose-over", ".dose-beyond"]), strict=True))
+    assert beyond == {"half": 0, "over": 50, "bare": None, "spent": 100}
+
+
+def test_who_stopped_and_why(page: Any, station: FakeStation) -> None:
+    """Pins, while it is paused or stopped, who stopped it, when and why on tile and page; asked is not done."""
+    asked = made.bed("asked", stop=made.stopped())
+    asked["session"]["stopping"] = "asked"
+    beds = [made.bed("one", "paused", stop=made.stopped()), made.bed("two", "recovery", stop=made.stopped("nurse-1"))]
+    show(page, station, *beds, asked, made.bed("three", "paused"))
+    said = {name: tile(page, f"west/{name}").locator(".tile-strip").inner_text() for name in ("one", "two", "three")}
+    assert re.search(r"PAUSED\s+by the gateway \d\d:\d\d:\d\d", said["one"]), said
+    assert re.search(r"RECOVERY\s+by nurse-1 \d\d:", said["two"]), said
+    assert " by " not in said["three"]
+    assert tile(page, "west/one").locator(".tile-stopped").inner_text() == "SpO2 86 %, below the limit of 90 %"
+    assert tile(page, "west/asked").locator(".tile-by, .tile-stopped").all_inner_texts() == ["", ""]
+    page.goto("/#/bed/west/one")
+    found = page.locator(".bed-stopped").inner_text()
+    assert re.fullmatch(r"Stopped by the gateway \d\d:\d\d:\d\d: SpO2 86 %, below the limit of 90 %", found)
+
+
+def test_a_countdown_leads_to_where_it_is_held_off(page: Any, station: FakeStation) -> None:
+    """Pins that the countdown says that the pump stops, in every density, and a touch on it leads to holding off."""
+    for size, count, said in ((WALL, 8, "PUMP STOPS IN 0:"), (WALL, 60, "STOPS IN 0:"), (PHONE, 8, "PUMP STOPS IN 0:")):
+        page.set_viewport_size(size)
+        show(page, station, *made.ward(count))
+        shown = tile(page, "west/chair-2").locator(".alarm-countdown")
+        assert shown.inner_text().startswith(said)
+        shown.click()
+        page.locator(".bed-page .alarm-row").first.wait_for()
+        first = page.locator(".alarm-row").first.locator("button:visible").first
+        assert first.get_attribute("data-do") == "hold-off"
+        box = first.bounding_box()
+        assert box["y"] + box["height"] <= size["height"], "in sight at once"
+
+
+def test_all_of_a_tile_opens_its_bed(page: Any, station: FakeStation) -> None:
+    """Pins that a touch on a tile's strip, its alarm, its numbers and its foot opens the bed; STOP doesn't."""
+    show(page, station, *made.ward(8))
+    for chosen in (".tile-state", ".alarm-text", ".ring", ".vital-value", ".supervision"):
+        page.goto("/#/")
+        page.locator(".wall > .tile").nth(7).wait_for()
+        tile(page, "west/chair-2").locator(chosen).first.click(force=True)
+        page.locator(".bed-page").wait_for(timeout=3000)
+        assert page.evaluate("location.hash") == "#/bed/west/chair-2", chosen
+    page.goto("/#/")
+    tile(page, "west/chair-2").locator(".stop").click()
+    assert page.evaluate("location.hash") == "#/"
 
 
 def test_a_value_outside_its_limit_looks_it(page: Any, station: FakeStation) -> None:
@@ -293,10 +358,11 @@ def test_nothing_of_a_tile_in_alarm_is_covered(page: Any, station: FakeStation, 
     """Pins that on a wall of 1, 4 and 8 beds, all at their fullest, nothing lies over anything that is to be read."""
     page.set_viewport_size(size)
     low = {"spo2": made.value("spo2", 88), "hr": made.value("hr", 128)}
+    reason = "SpO2 86 %, below the limit of 90 %. Look at the patient: airway, breathing, oxygen; then the probe"
     limits = [{"code": "hr-low", "limit": 44.0, "by": "doctor-2", "reason": "an athlete, known here for years"}]
     high = made.bed("chair-1", alarms=[made.spo2_low(), made.pressure_high()], vitals=made.vitals() | low)
     taken = made.spo2_low(signal="acknowledged", acknowledged_by="nurse-1", countdown_ends=None)
-    paused = made.bed("chair-2", "paused", alarms=[taken, made.cuff_overdue()])
+    paused = made.bed("chair-2", "paused", alarms=[taken, made.cuff_overdue()], stop=made.stopped("", reason))
     medium = made.bed("chair-3", alarms=[made.pressure_high()])
     silent = made.bed("chair-4", link="silent", data_age_s=21.0, alarms=[made.cuff_overdue()])
     held = made.bed("chair-5", alarms=[made.spo2_low(held_until=made.at(100))])

@@ -19,7 +19,7 @@ export function addressOf(bed) {
 }
 
 /**
- * Make the dose's numbers and bar.
+ * Make the dose's numbers and bar: its scale is what was ordered. Behind that ends, broken off, what is left to the hard limit.
  * @returns {{node: Element, update: (bed: any) => void}}
  */
 export function dose() {
@@ -27,8 +27,9 @@ export function dose() {
   const hard = el("span", { class: "dose-hard" });
   const more = el("span", { class: "dose-more" });
   const fill = el("span", { class: "dose-fill" });
-  const limit = el("span", { class: "dose-limit" });
-  const bar = el("div", { class: "dose-bar", "aria-hidden": "true" }, fill, limit);
+  const over = el("span", { class: "dose-over" });
+  const beyond = el("span", { class: "dose-beyond" }, over);
+  const bar = el("div", { class: "dose-bar", "aria-hidden": "true" }, el("span", { class: "dose-ordered" }, fill), beyond);
   const node = el("div", { class: "dose" }, delivered, bar, hard, more);
   return {
     node,
@@ -40,13 +41,17 @@ export function dose() {
       const values = [say("dose.perKg", { value: said.perKg }), say("dose.volume", { value: said.volume }), say("dose.rate", { value: said.rate })];
       put(more, none ? "" : values.join(" · "));
       mark(node, "aria-label", none ? null : say("dose.label", said));
-      const top = Math.max(said.hardShare ?? 1, said.share ?? 0, 1);
-      fill.style.setProperty("width", `${(((said.share ?? 0) / top) * 100).toFixed(1)}%`);
-      limit.style.setProperty("left", `${(((said.hardShare ?? top) / top) * 100).toFixed(1)}%`);
+      fill.style.setProperty("width", percent(said.share ?? 0));
+      const room = (said.hardShare ?? 1) - 1;
+      over.style.setProperty("width", percent(room > 0 ? ((said.share ?? 0) - 1) / room : 0));
+      mark(beyond, "data-none", room > 0 ? null : "");
       show(bar, !none);
-      show(limit, said.hardShare !== null);
     },
   };
+}
+
+function percent(share) {
+  return `${(Math.min(Math.max(share, 0), 1) * 100).toFixed(1)}%`;
 }
 
 /**
