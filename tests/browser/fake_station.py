@@ -15,15 +15,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from browser.ward_of_beds import Json, at, trend
+from infusion_gateway.station.guard import POLICY
+from infusion_gateway.station.shelf import KINDS
 
 PAGES = Path(__file__).parents[2] / "src/infusion_gateway/station/pages"
-KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; media-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
-)
-"""The content-security policy that the real server sends."""
 END = object()
 
 
