@@ -1,29 +1,21 @@
 """A real station as a process of its own, whose clinic has an identity provider; its broker is away."""
 
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from brokers import free_port
 from identity_provider import CLIENT, IdentityProvider
 from infusion_gateway.station.people import Person, save
+from processes import COMMAND
 from station_page import CHEAP
 
-COMMAND = [sys.executable, "-m", "infusion_gateway"]
 PASSWORD = "a long password"
 ANNA = {"sub": "a-17", "preferred_username": "a.anders", "groups": ["nurses"]}
 """Nobody of the station's own: a clinician by her group."""
 DORA = {"sub": "d-4"}
 """The station's own doctor-1: their entry says so."""
-
-
-def free_port() -> int:
-    """Give a port of the loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -21,8 +21,9 @@ from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, as
 from bench.figures import Figure, percentile, spread
 from bench.inside import Measured
 from bench.outside import Subscriber
-from bench.ward import COMMAND, OWN, Voice, infuse, process, url, ward
+from bench.ward import OWN, Voice, infuse, process, url, ward
 from browser.shoot import ARGUMENTS, CHROMIUM, WALL
+from processes import COMMAND
 
 BEDS = 60
 FIRST_S, ALARM_MS, CPU_PERCENT, FRAME_MS = 1.0, 100.0, 15.0, 34.0

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import re
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from infusion_gateway.model.metric import MINUTE
 from infusion_gateway.ward.picture import Change, Picture
 from infusion_gateway.wire.asking import write_instruction
 from infusion_gateway.wire.topics import Topics
+from processes import COMMAND
 from simulated import SIM
 from wards import EPOCH_S, SITE, Speaker, alarm, at
 
-COMMAND = (sys.executable, "-m", "infusion_gateway")
 GATEWAY, OWN = "gateway-1", "bench"
 READY_S = 60.0
 BETWEEN_S = 0.02

@@ -24,10 +24,10 @@ import paho.mqtt.client as paho
 
 from brokers import Mosquitto
 from faults.proxy import Proxy
+from processes import COMMAND
 from station_page import PIN, secret, staff
 
 SITE, GATEWAY = "clinic-a", "gateway-1"
-COMMAND = [sys.executable, "-m", "infusion_gateway"]
 SIMULATORS = str(Path(sys.executable).parent / "infusion-sim")
 READY_S = 60.0
 """How long anything may take to come up on a machine with other work."""

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from browser.bay import until
 from browser.looking import judge
 from browser.shoot import PHONE
 from infusion_gateway.ward.picture import Picture
+from processes import COMMAND
 from providers import Push
 from station_page import secret, staff
 from wards import SITE, Speaker, alarm
@@ -87,7 +87,7 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
             urls = tmp_path / f"{code}.urls"
             urls.write_text(f"json://127.0.0.1:{at}/\n")
             urls.chmod(0o600)
-        command = [sys.executable, "-m", "infusion_gateway", "station", "-c", str(file)]
+        command = [*COMMAND, "station", "-c", str(file)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert process.stdout is not None

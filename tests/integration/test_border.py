@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiomqtt
@@ -21,6 +21,7 @@ from infusion_gateway.wire.asking import write_instruction
 from infusion_gateway.wire.topics import Topics
 from integration.test_broker import gateway, permitted, subscriber
 from payloads import vitals
+from processes import until
 from signing_keys import enrolled, signer
 
 __all__ = ["mosquitto"]
@@ -29,13 +30,6 @@ TOPICS = Topics("clinic-a", "gateway-1")
 DO = TOPICS.do("chair-1", "stop")
 STATION = signer("station-1")
 SECRET = "correct horse battery"
-
-
-async def until(holds: Callable[[], object], what: str, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager

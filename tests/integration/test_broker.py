@@ -6,8 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -33,6 +32,7 @@ from infusion_gateway.wire.messages import Heartbeat, JournalHead
 from infusion_gateway.wire.stamps import rfc3339
 from infusion_gateway.wire.topics import Topics
 from payloads import alarms, answer, descriptor, session, vitals
+from processes import until
 
 __all__ = ["mosquitto"]
 
@@ -170,15 +170,6 @@ async def subscriber(port: int, *filters: str, identifier: str | None = None, v5
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(true: Callable[[], object], seconds: float = 30.0) -> float:
-    """Wait for something to become true, with the patience of a machine with other work; give how long it took."""
-    began = time.monotonic()
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - what is waited for is told by no event
-            await asyncio.sleep(0.02)
-    return time.monotonic() - began
 
 
 async def say(port: int, topic: str, payload: bytes, **options: Any) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from infusion_gateway.station.calling import APART_S, CallButton
 from infusion_gateway.station.hub import Hub
 from infusion_gateway.ward.beds import LATE_S, SILENT_IN_SESSION_S
 from infusion_gateway.ward.shown import Outcome, ShownBed, ShownTrend
+from processes import until
 from signing_keys import key_file
 from simulated import Simulated, simulated
 
@@ -34,13 +35,6 @@ ORDER: dict[str, Any] = {
     "case": "case-1", "subject": "s-1", "protocol": "test-short", "weight_kg": 70.0, "concentration_mg_ml": 1.0,
     "rate_ml_h": 30.0, "volume_ml": 0.5, "duration_s": 60.0, "dose_mg": 0.5,
 }  # fmt: skip
-
-
-async def until(holds: Callable[[], object], what: str, seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager

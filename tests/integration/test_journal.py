@@ -28,6 +28,7 @@ from infusion_gateway.model.session import Order, Phase
 from infusion_gateway.runtime.journal import OUTBOX, Journal, JournalHeld
 from infusion_gateway.runtime.journal_store import FILE, Damaged, Reader, Store
 from infusion_gateway.wire.sealing import unsigned
+from processes import until
 
 UTC = 1_790_000_000 * SECOND
 SAMPLE = Sampled(values=(), delivery=Delivery.INFUSING, volume_ml=1.5, epoch=0, dose_mg=0.75)
@@ -81,13 +82,6 @@ async def opened(directory: Path, boot_id: str = "boot-1"):
 def permitted(number: int) -> Event:
     """Give a small published event."""
     return ResumePermitted(by="nurse-7", reason=f"number {number}")
-
-
-async def until(true, seconds: float = 30.0) -> None:
-    """Wait for something to become true."""
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - what is waited for is told by no event
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.requirement("S27")

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import aiomqtt
@@ -18,6 +17,7 @@ from hindrance import Hindrance
 from infusion_gateway.model.instructions import Abort, Acknowledge, Confirm, Hold, Limits, PauseAudio, PlaceOrder, Stop
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.wire.asking import write_instruction
+from processes import until
 from signing_keys import signer
 
 pytestmark = [pytest.mark.slow(45), pytest.mark.timeout(170)]
@@ -27,13 +27,6 @@ STOPPED_WITHIN_S = 1.0
 
 def order(case: str) -> PlaceOrder:
     return PlaceOrder(case, "s-1", "test-short", 70.0, 1.0, 30.0, 0.5, 60 * SECOND, 0.5)
-
-
-async def until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)
 
 
 async def accepted(running: Running, asked: object, by: str, **how: object) -> None:

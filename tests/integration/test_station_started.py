@@ -23,10 +23,10 @@ from brokers import free_port
 from infusion_gateway.core.backoff import Backoff
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime.station import beside
+from processes import COMMAND
 
 pytestmark = [pytest.mark.slow(15), pytest.mark.timeout(120)]
 
-COMMAND = [sys.executable, "-m", "infusion_gateway"]
 SHIPPED = Path(__file__).parents[2] / "config" / "bedside.toml"
 SERVED_S = 40.0
 """Within so long the page is there: a cold start on a machine with other work."""
@@ -183,8 +183,9 @@ time.sleep(60 if sys.argv[2] == "hang" else 0)
         assert [one.get("url", one.get("how")) for one in said] == ["http://127.0.0.1:1", how]
 
 
-def test_a_demo_has_a_page_with_its_bed_and_leaves_nothing() -> None:
-    """Pins `demo`: its page on the loopback, the bed on it, people who can sign in; Ctrl-C ends every process."""
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_demo_has_a_page_with_its_bed_and_leaves_nothing(how: signal.Signals) -> None:
+    """Pins `demo`: its page on the loopback, the bed on it, people who can sign in; no process outlives it."""
     demo = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert demo.stdout is not None
@@ -211,10 +212,25 @@ def test_a_demo_has_a_page_with_its_bed_and_leaves_nothing() -> None:
         pids = [int(pid) for pid in re.findall(r" (\d+)(?:,|$)", re.findall(r"Processes (.*)", told)[0])]
         assert len(pids) == 7
         assert all(alive(pid) for pid in pids)
-        demo.send_signal(signal.SIGINT)
+        demo.send_signal(how)
         demo.communicate(timeout=GONE_S)
-        assert demo.returncode == 0
-        assert [pid for pid in pids if alive(pid)] == []
+        assert demo.returncode == (0 if how is signal.SIGINT else -how)
+        until(lambda: not any(alive(pid) for pid in pids), 0 if how is signal.SIGINT else GONE_S, "some run on")
+    finally:
+        demo.kill()
+        demo.communicate()
+
+
+def test_a_demo_ends_with_its_terminal(tmp_path: Path) -> None:
+    """Pins SIGHUP, as a terminal sends that is closed: all ends as by Ctrl-C, and no directory is left."""
+    kept = {**os.environ, "TMPDIR": str(tmp_path)}
+    demo = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=kept)
+    try:
+        until(lambda: list(tmp_path.glob("igw-demo-*/people.toml")), SERVED_S, "it has not begun")
+        demo.send_signal(signal.SIGHUP)
+        _, said = demo.communicate(timeout=GONE_S)
+        assert (demo.returncode, said) == (1, b"before its zero\n")
+        assert list(tmp_path.iterdir()) == []
     finally:
         demo.kill()
         demo.communicate()

@@ -7,24 +7,17 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from brokers import free_port
 from clinic import certificates
+from processes import COMMAND
 
-COMMAND = [sys.executable, "-m", "infusion_gateway"]
 IDLE = 500
-
-
-def free_port() -> int:
-    """Give a port of the loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
