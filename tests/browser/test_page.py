@@ -62,6 +62,13 @@ UNREACHED = """() => [...document.querySelectorAll('.wall .stop')].filter(stop =
   return box.height < 24 || ![[0.5, 0.5], [0.1, 0.15], [0.9, 0.85]].every(([x, y]) => at(x, y));
 }).map(stop => stop.getAttribute('aria-label'))"""
 """The STOPs that nobody could press, however the wall is scrolled."""
+CUT = """() => {
+  const end = document.querySelector('.chips').getBoundingClientRect().right;
+  const beds = [...document.querySelectorAll('.chip-bed')];
+  return beds.filter(e => e.scrollWidth > e.clientWidth || e.getBoundingClientRect().right > end)
+    .map(e => e.textContent);
+}"""
+"""The beds that the head doesn't name whole."""
 SIDEWAYS = """() => Math.max(document.scrollingElement.scrollWidth, document.querySelector('#main > *').scrollWidth)
   - innerWidth"""
 
@@ -268,6 +275,14 @@ def test_a_silent_station_is_told_within_seconds(page: Any, station: FakeStation
     page.locator('[data-notice="page"]').wait_for(state="detached", timeout=8000)
 
 
+def test_clocks_that_differ_are_told(page: Any, station: FakeStation) -> None:
+    """Pins that a gateway whose clock is off by more than 2 s is named with by how much, and no other."""
+    station.gateways = [made.gateway(ahead_s=-3660.4), made.gateway("east", ahead_s=2.0)]
+    show(page, station, made.bed("one"), made.bed("two", gateway="east"))
+    page.locator('[data-notice="clock west"]', has_text="west and this station differ by 61 min").wait_for()
+    assert page.locator('[data-notice^="clock "]').count() == 1
+
+
 def test_the_broker_and_a_gateway_lost(page: Any, station: FakeStation) -> None:
     """Pins that a lost broker is told at the next beat for all beds, and a silent gateway for its own alone."""
     station.gateways = [made.gateway(), made.gateway("east", link="silent", age_s=9.0, why="no heartbeat")]
@@ -353,10 +368,8 @@ def test_sixty_beds_fit_a_wall(page: Any, station: FakeStation) -> None:
     assert page.evaluate(OVERFULL) == []
 
 
-@pytest.mark.parametrize("size", [WALL, LAPTOP, TABLET], ids=lambda size: f"{size['width']}")
-def test_nothing_of_a_tile_in_alarm_is_covered(page: Any, station: FakeStation, size: dict[str, int]) -> None:
+def test_nothing_of_a_tile_in_alarm_is_covered(page: Any, station: FakeStation) -> None:
     """Pins that on a wall of 1, 4 and 8 beds, all at their fullest, nothing lies over anything that is to be read."""
-    page.set_viewport_size(size)
     low = {"spo2": made.value("spo2", 88), "hr": made.value("hr", 128)}
     reason = "SpO2 86 %, below the limit of 90 %. Look at the patient: airway, breathing, oxygen; then the probe"
     limits = [{"code": "hr-low", "limit": 44.0, "by": "doctor-2", "reason": "an athlete, known here for years"}]
@@ -374,9 +387,12 @@ def test_nothing_of_a_tile_in_alarm_is_covered(page: Any, station: FakeStation, 
         show(page, station, *beds[:count])
         page.reload()
         page.locator(".wall > .tile").nth(count - 1).wait_for()
-        page.wait_for_timeout(100)
-        assert page.evaluate(COVERED) == [], count
-        assert page.evaluate(SCROLLS) == [[0, 0]] * 3
+        for size in (WALL, LAPTOP, TABLET):
+            page.set_viewport_size(size)
+            page.wait_for_timeout(100)
+            assert page.evaluate(COVERED) == [], (count, size)
+            assert page.evaluate(SCROLLS) == [[0, 0]] * 3
+            assert page.evaluate(CUT) == [], (count, size)
     page.locator(".ring").first.evaluate("e => e.style.translate = '0 -20px'")
     assert page.evaluate(COVERED) != [], "it sees what it looks for"
 
@@ -520,12 +536,7 @@ def test_many_alarms_at_once_each_name_their_bed(page: Any, station: FakeStation
     page.wait_for_function("() => document.querySelectorAll('.chip').length === 6")
     for width in (1920, 1400, 1024):
         page.set_viewport_size({"width": width, "height": 1080})
-        cut = page.evaluate("""() => {
-          const end = document.querySelector('.chips').getBoundingClientRect().right;
-          const beds = [...document.querySelectorAll('.chip-bed')];
-          return beds.filter(e => e.scrollWidth > e.clientWidth || e.getBoundingClientRect().right > end)
-            .map(e => e.textContent);
-        }""")
+        cut = page.evaluate(CUT)
         assert cut == [], width
 
 

@@ -8,7 +8,7 @@ const SHAPE = 1.32;
 const SMALLEST = { wide: 176, high: 146 };
 const GAP = 6;
 /** What a tile of each density needs, in its own letters: full has its vital signs in one row, middle in two. */
-const UNITS = { full: { wide: 42, high: 23.5 }, middle: { wide: 24, high: 27 }, compact: { wide: 17, high: 14.4 } };
+const UNITS = { full: { wide: 42, high: 23.5 }, middle: { wide: 24, high: 27 }, compact: { wide: 17, high: 15.2 } };
 /** So many letters higher than it needs, and it is roomy. */
 const ROOM = 5;
 const READABLE = 11;
