@@ -149,9 +149,10 @@ class Speaker:
         assert found is not None, bed
         return found
 
-    def shown(self, bed: str, now_s: float, *, nurses: bool = True) -> ShownBed:
-        """Give a bed as it is shown."""
-        return shown_bed(self.picture.gateways[self.name], self.bed(bed), now_s, nurses=nurses)
+    def shown(self, bed: str, now_s: float, *, nurses: bool = True, ahead_s: float = 0.0) -> ShownBed:
+        """Give a bed as it is shown by a station whose clock is so far ahead of the gateway's."""
+        utc_s = EPOCH_S + now_s + ahead_s
+        return shown_bed(self.picture.gateways[self.name], self.bed(bed), now_s, utc_s, nurses=nurses)
 
 
 def came(changes: list[Change]) -> list[Happening]:

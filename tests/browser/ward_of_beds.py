@@ -287,7 +287,7 @@ def happening(sequence: int, title: str, **more: Any) -> Json:
 
 def gateway(name: str = "west", **more: Any) -> Json:
     """Give a gateway that is heard."""
-    return {"name": name, "link": "live", "age_s": 1.2, "version": "0.1.0", "why": ""} | more
+    return {"name": name, "link": "live", "age_s": 1.2, "version": "0.1.0", "why": "", "ahead_s": 0.1} | more
 
 
 def trend(seed: int = 1) -> Json:

@@ -146,7 +146,7 @@ def test_a_bed_of_which_nothing_is_known_counts_as_a_patients() -> None:
     nothing = WardBed("gateway-1", "chair-1")
     assert mode_of(nothing) == "real"
     gateway = ward("chair-1").picture.gateways["gateway-1"]
-    assert shown_bed(gateway, nothing, 0.0, nurses=True).generation_mode == "real"
+    assert shown_bed(gateway, nothing, 0.0, EPOCH_S, nurses=True).generation_mode == "real"
 
 
 def test_a_hostile_code_is_words() -> None:

@@ -66,6 +66,18 @@ def test_answers_and_the_last_hour_and_nothing_older() -> None:
     assert [one.type for one in told.hour] == ["condition-raised", "condition-acknowledged", "hold-off-granted"]
 
 
+def test_the_last_hour_is_the_gateways() -> None:
+    """Pins that a station whose clock is two hours off hands over the same hour."""
+    side = Side()
+    side.event("condition-acknowledged", 10.0, code="old", by="nurse-1", reason="")
+    side.event("hold-off-granted", 131.0, code="spo2-low", by="nurse-7", reason="the probe")
+    side.runs(HOUR_S + 50, 0.0)
+    whole, bed = side.picture.gateways["gateway-1"], side.gateway.bed("chair-1")
+    for off_s in (-7200.0, 7200.0):
+        told = handover(whole, bed, HOUR_S + 50, EPOCH_S + HOUR_S + 50 + off_s, learning=False)
+        assert [one.type for one in told.hour] == ["hold-off-granted"]
+
+
 def test_an_hour_of_too_much_is_its_newest() -> None:
     """Pins the bound: of a flood the newest is handed over."""
     side = Side()

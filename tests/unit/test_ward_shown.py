@@ -11,7 +11,7 @@ from infusion_gateway.ward.picture import Picture
 from infusion_gateway.ward.showing import STALE_MEASURED_S, STALE_S, shown_gateway
 from infusion_gateway.ward.shown import ShownAnnunciation
 from infusion_gateway.ward.sound import PROFILES
-from wards import ORDER, SITE, Speaker, alarm, at, value
+from wards import EPOCH_S, ORDER, SITE, Speaker, alarm, at, value
 
 
 def running() -> Speaker:
@@ -115,11 +115,52 @@ def test_an_alarm_has_its_age() -> None:
     assert shown.alarms[0].text == "spo2-low is so"
 
 
+@pytest.mark.parametrize("ahead_s", [0.0, 25.0, -30.0, 3600.0])
+def test_what_is_counted_down_to_is_told_by_the_stations_clock(ahead_s: float) -> None:
+    """Pins that a stop, an end, a pause are as far away as at the bed, whatever the clocks say; records keep theirs."""
+    gateway = running()
+    times = {"paused_since": at(90), "audio_paused_until": at(160), "away_until": at(170)}
+    gateway.session("chair-1", 100.0, t0=at(50), **times)
+    gateway.vitals("chair-1", 109.0)
+    spo2 = alarm("spo2-low", since=at(95)) | {"countdown_ends": at(112), "held_until": None}
+    gateway.alarms("chair-1", 100.0, spo2, alarm("hr-high", since=at(95)) | {"held_until": at(130)})
+    shown = gateway.shown("chair-1", 110.0, ahead_s=ahead_s)
+    session, first, second = shown.session, *shown.alarms
+    assert session is not None
+    assert (first.countdown_ends, shown.annunciation.countdown_ends) == (at(112 + ahead_s),) * 2
+    assert (session.audio_paused_until, shown.annunciation.audio_paused_until) == (at(160 + ahead_s),) * 2
+    assert (session.ends_at, shown.tile.ends_at, shown.tile.left_s) == (*(at(700 + ahead_s),) * 2, 590.0)
+    assert (second.held_until, first.held_until) == (at(130 + ahead_s), None)
+    assert (session.away_until, session.paused_since) == (at(170 + ahead_s), at(90 + ahead_s))
+    assert (session.t0, first.since, first.age_s, shown.tile.state) == (at(50), at(95), 15.0, "AWAY")
+
+
+def test_a_late_heartbeat_makes_no_stop_later() -> None:
+    """Pins that of the last heartbeats the least delayed says the gateway's time, and that one set back is believed."""
+    gateway = running()
+    gateway.alarms("chair-1", 100.0, alarm("spo2-low", since=at(95)) | {"countdown_ends": at(120)})
+    gateway.beat(109.0, time=at(105))
+    assert gateway.shown("chair-1", 110.0).alarms[0].countdown_ends == at(120)
+    gateway.beat(110.0, time=at(80))
+    assert gateway.shown("chair-1", 110.0).alarms[0].countdown_ends == at(150)
+
+
+def test_clocks_that_differ_are_told() -> None:
+    """Pins by how much a gateway's clock is ahead of the station's, null where it was never heard."""
+    gateway = running()
+    whole = gateway.picture.gateways["gateway-1"]
+    assert shown_gateway(whole, 103.0, EPOCH_S + 103.0).ahead_s == 0.0
+    assert shown_gateway(whole, 103.0, EPOCH_S + 3703.04).ahead_s == -3600.0
+    other = Speaker(Picture(SITE))
+    other.session("chair-1", 100.0)
+    assert shown_gateway(other.picture.gateways["gateway-1"], 103.0, EPOCH_S).ahead_s is None
+
+
 def test_a_gateway_is_shown() -> None:
     """Pins a gateway's link, age and the version that its beds are described by."""
     gateway = running()
     gateway.descriptor("chair-1", 100.0)
-    shown = shown_gateway(gateway.picture.gateways["gateway-1"], 103.0)
+    shown = shown_gateway(gateway.picture.gateways["gateway-1"], 103.0, EPOCH_S + 103.0)
     assert (shown.link, shown.age_s, shown.version, shown.why) == ("live", 3.0, "1.0", "")
 
 

@@ -21,6 +21,7 @@ from infusion_gateway.model.session import GenerationMode
 from infusion_gateway.station.client import Mouth, listen
 from infusion_gateway.station.history import History
 from infusion_gateway.station.instructing import Instructing
+from infusion_gateway.ward.beds import WardBed, WardGateway
 from infusion_gateway.ward.handing_over import ShownHandovers, handover
 from infusion_gateway.ward.picture import BedChanged, BedGone, Change, EventCame, GatewayChanged, Lacks, Picture
 from infusion_gateway.ward.seen import Telling
@@ -32,6 +33,7 @@ from infusion_gateway.ward.shown import (
     ShownBeat,
     ShownBed,
     ShownBroker,
+    ShownGateway,
     ShownGone,
     ShownLog,
     ShownNotify,
@@ -102,12 +104,11 @@ class Hub:
 
     def snapshot(self) -> ShownPicture:
         """Give everything as it is now."""
-        now_s = self._now_s()
         return ShownPicture(
             station=self.settings.name,
             time=rfc3339(self._utc_ns()),
-            gateways=[shown_gateway(gateway, now_s) for _, gateway in sorted(self.picture.gateways.items())],
-            beds=[shown_bed(gateway, bed, now_s, nurses=self._nurses_alive) for gateway, bed in self.picture.beds()],
+            gateways=[self._gateway(gateway) for _, gateway in sorted(self.picture.gateways.items())],
+            beds=[self._bed(gateway, bed) for gateway, bed in self.picture.beds()],
             log=self.happenings(LOG),
         )
 
@@ -116,7 +117,13 @@ class Hub:
         found = self.picture.bed(gateway, bed)
         if found is None:
             return None
-        return shown_bed(self.picture.gateways[gateway], found, self._now_s(), nurses=self._nurses_alive)
+        return self._bed(self.picture.gateways[gateway], found)
+
+    def _bed(self, gateway: WardGateway, bed: WardBed) -> ShownBed:
+        return shown_bed(gateway, bed, self._now_s(), self._utc_ns() / 1e9, nurses=self._nurses_alive)
+
+    def _gateway(self, gateway: WardGateway) -> ShownGateway:
+        return shown_gateway(gateway, self._now_s(), self._utc_ns() / 1e9)
 
     def handover(self, gateway: str = "", bed: str = "") -> ShownHandovers:
         """Give what is to be handed over of a bed, of a gateway's beds, or, with "", of all."""
@@ -280,7 +287,7 @@ class Hub:
                     self._told_s.pop((gateway, bed), None)
                     self._tell("gone", ShownGone(gateway=gateway, bed=bed))
                 case GatewayChanged(name):
-                    self._tell("gateway", shown_gateway(self.picture.gateways[name], self._now_s()))
+                    self._tell("gateway", self._gateway(self.picture.gateways[name]))
                 case EventCame(happening):
                     self._tell("happening", happening)
                 case Lacks(wanted):
@@ -304,7 +311,7 @@ class Hub:
             if bed is not None:
                 self._told_s[key] = now_s
                 if self._queues:
-                    self._tell("bed", shown_bed(self.picture.gateways[key[0]], bed, now_s, nurses=self._nurses_alive))
+                    self._tell("bed", self._bed(self.picture.gateways[key[0]], bed))
 
     def _tell(self, kind: str, what: Shown) -> None:
         if not self._queues:

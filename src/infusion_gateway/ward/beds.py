@@ -1,5 +1,6 @@
 """What is known of a gateway and of each of its beds, and how far it can be relied on at a moment."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,6 +17,8 @@ SILENT_IN_SESSION_S = 5.0
 """Values come once a second; so long without any while a case is armed, infusing or paused is silence."""
 LATE_S = 6.0
 """A gateway answers a station's word within its next heartbeat; what may be older than this on its way is no news."""
+CLOCKS = 4
+"""Heartbeats, of which the one that was under way for the shortest says the gateway's time."""
 
 
 @dataclass(slots=True)
@@ -75,13 +78,26 @@ class WardGateway:
     beat_s: float | None = None
     late_s: float = 0.0
     """So old what comes from it may be, at most, by the station's own clock; 0: not known."""
+    clocks: deque[float] = field(default_factory=lambda: deque(maxlen=CLOCKS))
+    """Its time minus the receiver's, as its last heartbeats came."""
     shown: tuple[object, ...] = ()
+
+    def beats(self, beat: Heartbeat, now_s: float) -> None:
+        """Take a live heartbeat. One that was set back, or began anew, has its time believed at once."""
+        last = self.heartbeat
+        if last is not None and (last.boot_id != beat.boot_id or beat.time <= last.time):
+            self.clocks.clear()
+        self.clocks.append(epoch(beat.time) - now_s)
+        self.heartbeat, self.beat_s, self.offline = beat, now_s, False
 
     def utc_s(self, now_s: float) -> float | None:
         """Give the gateway's own time, seconds since the epoch; None where it was never heard."""
-        if self.heartbeat is None or self.beat_s is None:
-            return None
-        return epoch(self.heartbeat.time) + now_s - self.beat_s
+        return now_s + max(self.clocks) if self.clocks else None
+
+    def ahead_s(self, now_s: float, utc_s: float) -> float:
+        """Give by how much its clock is ahead of the station's, utc_s; 0 where it was never heard."""
+        own_s = self.utc_s(now_s)
+        return 0.0 if own_s is None else own_s - utc_s
 
     def link(self, now_s: float, bed: WardBed | None = None) -> tuple[Link, str]:
         """Say how far a gateway, or one of its beds, can be relied on, and why not."""

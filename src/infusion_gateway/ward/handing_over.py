@@ -58,15 +58,16 @@ class ShownHandovers(Shown):
 def handover(
     gateway: WardGateway, bed: WardBed, now_s: float, utc_s: float, *, learning: bool, beds: int = 1
 ) -> ShownHandover:
-    """Write what is to be handed over. utc_s: now, since the epoch, by the station; learning: its past is asked for.
+    """Write what is to be handed over. utc_s: the station's time, for a gateway that was never heard.
 
-    beds: how many are handed over together.
+    learning: its past is asked for; beds: how many are handed over together.
     """
     most = min(MOST, max(LEAST, WHOLE // max(beds, 1)))
     link, why = gateway.link(now_s, bed)
     if link == "live":
         why = f"{bed.missing} events are missing here" if bed.missing else "its log is being read" if learning else ""
-    recent = bed.log.since(rfc3339(round((utc_s - HOUR_S) * 1000) * 1_000_000))
+    own_s = gateway.utc_s(now_s)  # the log's times are the gateway's
+    recent = bed.log.since(rfc3339(round(((utc_s if own_s is None else own_s) - HOUR_S) * 1000) * 1_000_000))
     return ShownHandover(
         gateway=bed.gateway,
         bed=bed.bed,

@@ -183,7 +183,8 @@ class Picture:
             gateway.genuine.doubt(topic)
             return self._all(gateway)
         again = gateway.genuine.believe(topic) or gateway.beat_s is None or gateway.offline
-        gateway.heartbeat, gateway.beat, gateway.beat_s, gateway.offline = read, payload, now_s, False
+        gateway.beats(read, now_s)
+        gateway.beat = payload
         gateway.late_s, was_late = self._late(read, now_s), gateway.late_s
         again = again or (gateway.late_s >= LATE_S) != (was_late >= LATE_S)
         before = gateway.genuine.behind

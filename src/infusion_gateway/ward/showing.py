@@ -1,6 +1,6 @@
 """From a picture to what is shown of it: ages, staleness, limits in force, the tile."""
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from infusion_gateway.model.metric import FACTS, SECOND
 from infusion_gateway.ward.beds import WardBed, WardGateway, epoch
@@ -17,9 +17,10 @@ from infusion_gateway.ward.shown import (
 )
 from infusion_gateway.ward.sound import Heard, annunciation
 from infusion_gateway.ward.trend import DOSE, RATE
-from infusion_gateway.wire.messages import Alarm, DescribedCondition, Value
+from infusion_gateway.wire.messages import Alarm, DescribedCondition, Session, Value
 from infusion_gateway.wire.stamps import rfc3339, words
 
+Told = TypeVar("Told", Session | None, Alarm)
 STALE_S = 5.0
 """A continuous value so old is not current any more."""
 STALE_MEASURED_S = 15 * 60.0
@@ -30,20 +31,25 @@ _TWINS = {"hr": ("hr", "pulse")}
 """Metrics that a limit's code stands for, where it is more than the one that it names."""
 
 
-def shown_bed(gateway: WardGateway, bed: WardBed, now_s: float, *, nurses: bool) -> ShownBed:
-    """Write a bed as it is at this moment."""
+def shown_bed(gateway: WardGateway, bed: WardBed, now_s: float, utc_s: float, *, nurses: bool) -> ShownBed:
+    """Write a bed as it is at this moment. utc_s: the station's own time, which its page counts down by.
+
+    So whatever is counted down to is told by the station's clock; what is on record keeps the gateway's.
+    """
     link, why = gateway.link(now_s, bed)
-    utc_s = gateway.utc_s(now_s)
+    ahead_s = gateway.ahead_s(now_s, utc_s)
+    known = gateway.utc_s(now_s) is not None
     limits = in_force(bed)
-    session, alarms = bed.session, bed.alarms
-    listed = [] if alarms is None else alarms.alarms
+    session = _here(bed.session, ahead_s, "ends_at", "paused_since", "audio_paused_until", "away_until")
+    alarms = bed.alarms
+    listed = [] if alarms is None else [_here(one, ahead_s, "countdown_ends", "held_until") for one in alarms.alarms]
     until = None if session is None else session.audio_paused_until
     heard = Heard(
         alarms=listed,
         link=link,
         why=why,
         in_session=bed.in_session,
-        paused=link == "live" and until is not None and utc_s is not None and utc_s < epoch(until),
+        paused=link == "live" and until is not None and known and utc_s < epoch(until),
         paused_until=until,
         nurses=nurses,
     )
@@ -55,7 +61,7 @@ def shown_bed(gateway: WardGateway, bed: WardBed, now_s: float, *, nurses: bool)
         why=words(why),
         data_age_s=_age(now_s, _heard_s(gateway, bed)),
         session=session,
-        alarms=[_alarm(alarm, utc_s) for alarm in listed],
+        alarms=[_alarm(alarm, utc_s + ahead_s if known else None) for alarm in listed],
         more=0 if alarms is None else alarms.more,
         revision=0 if alarms is None else alarms.revision,
         vitals=_vitals(bed, link, limits, now_s),
@@ -63,7 +69,7 @@ def shown_bed(gateway: WardGateway, bed: WardBed, now_s: float, *, nurses: bool)
         limits=limits,
         baseline=bed.log.baseline,
         protocols=[] if bed.descriptor is None else bed.descriptor.protocols,
-        tile=_tile(bed, utc_s),
+        tile=_tile(bed, session, utc_s if known else None),
         annunciation=annunciation(heard),
         bedside_alarm="none" if session is None else session.bedside_alarm,
         generation_mode=mode_of(bed),
@@ -77,8 +83,18 @@ def _stop(bed: WardBed) -> ShownStop | None:
     return None if asked is None else ShownStop(at=asked.at, by=asked.by or "", reason=asked.text)
 
 
-def shown_gateway(gateway: WardGateway, now_s: float) -> ShownGateway:
-    """Write a gateway as it is at this moment."""
+def _here(what: Told, ahead_s: float, *moments: str) -> Told:
+    """Give it with these moments as the station's clock has them."""
+    if what is None:
+        return what
+    told = {name: at for name in moments if (at := getattr(what, name)) is not None}
+    back_ms = round(ahead_s * 1000)
+    moved = {name: rfc3339((round(epoch(at) * 1000) - back_ms) * 1_000_000) for name, at in told.items()}
+    return what.model_copy(update=moved) if moved and back_ms else what
+
+
+def shown_gateway(gateway: WardGateway, now_s: float, utc_s: float) -> ShownGateway:
+    """Write a gateway as it is at this moment. utc_s: the station's own time."""
     link, why = gateway.link(now_s)
     versions = (bed.descriptor.version for bed in gateway.beds.values() if bed.descriptor is not None)
     return ShownGateway(
@@ -87,6 +103,7 @@ def shown_gateway(gateway: WardGateway, now_s: float) -> ShownGateway:
         age_s=_age(now_s, gateway.beat_s),
         version=words(next(versions, ""), 40),
         why=words(why),
+        ahead_s=None if gateway.utc_s(now_s) is None else round(gateway.ahead_s(now_s, utc_s), 1),
     )
 
 
@@ -165,8 +182,7 @@ def _alarm(alarm: Alarm, utc_s: float | None) -> ShownAlarm:
     return ShownAlarm(**alarm.model_dump(), age_s=age_s)
 
 
-def _tile(bed: WardBed, utc_s: float | None) -> ShownTile:
-    session = bed.session
+def _tile(bed: WardBed, session: Session | None, utc_s: float | None) -> ShownTile:
     if session is None:
         return ShownTile(
             state="UNKNOWN", ends_at=None, left_s=None, delivered_mg=None, ordered_mg=None, hard_mg=None,

@@ -167,6 +167,8 @@ class ShownGateway(Shown):
     """Since its last live heartbeat; null: none yet."""
     version: str
     why: str
+    ahead_s: float | None = None
+    """By how much its clock is ahead of the station's; null: not known."""
 
 
 class Happening(Shown):

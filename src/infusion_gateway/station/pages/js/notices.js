@@ -38,9 +38,20 @@ function all(ward, heard, hear) {
   if (page !== null) found.push({ key: "page", kind: "high", text: say("lost.page", { age: age(page) }) });
   else if (broker !== null) found.push({ key: "broker", kind: "high", text: say("lost.broker", { age: age(broker), why: ward.broker.why }) });
   else if (!ward.pictured && !ward.refused) found.push({ key: "connecting", kind: "plain", text: say("lost.connecting") });
-  else found.push(...gateways(ward));
+  else found.push(...gateways(ward), ...clocks(ward).slice(0, 2));
   if (heard !== "ready") found.push({ key: `sound-${heard}`, kind: "sound", text: say(`sound.${heard}`), press: heard === "failed" ? null : hear });
   return found;
+}
+
+/** Whose clocks differ so much has its moments told by the station's, but its records by its own. */
+const CLOCKS_S = 2;
+
+function clocks(ward) {
+  const other = [...ward.gateways.values()].filter((gateway) => gateway.link === "live" && Math.abs(gateway.ahead_s ?? 0) > CLOCKS_S);
+  return other.map((gateway) => {
+    const text = say("lost.clocks", { name: gateway.name, by: age(Math.abs(gateway.ahead_s)) });
+    return { key: `clock ${gateway.name}`, kind: "plain", text };
+  });
 }
 
 function gateways(ward) {
