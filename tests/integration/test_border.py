@@ -20,8 +20,8 @@ from infusion_gateway.runtime.mqtt import Arrived
 from infusion_gateway.wire.asking import write_instruction
 from infusion_gateway.wire.topics import Topics
 from integration.test_broker import gateway, permitted, subscriber
+from integration.waiting import until
 from payloads import vitals
-from processes import until
 from signing_keys import enrolled, signer
 
 __all__ = ["mosquitto"]

@@ -31,8 +31,8 @@ from infusion_gateway.runtime.journal import OUTBOX, Journal
 from infusion_gateway.wire.messages import Heartbeat, JournalHead
 from infusion_gateway.wire.stamps import rfc3339
 from infusion_gateway.wire.topics import Topics
+from integration.waiting import until
 from payloads import alarms, answer, descriptor, session, vitals
-from processes import until
 
 __all__ = ["mosquitto"]
 

@@ -25,7 +25,7 @@ from infusion_gateway.station.calling import APART_S, CallButton
 from infusion_gateway.station.hub import Hub
 from infusion_gateway.ward.beds import LATE_S, SILENT_IN_SESSION_S
 from infusion_gateway.ward.shown import Outcome, ShownBed, ShownTrend
-from processes import until
+from integration.waiting import until
 from signing_keys import key_file
 from simulated import Simulated, simulated
 

@@ -28,7 +28,7 @@ from infusion_gateway.model.session import Order, Phase
 from infusion_gateway.runtime.journal import OUTBOX, Journal, JournalHeld
 from infusion_gateway.runtime.journal_store import FILE, Damaged, Reader, Store
 from infusion_gateway.wire.sealing import unsigned
-from processes import until
+from integration.waiting import until
 
 UTC = 1_790_000_000 * SECOND
 SAMPLE = Sampled(values=(), delivery=Delivery.INFUSING, volume_ml=1.5, epoch=0, dose_mg=0.75)

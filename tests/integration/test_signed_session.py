@@ -17,7 +17,7 @@ from hindrance import Hindrance
 from infusion_gateway.model.instructions import Abort, Acknowledge, Confirm, Hold, Limits, PauseAudio, PlaceOrder, Stop
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.wire.asking import write_instruction
-from processes import until
+from integration.waiting import until
 from signing_keys import signer
 
 pytestmark = [pytest.mark.slow(45), pytest.mark.timeout(170)]
