@@ -5,7 +5,6 @@ import importlib.util
 import json
 import signal
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from infusion_gateway.demo.stage import Stage, simulator_command
 from infusion_gateway.errors import BrokerError, LinkError
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime import logs
+from infusion_gateway.runtime.orphans import temporary
 from infusion_gateway.runtime.watch import show
 from infusion_gateway.station import client
 from infusion_gateway.ward.seen import Seen
@@ -99,8 +99,8 @@ def run(
         )
     if recordings and (missing := [r for r in known.recordings if not (recordings / r).is_file()]):
         return _say(f"{recordings} has no {', '.join(missing)}; {RECORDINGS}")
-    with tempfile.TemporaryDirectory(prefix="igw-") as temporary:
-        directory = (out or Path(temporary)).absolute()
+    with temporary("igw-demo-") as given:
+        directory = (out or given).absolute()
         directory.mkdir(parents=True, exist_ok=True)
         logs.configure(level="warning", json_file=directory / "demo.log.json")
         log = wire_log.absolute() if wire_log else None
@@ -142,8 +142,9 @@ class Play:
         """Play to the end; without `check` the bed is shown meanwhile, and afterwards until Ctrl-C."""
         task = asyncio.current_task()
         assert task is not None
-        for which in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(which, task.cancel)
+        for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # of these the last where a terminal closes
+            if which != signal.SIGHUP or signal.getsignal(which) != signal.SIG_IGN:  # nohup(1) means it to go on
+                asyncio.get_running_loop().add_signal_handler(which, task.cancel)
         tasks: list[asyncio.Task[Any]] = []
         try:
             await self._stage.open()

@@ -7,9 +7,7 @@ told and tried again; a fault of our own ends the process, and the service manag
 import asyncio
 import contextlib
 import signal
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 
@@ -22,6 +20,7 @@ from infusion_gateway.runtime.annunciator import console
 from infusion_gateway.runtime.annunciator.light import GpioLight, Light, RelayLight, relay_lines
 from infusion_gateway.runtime.annunciator.sound import Files, Sound
 from infusion_gateway.runtime.clock import Clock
+from infusion_gateway.runtime.orphans import temporary
 from infusion_gateway.runtime.watchdog import Notifier
 from infusion_gateway.wire.bedside import LINE_BYTES, Report, told
 
@@ -49,8 +48,8 @@ async def _announce(settings: Settings) -> None:
     end = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, end.set)
-    with tempfile.TemporaryDirectory(prefix="igw-tones-") as directory:
-        await Annunciator(settings, Clock(), Files(Path(directory))).run(end)
+    with temporary("igw-sounds-") as directory:
+        await Annunciator(settings, Clock(), Files(directory)).run(end)
 
 
 class AtBed:
