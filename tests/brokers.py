@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import paho.mqtt.publish as paho
 import pytest
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
@@ -91,3 +93,16 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         yield broker
     finally:
         broker.kill()
+
+
+class Says:
+    """In the place of a picture (wards.Speaker): publishes what a gateway says, retained but for what is momentary."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def take(self, topic: str, payload: bytes, *_: Any, **__: Any) -> list[Any]:
+        """Publish it."""
+        kept = not topic.endswith(("heartbeat", "vitals"))
+        paho.single(topic, payload, qos=1, retain=kept, hostname="127.0.0.1", port=self._port)
+        return []

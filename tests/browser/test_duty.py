@@ -5,12 +5,11 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import paho.mqtt.publish as paho
 import pytest
 
-from brokers import Mosquitto, free_port
+from brokers import Mosquitto, Says, free_port
 from browser.bay import until
 from browser.looking import judge
 from browser.shoot import PHONE
@@ -47,17 +46,6 @@ to = ["duty-1"]
 """
 
 
-class Says(Picture):
-    """A picture that publishes what it is told, retained."""
-
-    port = 0
-
-    def take(self, topic: str, payload: bytes, *_: Any, **__: Any) -> list[Any]:
-        """Publish it."""
-        paho.single(topic, payload, qos=1, retain=True, hostname="127.0.0.1", port=self.port)
-        return []
-
-
 @dataclass
 class Ward:
     """A station that runs, the push service of its people, and the beds' gateway."""
@@ -80,8 +68,6 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
     staff(tmp_path / "people.toml")
     file = tmp_path / "station.toml"
     file.write_text(CONFIGURATION.format(broker=broker.url, site=SITE, port=port))
-    says = Says(SITE)
-    says.port = broker.port
     with Push() as push:
         for code, at in (("nurse-1", push.server_port), ("doctor-1", free_port())):
             urls = tmp_path / f"{code}.urls"
@@ -92,7 +78,7 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("ready")
-            yield Ward(f"http://127.0.0.1:{port}", push, Speaker(says))
+            yield Ward(f"http://127.0.0.1:{port}", push, Speaker(cast("Picture", Says(broker.port))))
         finally:
             process.terminate()
             process.wait(20)

@@ -10,17 +10,19 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from brokers import Mosquitto, free_port
+from brokers import Mosquitto, Says, free_port
 from infusion_gateway.config.settings import BrokerSettings, EscalationStep, NotifySettings, StationSettings
 from infusion_gateway.station import main
 from infusion_gateway.station.notify import Providers
+from infusion_gateway.ward.picture import Picture
+from integration.waiting import until
 from providers import Mail, Push
 from wards import SITE, Speaker, alarm
 
@@ -48,16 +50,8 @@ class Room:
     """A station that runs, the beds' gateway, and where its file is."""
 
     settings: StationSettings
-    broker: Mosquitto
     gateway: Speaker
     url: str = ""
-
-    def say(self, topic: str, payload: bytes) -> None:
-        """Publish, retained but for what is momentary."""
-        import paho.mqtt.publish as paho
-
-        kept = not topic.endswith(("heartbeat", "vitals"))
-        paho.single(topic, payload, qos=1, retain=kept, hostname="127.0.0.1", port=self.broker.port)
 
     async def alarms(self, *alarms: dict[str, Any]) -> None:
         """Have these alarms stand at the bed, and no others."""
@@ -76,19 +70,6 @@ def _fetched(url: str, data: bytes | None) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-class Says:
-    """In the place of a picture: takes what a gateway says, and publishes it."""
-
-    def __init__(self) -> None:
-        self.room: Room | None = None
-
-    def take(self, topic: str, payload: bytes, _now_s: float, **_: Any) -> list[Any]:
-        """Publish it."""
-        assert self.room is not None
-        self.room.say(topic, payload)
-        return []
-
-
 @pytest.fixture
 def room(tmp_path: Path, mail: Mail, push: Push) -> Iterator[Room]:
     """Give a site with three people: by mail, by push, and by a provider that is down."""
@@ -102,10 +83,8 @@ def room(tmp_path: Path, mail: Mail, push: Push) -> Iterator[Room]:
     steps = (EscalationStep(0, ("duty-1",)), EscalationStep(SECOND, ("duty-2",)))
     to = NotifySettings(tmp_path / "notify.json", "ward 3", "http://127.0.0.1:1", 60 * SECOND, 450, (), people, steps)
     at = BrokerSettings("127.0.0.1", broker.port, False, False, None, None, None, None, None)
-    says = Says()
-    made = Room(StationSettings("station-1", SITE, at, "127.0.0.1", 0, notify=to), broker, Speaker(says))  # type: ignore[arg-type]  # it takes as a picture does
-    says.room = made
-    yield made
+    says = cast("Picture", Says(broker.port))
+    yield Room(StationSettings("station-1", SITE, at, "127.0.0.1", 0, notify=to), Speaker(says))
     broker.stop()
 
 
@@ -133,14 +112,6 @@ async def running(room: Room, *duty: str) -> AsyncIterator[None]:
     finally:
         end.set()
         await asyncio.wait_for(task, 20)
-
-
-async def until(holds: Callable[[], object], what: str, seconds: float = 20) -> None:
-    """Wait until it holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)
 
 
 def subject_of(bed: str) -> str:
