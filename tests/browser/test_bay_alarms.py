@@ -28,6 +28,14 @@ def address(bed: str) -> str:
     return f"#/bed/{GATEWAY}/{bed}"
 
 
+def hold(page: Any) -> None:
+    """Hold the bed's STOP for a second."""
+    page.locator(".bed-strip .stop").hover()
+    page.mouse.down()
+    page.wait_for_timeout(1200)
+    page.mouse.up()
+
+
 @pytest.fixture(autouse=True)
 def all_well(bay: Bay) -> Iterator[None]:
     """Leave every bed free, and its patient well, for the next test."""
@@ -169,3 +177,27 @@ def test_nothing_is_lost_or_told_twice_over_a_cut(bay: Bay, screen: Screen) -> N
         assert page.locator(".log-title", has_text="hold").count() == 1
     finally:
         line.close()
+
+
+def test_a_stop_of_an_earlier_case_confirms_none_now(bay: Bay, screen: Screen) -> None:
+    """Pins that a hung gateway's STOP is NOT SENT where a closed case was stopped; and confirmed once it is true."""
+    bed = BEDS[3]
+    bay.infuse(bed)
+    bay.free(bed)
+    page = screen(address(bed))
+    answer = page.locator(".bed-strip .stop-answer")
+    bay.device(bed, "pump", "press", key="start")
+    page.locator(".alarm-row", has_text="deliver").first.wait_for()
+    bay.hang("gateway")
+    try:
+        hold(page)
+        answer.filter(has_text="NOT SENT: stop at the pump").wait_for()
+        page.wait_for_timeout(2500)
+        assert answer.inner_text().startswith("NOT SENT: stop at the pump")
+        assert bay.device(bed, "pump", "state")["delivery"] == "infusing"
+    finally:
+        bay.hang("gateway", on=False)
+    page.locator(".bed-page[data-link=live]").wait_for()
+    hold(page)
+    answer.filter(has_text=re.compile("^STOP CONFIRMED$")).wait_for()
+    assert bay.device(bed, "pump", "state")["delivery"] == "stopped"

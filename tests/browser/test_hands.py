@@ -90,10 +90,11 @@ def test_stop_is_held_for_a_second(page: Any, station: FakeStation) -> None:
     hold(page, 1000)
     assert waited(page, station, STOP) == [{"arguments": {"reason": "STOP held on the page"}}]
     page.get_by_text("STOP ASKED: watch the pump").first.wait_for()
-    bed = made.bed("one", "stopped")
-    bed["session"]["stopping"] = "confirmed"
-    station.show(bed)
     page.clock.resume()
+    for phase, stopping in (("infusing", "asked"), ("stopped", "confirmed")):
+        bed = made.bed("one", phase)
+        bed["session"]["stopping"] = stopping
+        station.show(bed)
     page.get_by_text("STOP CONFIRMED").first.wait_for()
 
 

@@ -14,8 +14,15 @@ const SHOWN_MS = 60_000;
 /** How long it is said, at the button itself, that it was let go too early. */
 const EARLY_MS = 6000;
 const HELD_KEYS = new Set([" ", "Enter"]);
-/** What was said of each bed's last stop: every button of that bed shows the same. */
-const said = new Map();
+/** The gateway's words for a stop under way, and for one that it saw done. */
+const UNDER_WAY = new Set(["asked", "not-confirmed"]);
+const DONE = new Set(["confirmed", "provisional"]);
+const CASELESS = new Set(["idle", "ordered", "closed"]);
+/**
+ * Each bed's last press and what became of it: every button of that bed shows the same. asked: the gateway was seen to
+ * ask the pump since; confirmed: since when it is seen to have stopped after that, in ms.
+ */
+const presses = new Map();
 
 /**
  * Make a STOP button with its answer.
@@ -64,11 +71,15 @@ export function stopButton(announce) {
   };
   /** What became of a stop stands before what became of a touch. */
   const paint = () => {
-    const now = said.get(bed.key) ?? (early ? { kind: "early", text: say("stop.early") } : null);
+    const now = saidOf(presses.get(bed.key)) ?? (early ? { kind: "early", text: say("stop.early") } : null);
     put(answer, now?.text ?? "");
     mark(answer, "data-kind", now?.kind ?? null);
   };
 
+  answer.addEventListener("click", () => {
+    if (answer.dataset.kind === "not-sent") presses.delete(bed.key); // it was read
+    paint();
+  });
   button.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     button.setPointerCapture?.(event.pointerId);
@@ -109,20 +120,47 @@ export function stopButton(announce) {
   };
 }
 
-/** What the gateway itself says of the stop replaces what was said of the asking. */
+/** Say whether a pump of the bed says that it delivers, or that it doesn't. */
+function delivers(bed) {
+  const said = (bed.devices ?? []).map((device) => device.delivery).filter((delivery) => typeof delivery === "string");
+  return { runs: bed.session?.phase === "infusing" || said.some((one) => !["stopped", "unknown"].includes(one)), stands: said.length > 0 && said.every((one) => one === "stopped") };
+}
+
+/** Where nothing was begun, a gateway drops a stop as soon as it has seen it done: then that is all there is of its confirmation. */
+function droppedAsDone(press, bed, stands) {
+  return stands && !bed.session?.stopping && CASELESS.has(press.phase) && bed.session?.phase === press.phase;
+}
+
+/** Hold a press against how the bed stands since: what stood before it, and the phase, are no answer to it. */
 function follow(bed) {
-  const now = said.get(bed.key);
-  if (!now) return;
-  const done = bed.session?.stopping === "confirmed" || ["stopped", "closed"].includes(bed.session?.phase);
-  if (done && now.kind !== "confirmed" && now.kind !== "sending") {
-    said.set(bed.key, { kind: "confirmed", text: say("stop.confirmed"), at: Date.now() });
-  } else if (["sent", "confirmed"].includes(now.kind) && Date.now() - now.at > SHOWN_MS && bed.session?.stopping !== "asked") said.delete(bed.key);
+  const press = presses.get(bed.key);
+  if (!press) return;
+  const stopping = bed.session?.stopping;
+  const { runs, stands } = delivers(bed);
+  press.asked ||= UNDER_WAY.has(stopping);
+  press.doubted = stopping === "not-confirmed";
+  press.stood &&= stands;
+  if (UNDER_WAY.has(stopping) || runs) press.confirmed = null;
+  else if (press.asked && (DONE.has(stopping) || droppedAsDone(press, bed, stands))) press.confirmed ??= Date.now();
+  const well = press.kind === "sent" || (press.taken && press.confirmed !== null);
+  if (well && !UNDER_WAY.has(stopping) && Date.now() - (press.confirmed ?? press.at) > SHOWN_MS) presses.delete(bed.key);
+}
+
+/** Say what became of a press. That it wasn't sent stays: what is seen to have stopped since may be another's stop. */
+function saidOf(press) {
+  if (!press || press.kind === "sending") return press;
+  if (!press.taken) return press.confirmed === null ? press : { ...press, text: say("stop.since", press) };
+  if (press.confirmed !== null) return { kind: "confirmed", text: say("stop.confirmed") };
+  if (press.doubted) return { kind: "not-sent", text: say("stop.notConfirmed") };
+  return press.stood ? { ...press, text: say("stop.stood") } : press;
 }
 
 async function send(bed, announce) {
+  const press = { asked: false, confirmed: null, doubted: false, taken: false, phase: bed.session?.phase, stood: bed.link === "live" && delivers(bed).stands };
+  presses.set(bed.key, press);
   const tell = (kind, text) => {
-    said.set(bed.key, { kind, text, at: Date.now() });
-    announce(`${bed.bed}: ${text}`);
+    Object.assign(press, { kind, text, at: Date.now() });
+    if (presses.get(bed.key) === press) announce(`${bed.bed}: ${text}`);
   };
   tell("sending", say("stop.sending"));
   let late = false;
@@ -132,8 +170,8 @@ async function send(bed, announce) {
   }, ANSWER_MS);
   const answer = await instruct(bed, "stop", { reason: say("stop.reason") }, undefined, WHOLE_PATIENCE_MS);
   clearTimeout(giveUp);
-  const taken = answer.outcome === "accepted" || answer.outcome === "not-recorded";
-  if (taken) tell(late ? "not-sent" : "sent", say(late ? "stop.late" : "stop.accepted"));
+  press.taken = answer.outcome === "accepted" || answer.outcome === "not-recorded";
+  if (press.taken) tell(late ? "not-sent" : "sent", say(late ? "stop.late" : "stop.accepted"));
   else if (answer.outcome === "refused" && answer.status === 200) tell("not-sent", say("stop.refused", { reason: answer.reason }));
   else tell("not-sent", [say("stop.notSent"), answer.outcome === "unanswered" ? "" : answer.reason].filter(Boolean).join(". "));
 }
