@@ -1,7 +1,8 @@
 """Reports of the journal beside a station, made by `infusion-gateway report` as a process of its own.
 
 A journal of months takes seconds to look through, and the page must tell an alarm within a tenth of one: so that is
-never done in here. One at a time, at low priority, for a bounded time; where it can't, people read what it says.
+never done in here. One at a time, at low priority, for a bounded time; where it can't, people read what it says. What
+else would take long in here (an audit of what gateways told) is run in the same way (`made`).
 """
 
 import asyncio
