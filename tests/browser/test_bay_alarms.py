@@ -89,7 +89,7 @@ def test_four_beds_two_alarms(bay: Bay, screen: Screen) -> None:
 
 
 def test_a_stop_is_held_off_and_another_is_not(bay: Bay, screen: Screen) -> None:
-    """Pins the countdown of a stop that a person holds off: that pump goes on, the other is stopped and told of."""
+    """Pins the countdown of a stop that a person holds off: that pump goes on; of the other it is told who stopped it."""
     held, stopped = BEDS[:2]
     bay.infuse(held, stopped)
     page, wall = screen(address(held)), screen()
@@ -109,6 +109,9 @@ def test_a_stop_is_held_off_and_another_is_not(bay: Bay, screen: Screen) -> None
     wall.wait_for_function("before => document.querySelector('.audio-paused').textContent !== before", arg=before)
     assert re.search(rf"{held} 0:[45]\d", wall.locator(".audio-paused").inner_text())
     tile(wall, key(stopped)).locator(".tile-state", has_text="PAUSED").wait_for()
+    tile(wall, key(stopped)).locator(".tile-by", has_text=re.compile(r"^by the gateway \d\d:")).wait_for()
+    assert "SpO2" in tile(wall, key(stopped)).locator(".tile-stopped").inner_text()
+    assert tile(wall, key(stopped)).locator(".ring-left").inner_text() == "PAUSED"
     truth = bay.device(stopped, "pump", "state")
     assert (truth["delivery"], truth["stopped_by"]) == ("stopped", "remote")
     assert bay.device(held, "pump", "state")["delivery"] == "infusing"
