@@ -82,22 +82,26 @@ def assert_refused(bed: Bed, *said: Any, **frame: str) -> str:
         ),
         ({"duration_s": 1200}, "rate, concentration and duration give 17.5 mg, the dose is 35 mg"),
         ({"volume_ml": 30}, "volume 30 mL is less than the 35 mL that the duration needs"),
-        ({"volume_ml": 80}, "the syringe would hold 80 mg, more than the hard limit of 70 mg: draw up less"),
+        (
+            {"volume_ml": 80},
+            "the syringe would hold 80 mg, more than the hard limit of 1 mg/kg, at most 100 mg: draw up less",
+        ),
         (
             {"concentration_mg_ml": 10, "dose_mg": 350},
             (
-                "concentration 10 mg/mL is none of 1, 5 mg/mL; the syringe would hold 500 mg, more than the hard limit "
-                "of 70 mg: draw up less; dose 350 mg is above the hard limit of 70 mg"
+                "the concentration is none of 1, 5 mg/mL; the syringe would hold 500 mg, more than the hard limit "
+                "of 1 mg/kg, at most 100 mg: draw up less; dose 350 mg is above the hard limit of 1 mg/kg, at most "
+                "100 mg"
             ),
         ),
         (
             {"weight_kg": 5},
             (
-                "a weight of 5 kg is outside 30 to 250 kg; the syringe would hold 50 mg, more than the hard limit of "
-                "5 mg: draw up less; dose 35 mg is above the hard limit of 5 mg"
+                "the weight is outside 30 to 250 kg; the syringe would hold 50 mg, more than the hard limit of "
+                "1 mg/kg, at most 100 mg: draw up less; dose 35 mg is above the hard limit of 1 mg/kg, at most 100 mg"
             ),
         ),
-        ({"weight_kg": 500}, "a weight of 500 kg is outside 30 to 250 kg"),
+        ({"weight_kg": 500}, "the weight is outside 30 to 250 kg"),
         ({"weight_kg": 0}, "weight, concentration, rate, volume, duration and dose must each be greater than nothing"),
         ({"duration_s": 0}, "weight, concentration, rate, volume, duration and dose must each be greater than nothing"),
         ({"weight_kg": "70 kg"}, "weight_kg: input should be a valid number, not '70 kg'. Correct it"),

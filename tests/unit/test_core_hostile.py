@@ -125,7 +125,7 @@ def test_a_case_code_that_had_an_infusion_is_not_given_again() -> None:
     assert "case-1 had an infusion here" in session_of(bed, "case-1")
     assert "CASE-1 had an infusion here" in session_of(bed, "CASE-1"), "capitals make no other case"
     assert session_of(bed, "case-2") == ""
-    assert "the hard limit is 84 mg" in session_of(bed, "case-3")
+    assert "the hard limit is 1.2 mg/kg, at most 1000 mg" in session_of(bed, "case-3")
 
 
 @pytest.mark.parametrize("subject", ["Subject-1", " subject-1 ", "ｓｕｂｊｅｃｔ-1"])

@@ -1,5 +1,6 @@
 """Ordering and arming: what is refused, at the limit and one step either side of it, and what goes through."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,12 @@ from core_bed import Bed, Monitor, bed_setup, depression_40
 from infusion_gateway.core.ordering import faults_of_second_entry
 from infusion_gateway.core.step import Step
 from infusion_gateway.core.turn import Turn
+from infusion_gateway.core.views import session
 from infusion_gateway.model.events import CaseOrdered, InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import BrokerChanged, GateChanged, JournalChanged, LinkLost
-from infusion_gateway.model.instructions import Confirm
+from infusion_gateway.model.instructions import Abort, Confirm
 from infusion_gateway.model.metric import MINUTE, SECOND, Metric
-from infusion_gateway.model.session import DeviceSetup, GenerationMode, Phase
+from infusion_gateway.model.session import DeviceSetup, GenerationMode, Phase, WindowLimit
 
 
 def refusal(done: Step) -> str:
@@ -20,9 +22,9 @@ def refusal(done: Step) -> str:
     return next((event.reason for event in done.events if isinstance(event, InstructionRefused)), "")
 
 
-def ready() -> Bed:
+def ready(*windows: WindowLimit) -> Bed:
     """Give a bed whose devices have reported for three seconds."""
-    bed = Bed()
+    bed = Bed(bed_setup(replace(depression_40(), window_limits=windows)))
     bed.run(3)
     return bed
 
@@ -48,7 +50,7 @@ def test_an_order_and_its_confirmation_arm_the_bed() -> None:
         ({"dose_mg": 35.8}, "rate, concentration and duration give"),
         ({"dose_mg": 34.2}, "rate, concentration and duration give"),
         ({"rate_ml_h": 525.0}, "rate 525"),
-        ({"concentration_mg_ml": 2.0}, "concentration 2"),
+        ({"concentration_mg_ml": 2.0}, "the concentration is none of"),
         ({"duration": 61 * MINUTE}, "duration 61 min"),
         ({"volume_ml": 34.2}, "volume 34.2 mL is less"),
         ({"weight_kg": 29.9}, "outside 30 to 250"),
@@ -95,7 +97,7 @@ def test_the_absolute_limit_holds_whatever_the_weight() -> None:
     """Pins that a heavy patient's dose by weight stops at the absolute limit of 100 mg."""
     bed = ready()
     heavy = {"weight_kg": 150.0, "dose_mg": 101.0, "rate_ml_h": 101.0, "volume_ml": 101.0, "duration": 60 * MINUTE}
-    assert "hard limit of 100 mg" in refusal(bed.order(reason="asked for", **heavy))
+    assert "hard limit of 1 mg/kg, at most 100 mg" in refusal(bed.order(reason="asked for", **heavy))
 
 
 @pytest.mark.requirement("S33", "S52")
@@ -276,3 +278,56 @@ def test_without_an_order_nothing_can_be_confirmed() -> None:
     """Pins what is said where a second entry has no first."""
     bed = Bed()
     assert faults_of_second_entry(Turn(bed.state, bed.now), Confirm(70.0, 1.0), "nurse-2") == ["nothing is ordered"]
+
+
+@pytest.mark.requirement("S06")
+def test_the_first_entry_can_t_be_found_by_trying() -> None:
+    """Pins three second entries that differ, by weight or concentration; then the order is entered anew, and counts."""
+    bed = ready()
+    bed.order()
+    for weight, concentration in ((66.0, 1.0), (70.0, 5.0), (75.0, 1.0)):
+        assert "apart" in refusal(bed.ask(Confirm(weight, concentration), by="nurse-2"))
+    assert "entered anew" in refusal(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))
+    assert bed.phase is Phase.ORDERED
+    assert not refusal(bed.order())
+    assert "apart" in refusal(bed.ask(Confirm(66.0, 1.0), by="nurse-2"))
+    assert not refusal(bed.ask(Confirm(70.0, 1.0), by="nurse-2"))
+    assert bed.phase is Phase.ARMED
+
+
+WEIGHED = 71.37
+MADE_OF_IT = re.compile(r"71[.,]?3|35[.,]6|71[.,]4|(?<!\d)713|0[.,]50")
+"""That weight, ten of it, and half a mg for each kg of it, however rounded."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dose_mg": 40.0, "rate_ml_h": 60.0},
+        {"dose_mg": 80.0, "rate_ml_h": 120.0, "volume_ml": 80.0},
+        {"volume_ml": 90.0},
+        {"weight_kg": WEIGHED * 10},
+        {"weight_kg": 7.137},
+        {"concentration_mg_ml": 2.5, "dose_mg": 87.5},
+    ],
+)
+def test_a_refused_order_tells_no_weight(changes: dict[str, float]) -> None:
+    """Pins that a refusal, which all may read before the second entry, has no weight, nor what is made of it."""
+    bed = ready(WindowLimit(60 * MINUTE, 0.4, 1000.0))
+    said = refusal(bed.order(**{"weight_kg": WEIGHED} | changes))
+    assert said
+    assert not MADE_OF_IT.search(said), said
+
+
+def test_an_order_that_was_given_up_unconfirmed_is_shown_to_nobody() -> None:
+    """Pins that its numbers, which are entered again with the right code, don't stand in what is published."""
+    bed = ready()
+    bed.order(weight_kg=WEIGHED)
+    bed.ask(Abort("the wrong code"))
+    assert bed.phase is Phase.ABORTED
+    shown = session(bed.state, bed.now)
+    assert (shown.order, shown.hard_dose_mg) == (None, None)
+    bed.order()
+    bed.ask(Confirm(70.0, 1.0), by="nurse-2")
+    bed.ask(Abort("another day"))
+    assert session(bed.state, bed.now).order is not None

@@ -437,7 +437,7 @@ ROWS: list[tuple[Callable[[], Bed], Instruction, str]] = [
     (
         windowed,
         ORDER,
-        "35 mg within 1 h: the hard limit is 30 mg",
+        "35 mg within 1 h: the hard limit is 1 mg/kg, at most 30 mg",
     ),
 ]
 
@@ -497,14 +497,17 @@ def test_an_order_says_whose_it_takes_the_place_of() -> None:
         ({"duration": 60 * MINUTE, "rate_ml_h": 35.0}, ""),
         ({"weight_kg": 30.0, "dose_mg": 15.0, "rate_ml_h": 22.5, "volume_ml": 30.0}, ""),
         ({"weight_kg": 250.0}, ""),
-        ({"weight_kg": 29.9, "dose_mg": 14.0, "rate_ml_h": 21.0, "volume_ml": 29.0}, "a weight of 29.9 kg is outside"),
-        ({"weight_kg": 250.1}, "a weight of 250.1 kg is outside 30 to 250 kg"),
+        ({"weight_kg": 29.9, "dose_mg": 14.0, "rate_ml_h": 21.0, "volume_ml": 29.0}, "the weight is outside"),
+        ({"weight_kg": 250.1}, "the weight is outside 30 to 250 kg"),
         ({"subject": "known", "weight_kg": 77.0}, ""),
         ({"subject": "known", "weight_kg": 63.0, "dose_mg": 30.0, "rate_ml_h": 45.0}, ""),
         ({"subject": "known", "weight_kg": 77.1}, LIGHTER),
         ({"subject": "known", "weight_kg": 62.9, "dose_mg": 30.0, "rate_ml_h": 45.0}, LIGHTER),
         ({"subject": "known", "weight_kg": 90.0, "reason": "weighed twice"}, ""),
-        ({"dose_mg": 35.1, "rate_ml_h": 52.65}, "dose 35.1 mg is above the soft limit of 35 mg: a reason is needed"),
+        (
+            {"dose_mg": 35.1, "rate_ml_h": 52.65},
+            "dose 35.1 mg is above the soft limit of 0.5 mg/kg, at most 60 mg: a reason is needed",
+        ),
         ({"dose_mg": 35.1, "rate_ml_h": 52.65, "reason": "as last time"}, ""),
     ],
 )

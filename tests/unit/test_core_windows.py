@@ -54,7 +54,7 @@ def test_what_was_given_before_counts_for_a_day(subject: str, ago: int, refused:
     said = windows.faults(known, WINDOWED, order(30, 1.1), subject, 5 * DAY + ago)
     assert bool(said) is refused
     if refused:
-        assert said == ["33 mg within 24 h, and 70 mg were given before: the hard limit is 100 mg"]
+        assert said == ["33 mg within 24 h, and 70 mg were given before: the hard limit is 2 mg/kg, at most 100 mg"]
 
 
 def test_nobody_known_is_not_everybody_unknown() -> None:
@@ -92,7 +92,7 @@ def test_a_second_session_within_the_window_is_refused() -> None:
     assert given.subject == "s-1"
     assert given.mg == pytest.approx(35.0, rel=0.1)
     bed.order(case="case-2", subject="s-1")
-    assert "mg were given before: the hard limit is 60 mg" in answer(bed, InstructionRefused)
+    assert "mg were given before: the hard limit is 1 mg/kg, at most 60 mg" in answer(bed, InstructionRefused)
     assert bed.phase is Phase.CLOSED
     bed.crash()
     bed.run(3)

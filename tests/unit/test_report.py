@@ -149,6 +149,18 @@ def test_an_order_whose_confirmation_lapsed_is_shown_to_nobody() -> None:
     assert (told.order, told.second) == (None, None)
 
 
+def test_an_order_that_was_given_up_unconfirmed_is_shown_to_nobody() -> None:
+    """Pins that it stays hidden: it may be entered anew, for another person to confirm."""
+    bed = Bed()
+    bed.run(3)
+    bed.order(weight_kg=71.25)
+    bed.ask(Abort("the wrong code"))
+    bed.run(3)
+    told = report(bed_rows(bed))
+    assert (told.hidden, told.phase) == (True, Phase.ABORTED)
+    assert "71.25" not in repr(told)
+
+
 def test_the_dose_is_what_the_pump_gave() -> None:
     """Pins volume, mg and mg/kg against the pump's own truth, over a counter that was cleared on the way."""
     bed = desaturated(97, answered=None)

@@ -242,7 +242,7 @@ def _order(turn: Turn, asked: PlaceOrder, by: str, accept: _Done) -> str:
     wrong = ordering.faults_of_order(turn, asked)
     if wrong:
         return "; ".join(wrong)
-    before = turn.phase
+    before, turn.live.apart = turn.phase, 0
     protocol = next(p for p in turn.setup.protocols if p.name == asked.protocol)
     skipped = windows.unknown(protocol, asked.subject)
     compared = ordering.compared(turn, asked.subject)
@@ -270,13 +270,14 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
         return f"nothing waits to be confirmed (phase {turn.phase})"
     passage = gates.passage(turn)
     wrong = [*ordering.faults_of_second_entry(turn, asked, by), *passage.shut]
+    case = turn.durable.case
     if wrong:
+        turn.live.apart += case is not None and ordering.differs(case.order, asked)
         return "; ".join(wrong)
     without = f"; a test, so without {', '.join(passage.waived)}" if passage.waived else ""
     passed = f"; passed by name: {', '.join(passage.overridden)}" if passage.overridden else ""
     within = f" within {dose.seconds(turn.protocol.armed_for)}" if turn.protocol is not None else ""
     accept(f"confirmed and armed: a person may start the pump{within}{without}{passed}{dose.before_words(turn)}")
-    case = turn.durable.case
     alone = case is not None and ordering.same_person(case.ordered_by, by)
     reason = f"one person made both entries: {asked.reason[:LONGEST_TEXT]}" if alone else "both entries agree"
     turn.live.pump.rest_ml = turn.live.pump.volume_ml  # it is at rest, or the gate had been shut

@@ -268,8 +268,8 @@ class Live:
     since. disputed: metrics whose sources disagree. breaths: of devices that see, or saw, no breath; None: not looked
     yet. broker, listeners, journal_kept: None, not known. since: when a cause began, by condition code. gates: means
     that the process looks at: open, when, why not. troubles: what is wrong with the gateway itself. asked_at: when the
-    pump was last asked to stop. watched_ml: its counter when that was confirmed. deadline: when to step again though
-    nothing comes.
+    pump was last asked to stop. watched_ml: its counter when that was confirmed. apart: second entries that differed
+    from the first. deadline: when to step again though nothing comes.
     """
 
     started_at: Nanos | None = None
@@ -296,6 +296,7 @@ class Live:
     gates: dict[str, tuple[bool, Nanos, str]] = field(default_factory=dict)
     troubles: tuple[Trouble, ...] = ()
     purged: bool = False
+    apart: int = 0
     asked_at: Nanos | None = None
     watched_ml: float | None = None
     deadline: Nanos | None = None

@@ -16,6 +16,8 @@ LIGHTEST_KG, HEAVIEST_KG = 30.0, 250.0
 """Weights outside are taken for a slip of the hand or another unit (clinical reference E2)."""
 ROUNDING = 1e-9
 LONGEST_CODE = 200
+TRIES = 3
+"""Second entries that may differ from the first (unsourced): whoever goes on trying finds it by the refusals."""
 
 
 def order_of(asked: PlaceOrder) -> Order:
@@ -37,7 +39,10 @@ def apart(one: float, other: float) -> bool:
 
 
 def faults_of_order(turn: Turn, asked: PlaceOrder) -> list[str]:
-    """Give everything that is wrong with an order, in words; nothing: it may be confirmed."""
+    """Give everything that is wrong with an order, in words; nothing: it may be confirmed.
+
+    The words are read by whoever is to enter weight and concentration anew: neither is in them, nor what is made of it.
+    """
     protocol = next((p for p in turn.setup.protocols if p.name == asked.protocol), None)
     if protocol is None:
         known = ", ".join(sorted(p.name for p in turn.setup.protocols)) or "none"
@@ -56,7 +61,7 @@ def faults_of_order(turn: Turn, asked: PlaceOrder) -> list[str]:
     elif windows.had(turn.durable, asked.case[:LONGEST_CODE]):
         wrong.append(f"{asked.case[:60]} had an infusion here: give another case code, each is counted by its own")
     if not LIGHTEST_KG <= asked.weight_kg <= HEAVIEST_KG:
-        wrong.append(f"a weight of {asked.weight_kg:g} kg is outside {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg")
+        wrong.append(f"the weight is outside {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg")
     wrong += _amounts(protocol, asked) + _of_the_subject(turn, protocol, asked)
     wrong += windows.faults(turn.durable, protocol, order_of(asked), asked.subject, turn.now)
     return wrong
@@ -66,7 +71,7 @@ def _amounts(protocol: SessionProtocol, asked: PlaceOrder) -> list[str]:
     wrong: list[str] = []
     if not any(isclose(asked.concentration_mg_ml, allowed, rel_tol=1e-6) for allowed in protocol.concentrations):
         allowed_words = ", ".join(f"{allowed:g}" for allowed in protocol.concentrations)
-        wrong.append(f"concentration {asked.concentration_mg_ml:g} mg/mL is none of {allowed_words} mg/mL")
+        wrong.append(f"the concentration is none of {allowed_words} mg/mL")
     if asked.rate_ml_h > protocol.max_rate_ml_h:
         wrong.append(f"rate {asked.rate_ml_h:g} mL/h is above the protocol's {protocol.max_rate_ml_h:g} mL/h")
     if asked.duration > protocol.max_duration:
@@ -77,17 +82,18 @@ def _amounts(protocol: SessionProtocol, asked: PlaceOrder) -> list[str]:
         wrong.append(f"rate, concentration and duration give {given_mg:.4g} mg, the dose is {asked.dose_mg:.4g} mg")
     if asked.volume_ml < needed_ml * (1 - TOLERANCE) - ROUNDING:
         wrong.append(f"volume {asked.volume_ml:g} mL is less than the {needed_ml:.4g} mL that the duration needs")
+    limits = protocol.dose
+    said_hard = windows.said_limit(limits.hard_mg_per_kg, limits.hard_mg)
     hard = hard_dose_mg(protocol, order_of(asked))
     soft = soft_dose_mg(protocol, order_of(asked))
     holds_mg = asked.volume_ml * asked.concentration_mg_ml
     if holds_mg > hard * (1 + ROUNDING):
-        wrong.append(
-            f"the syringe would hold {holds_mg:.4g} mg, more than the hard limit of {hard:.4g} mg: draw up less"
-        )
+        wrong.append(f"the syringe would hold {holds_mg:.4g} mg, more than the hard limit of {said_hard}: draw up less")
     if max(asked.dose_mg, given_mg * (1 - TOLERANCE)) > hard + ROUNDING:
-        wrong.append(f"dose {asked.dose_mg:.4g} mg is above the hard limit of {hard:.4g} mg")
+        wrong.append(f"dose {asked.dose_mg:.4g} mg is above the hard limit of {said_hard}")
     elif asked.dose_mg > soft + ROUNDING and not asked.reason.strip():
-        wrong.append(f"dose {asked.dose_mg:.4g} mg is above the soft limit of {soft:.4g} mg: a reason is needed")
+        said_soft = windows.said_limit(limits.soft_mg_per_kg, limits.soft_mg)
+        wrong.append(f"dose {asked.dose_mg:.4g} mg is above the soft limit of {said_soft}: a reason is needed")
     return wrong
 
 
@@ -128,6 +134,12 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in normalize("NFKD", name).casefold() if letter.isalnum())
 
 
+def differs(order: Order, asked: Confirm) -> bool:
+    """Say whether a second entry is not the first."""
+    pairs = (asked.weight_kg, order.weight_kg), (asked.concentration_mg_ml, order.concentration_mg_ml)
+    return any(not isfinite(one) or apart(one, other) for one, other in pairs)
+
+
 def faults_of_second_entry(turn: Turn, asked: Confirm, by: str) -> list[str]:
     """Give what is wrong with the second entry: made by whom, and against the first."""
     case, protocol = turn.durable.case, turn.protocol
@@ -142,6 +154,8 @@ def faults_of_second_entry(turn: Turn, asked: Confirm, by: str) -> list[str]:
             wrong.append(f"another person must confirm, or the same one no sooner than {seconds(after)} after")
         elif not asked.reason.strip():
             wrong.append("the same person entered the order: another one confirms, or this one alone with a reason")
+    if turn.live.apart >= TRIES:
+        return [*wrong, f"{TRIES} second entries differed from the first: the order is to be entered anew"]
     # the first entry's numbers are not told: a second entry that copies them proves nothing
     if not isfinite(asked.weight_kg) or apart(asked.weight_kg, case.order.weight_kg):
         wrong.append("the two weights are more than 2 percent apart: weigh again")

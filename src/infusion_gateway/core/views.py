@@ -96,7 +96,7 @@ def session(state: State, now: Nanos) -> SessionStatus:
     durable, case = state.durable, state.durable.case
     given = case is not None and case.t0 is not None
     delivered = state.live.account.delivered_ml if given else None
-    order = case.order if case is not None and durable.phase not in UNSEEN_ORDER else None
+    order = case.order if case is not None and case.confirmed and durable.phase not in UNSEEN_ORDER else None
     protocol = next((p for p in state.setup.protocols if order is not None and p.name == order.protocol), None)
     audio, away = durable.audio_paused_until, durable.away_until
     proposed = case.proposed if case is not None else None

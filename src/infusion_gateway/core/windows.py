@@ -34,8 +34,14 @@ def faults(durable: Durable, protocol: SessionProtocol, order: Order, subject: s
         before = _before(durable, subject, now - window.length)
         if ordered + before > limit + ROUNDING_MG:
             more = f", and {before:.4g} mg were given before" if before else ""
-            wrong.append(f"{ordered:.4g} mg within {window.length / HOUR:g} h{more}: the hard limit is {limit:.4g} mg")
+            said = said_limit(window.hard_mg_per_kg, window.hard_mg)
+            wrong.append(f"{ordered:.4g} mg within {window.length / HOUR:g} h{more}: the hard limit is {said}")
     return wrong
+
+
+def said_limit(mg_per_kg: float, mg: float) -> str:
+    """Say a limit as the protocol has it. Its mg for one weight would tell the weight to who is to enter it anew."""
+    return f"{mg_per_kg:g} mg/kg, at most {mg:g} mg"
 
 
 def limit_mg(window: WindowLimit, order: Order) -> float:

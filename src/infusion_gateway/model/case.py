@@ -139,6 +139,11 @@ class Case:
     lapsed: bool = False
     marks: tuple[Mark, ...] = ()
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether both entries are in and count. Until then the first is shown to nobody, given up or not."""
+        return self.t0 is not None or (bool(self.confirmed_by) and not self.lapsed)
+
     def dose_mg(self, delivered_ml: float) -> float:
         """Give the dose in so much volume: each syringe by the concentration that is known of it."""
         return self.syringe_before_mg + (delivered_ml - self.syringe_from_ml) * self.order.concentration_mg_ml

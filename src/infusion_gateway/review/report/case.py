@@ -290,6 +290,7 @@ class _Teller:
         self._timeline = timeline
         self._durable: dict[str, Durable] = {}
         self._bed = ""
+        self._counts = True
         self._unread = 0
         self._signed: dict[str, Confirm] = {}
         self._confirmed = ""
@@ -315,7 +316,7 @@ class _Teller:
     def end(self) -> None:
         report = self._report
         report.second = self._signed.get(self._confirmed) or report.second
-        if report.phase is Phase.ORDERED:  # also where a confirmation lapsed: it waits for another
+        if report.phase is Phase.ORDERED or not self._counts:  # it waits for another, or may be entered anew
             report.order, report.first, report.second, report.hidden = None, None, None, True
         if self._unread:
             report.notes.append(f"{self._unread} rows can't be read by this version and are left out")
@@ -324,6 +325,7 @@ class _Teller:
         report, case = self._report, durable.case
         assert case is not None
         report.phase, report.order, report.subject = durable.phase, case.order, case.subject
+        self._counts = case.confirmed
         report.digest = case.protocol_digest
         report.baseline = case.baseline or report.baseline
         if case.t0 is not None:
