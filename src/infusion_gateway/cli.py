@@ -28,6 +28,7 @@ COMMANDS = {
     "annunciator": "infusion_gateway.cli_annunciator",
     "station": "infusion_gateway.cli_station",
     "people": "infusion_gateway.cli_station",
+    "screens": "infusion_gateway.cli_station",
     "commission": "infusion_gateway.cli_commission",
     "schema": "infusion_gateway.cli_config",
 }

@@ -1,4 +1,4 @@
-"""`station`: the clinicians' page as a process of its own; `people`: who may sign in there."""
+"""`station`: the clinicians' page as a process of its own; `people`, `screens`: who may use it, and from where."""
 
 import secrets
 import sys
@@ -19,6 +19,7 @@ from infusion_gateway.station import people as known
 from infusion_gateway.station.hashing import LONGEST, PASSWORDS, PINS, holds
 from infusion_gateway.station.people import Person
 from infusion_gateway.station.printing import Beside
+from infusion_gateway.station.screens import Screens
 from infusion_gateway.station.signin import LEAST_PIN, LONGEST_PIN
 
 LEAST_PASSWORD = 10
@@ -149,6 +150,40 @@ def openid(code: str, subject: str | None, file: Path, taken: bool) -> None:  # 
     said = None if subject is None else _subject(subject, others)
     _keep(path, (*others, replace(person, openid=said)))
     click.echo(f"{person.code} {'signs in here alone' if said is None else f'is who the provider calls {said}'}")
+
+
+@click.group()
+def screens() -> None:
+    """List and take away the browsers that a supervisor has enrolled; the file is [station] screens_file."""
+
+
+@screens.command("list")
+@config_option
+def list_screens(file: Path) -> None:
+    """Name every screen, a line each: name, profile, bed, who enrolled it."""
+    for one in sorted(_screens(file).all(), key=lambda one: one.name):
+        click.echo(f"{one.name:24} {one.profile:8} {one.bed or '-':32} by {one.by}")
+
+
+@screens.command("remove")
+@click.argument("name")
+@config_option
+def remove_screen(name: str, file: Path) -> None:
+    """Let a browser be no screen any more, such as a call button: it shows the page within seconds."""
+    try:
+        found = _screens(file).remove(name)
+    except OSError as error:
+        raise click.UsageError(f"the screens' file can't be written: {error.strerror}") from None
+    if not found:
+        raise click.UsageError(f"no screen is called {name[:64]!r}: `infusion-gateway screens list` names them all")
+    click.echo(f"{name} is no screen any more")
+
+
+def _screens(file: Path) -> Screens:
+    path = load_station(file).screens
+    if path is None:
+        raise click.UsageError(f'{file} keeps no screens: add screens_file = "screens.toml" to [station]')
+    return Screens(path)
 
 
 def _subject(said: str, others: Iterable[Person]) -> str:

@@ -499,19 +499,20 @@ def test_sound_by_priority_and_its_proof(page: Any, station: FakeStation) -> Non
 
 
 def test_a_screen_is_enrolled_by_who_shows_again_who_they_are(page: Any, station: FakeStation) -> None:
-    """Pins that the page asks a supervisor for the password before it makes this browser a screen, and sends it."""
+    """Pins that the page asks a supervisor for the password before it makes this browser a screen; a bed is chosen."""
     station.me |= SIGNED_IN | {"person": {"code": "doctor-1", "title": "Doctor-1", "role": "supervisor"}}
     station.answer("/api/enrol", {"error": "enrolling wants your password again", "field": "again"}, status=403)
     show(page, station, made.bed("one"))
     page.get_by_role("button", name="Screen", exact=True).click()
     page.locator('.sheet [name="name"]').fill("wall-2")
+    page.locator('.sheet [name="bed"]').select_option("west/one")
     assert page.locator('.sheet input[type="password"]').is_hidden()
     page.get_by_role("button", name="Enrol this screen").click()
     page.get_by_text("enter your password again").wait_for()
     station.answers.clear()
     page.locator('.sheet input[type="password"]').fill("secret")
     page.get_by_role("button", name="Enrol this screen").click()
-    assert waited(page, station, "/api/enrol", 2)[-1]["name"] == "wall-2"
+    assert waited(page, station, "/api/enrol", 2)[-1] == {"name": "wall-2", "profile": "nurses", "bed": "west/one"}
     assert station.posted("/api/again") == [{"password": "secret"}]
 
 

@@ -130,6 +130,15 @@ async def test_a_button_stands_at_a_bed(station: Station, bed: str) -> None:
     assert (refused.status, "igw-screen" in browser.jar) == (400, False)
 
 
+async def test_a_button_stands_at_a_bed_that_the_station_knows(station: Station) -> None:
+    """Pins that neither a call button nor another screen is enrolled at a bed that isn't there."""
+    browser = Browser(station)
+    for profile in ("call", "chair"):
+        refused = await browser.enrol("doctor-1", "call-1", profile, "west/chair-99")
+        assert (refused.status, refused.body["field"], "igw-screen" in browser.jar) == (400, "bed", False)
+        assert "west/chair-99" in refused.body["error"]
+
+
 def alone(ward: Rings) -> tuple[CallButton, list[float]]:
     """Give call buttons by themselves, and a clock to set: [seconds]."""
     clock = [100.0]

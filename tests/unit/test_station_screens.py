@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from infusion_gateway.cli_station import screens as commands
 from infusion_gateway.station import screens
 from infusion_gateway.station.screens import Screens
 from infusion_gateway.station.web import HERE
@@ -56,10 +58,45 @@ def test_no_screen_has_the_name_of_the_stations_own_browser(tmp_path: Path) -> N
     """Pins that what nobody signed in did at this machine's browser is never on record as some screen's."""
     path = tmp_path / "screens.toml"
     of = Screens(path)
-    with pytest.raises(ValueError, match="but not local"):
+    with pytest.raises(ValueError, match="local is what"):
         of.enrol("local", "nurses", "", "doctor-1")
     _, made = of.enrol("desk-1", "nurses", "", "doctor-1")
     assert made.person == "screen-desk-1"
     path.write_text(path.read_text().replace("desk-1", "local"))
     assert HERE == "screen-local"
     assert [one.person for one in Screens(path).all()] == []
+
+
+def test_what_makes_it_no_screen_is_said(tmp_path: Path) -> None:
+    """Pins that whoever enrols one hears which of name, profile and bed is wrong, and how it is written."""
+    of = Screens(tmp_path / "screens.toml")
+    for given, words in (
+        (("a b", "wall", ""), "the name: "), (("local", "wall", ""), "the name: local"),
+        (("w", "tv", ""), "the profile: "), (("w", "wall", "../x"), "the bed: "),
+        (("w", "call", ""), "the bed: a call"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^{words}"):
+            of.enrol(*given, "doctor-1")
+
+
+def test_a_screen_is_taken_away_by_command(tmp_path: Path) -> None:
+    """Pins `screens list` and `remove`: the browser is no screen at once, the others are; a wrong name is refused."""
+    config = tmp_path / "station.toml"
+    config.write_text(
+        '[broker]\nurl = "mqtt://127.0.0.1:1883"\n[station]\nname = "station-1"\nsite = "test"\n'
+        'screens_file = "screens.toml"\n'
+    )
+    of = Screens(tmp_path / "screens.toml")
+    cookie, _ = of.enrol("call-1", "call", "west/chair-1", "doctor-1")
+    other, _ = of.enrol("wall-1", "wall", "", "doctor-1")
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(commands, [*words, "-c", str(config)])
+
+    assert [line.split()[:3] for line in run("list").output.splitlines()] == [
+        ["call-1", "call", "west/chair-1"], ["wall-1", "wall", "-"],
+    ]  # fmt: skip
+    assert run("remove", "call-1").exit_code == 0
+    assert (of.of(cookie), of.of(other) is not None) == (None, True)
+    again = run("remove", "call-1")
+    assert (again.exit_code, "screens list" in again.output) == (2, True)

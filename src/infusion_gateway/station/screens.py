@@ -1,7 +1,7 @@
 """Screens that a supervisor has enrolled: a browser that may look, stop, and take a PIN, with nobody signed in.
 
 Each holds a random id in a cookie; the file keeps its hash, name, profile and bed, so that a screen stays one over a
-restart. To take one away, take its table out of the file, or enrol another one by its name.
+restart. `infusion-gateway screens remove` takes one away, and so does another one of its name.
 """
 
 import hashlib
@@ -74,19 +74,30 @@ class Screens:
             raise ValueError("this station keeps no screens: set screens_file in [station]")
         cookie = secrets.token_urlsafe(32)
         made = Screen(name, profile, bed, digest(cookie), by)
-        if not _sound(made):
-            known = ", ".join((*PROFILES, CALL))
-            name_of = f"a name as chair-1, but not {LOCAL}"
-            raise ValueError(f"a screen has {name_of}, a profile of {known}, and perhaps a bed; {CALL} has one")
+        if why := fault(made):
+            raise ValueError(why)
         with self._enrolling:  # each in a thread of its own: none may take another out again
             self._keep(self.path, made)
         return cookie, made
+
+    def remove(self, name: str) -> bool:
+        """Take a screen away; its browser is none any more at once. False: there is none of that name. OSError."""
+        with self._enrolling:
+            self._renew()
+            kept = {one.id: one for one in self._screens.values() if one.name != name}
+            if self.path is None or len(kept) == len(self._screens):
+                return False
+            self._write(self.path, kept)
+        return True
 
     def _keep(self, path: Path, made: Screen) -> None:
         self._renew()
         kept = {one.id: one for one in self._screens.values() if one.name != made.name} | {made.id: made}
         if len(kept) > MOST:
-            raise ValueError(f"there are {MOST} screens already: take one out of {path}")
+            raise ValueError(f"there are {MOST} screens already: `infusion-gateway screens remove` takes one away")
+        self._write(path, kept)
+
+    def _write(self, path: Path, kept: dict[str, Screen]) -> None:
         out = ["# Written by the station: the screens that a supervisor has enrolled."]
         for screen in kept.values():
             out += ["", "[[screen]]", *(f"{key} = {quoted(getattr(screen, key))}" for key in _KEYS)]
@@ -114,7 +125,7 @@ class Screens:
         for table in tables[:MOST] if isinstance(tables, list) else ():
             given = [table.get(key) for key in _KEYS] if isinstance(table, dict) else [None]
             screen = Screen(*given) if all(isinstance(one, str) for one in given) else None
-            if screen is None or not _sound(screen):
+            if screen is None or fault(screen):
                 log.error("a screen passed over: it is none", file=str(self.path))
             else:
                 found[screen.id] = screen
@@ -131,8 +142,19 @@ def digest(cookie: str) -> str:
     return hashlib.sha256(cookie.encode(errors="replace")).hexdigest()
 
 
-def _sound(screen: Screen) -> bool:
+def fault(screen: Screen) -> str:
+    """Say in words what makes it no screen; "": it is one."""
     bed = screen.bed
-    of_a_bed = not bed or (len(bed) <= LONGEST_BED and all(is_name(part) for part in bed.split("/", 1)))
-    known = screen.profile in PROFILES or (screen.profile == CALL and "/" in bed)
-    return is_name(screen.name) and screen.name != LOCAL and known and of_a_bed
+    if not is_name(screen.name):
+        return "the name: letters, digits, . _ and -, as chair-1"
+    if screen.name == LOCAL:
+        return f"the name: {LOCAL} is what the record calls the station's own browser"
+    if screen.profile not in (*PROFILES, CALL):
+        return f"the profile: one of {', '.join((*PROFILES, CALL))}"
+    if bed and not (len(bed) <= LONGEST_BED and all(is_name(part) for part in bed.split("/", 1))):
+        return "the bed: gateway/bed, as gateway-1/chair-1"
+    return (
+        "the bed: a call button stands at one, as gateway-1/chair-1"
+        if screen.profile == CALL and "/" not in bed
+        else ""
+    )

@@ -178,9 +178,13 @@ class Web:
             raise Denied(403, "a supervisor enrols screens")
         self._asked_again(who, "enrolling a screen")
         self._sign_in.touch(who.session)
+        bed = given["bed"] or ""
+        gateway, _, name = bed.partition("/")
+        if name and self._ward.bed(gateway, name) is None:
+            raise Denied(400, f"the bed: this station knows no {bed} now; its beds are on the page", "bed")
         try:
             cookie, screen = await asyncio.to_thread(
-                self._screens.enrol, given["name"] or "", given["profile"] or "", given["bed"] or "", who.person.code
+                self._screens.enrol, given["name"] or "", given["profile"] or "", bed, who.person.code
             )
         except ValueError as error:
             raise Denied(400, str(error)) from None

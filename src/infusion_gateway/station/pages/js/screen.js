@@ -151,7 +151,8 @@ export function openScreen({ ward, changed, announce, hear }) {
 
 function enrolForm(ward) {
   const name = el("input", { name: "name", autocomplete: "off", maxlength: 64 });
-  const bed = el("input", { name: "bed", autocomplete: "off", maxlength: 130 });
+  const beds = ward.ordered().map((one) => el("option", { value: one.key, text: one.key }));
+  const bed = el("select", { name: "bed" }, el("option", { value: "", text: say("screen.noBed") }), ...beds);
   const room = el("select", { name: "profile" }, ...[...CHOICES.profile, "call"].map((value) => el("option", { value, text: term("screen.profile", value) })));
   const said = el("p", { class: "form-said", role: "status" });
   const again = againField(ward.me, said, () => form.requestSubmit());
@@ -160,7 +161,7 @@ function enrolForm(ward) {
     event.preventDefault();
     const refused = await again.prove();
     if (refused) return put(said, say("form.failed", { reason: refused }));
-    const answer = await call("POST", "/api/enrol", { name: name.value.trim(), profile: room.value, ...(bed.value.trim() ? { bed: bed.value.trim() } : {}) });
+    const answer = await call("POST", "/api/enrol", { name: name.value.trim(), profile: room.value, ...(bed.value ? { bed: bed.value } : {}) });
     if (answer.field === "again" && !again.shown()) {
       again.show();
       return put(said, again.why);
