@@ -89,7 +89,7 @@ def test_four_beds_two_alarms(bay: Bay, screen: Screen) -> None:
 
 
 def test_a_stop_is_held_off_and_another_is_not(bay: Bay, screen: Screen) -> None:
-    """Pins the countdown of a stop that a person holds off: that pump goes on; of the other it is told who stopped it."""
+    """Pins the countdown of a stop that a person holds off: that pump goes on; the other says who stopped it."""
     held, stopped = BEDS[:2]
     bay.infuse(held, stopped)
     page, wall = screen(address(held)), screen()
