@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -44,6 +45,8 @@ STOP_WAITS_S = 1.0
 STOP_AGAIN_S, STOP_GROWS, STOP_AT_LEAST_EVERY_S = 0.05, 1.1, 0.2
 """A signed stop that nobody has answered is sent again: a flooded broker may have dropped it."""
 SEEN_EVERY_S = 2.0
+FIRST_WORD = 2**52
+"""Words of a start begin anywhere below: no heartbeat of another start names them. JSON has whole numbers to 2**53."""
 _SILENT = logging.getLogger("infusion_gateway.station.mqtt")
 _SILENT.setLevel(logging.CRITICAL)  # what paho says of a socket is told by us, in words
 REFUSED = 0x80
@@ -317,7 +320,7 @@ async def listen(
     given, what the broker had kept; mouth: what is asked by the same connection; telling: whom it tells, as it says;
     spoke: told the sequence of each word of its availability, just before that goes out.
     """
-    mouth, words = mouth or Mouth(), count(1)
+    mouth, words = mouth or Mouth(), count(1 + secrets.randbelow(FIRST_WORD))
     while True:
         try:
             async with _station(broker, topics, station, utc_ns) as client:

@@ -82,7 +82,7 @@ class Hub:
         self.telling: Callable[[], Telling] = Telling
         self.heard: Callable[[str, bytes, bool], None] = lambda _station, _payload, _kept: None
         self.not_connected = "not connected yet"
-        self.picture = Picture(settings.site, keyrings(settings.gateways))
+        self.picture = Picture(settings.site, keyrings(settings.gateways), settings.name)
         self._topics = Topics(settings.site, settings.name)
         self._answers = self._topics.answers(settings.name)
         self._now_s, self._utc_ns = now_s, utc_ns

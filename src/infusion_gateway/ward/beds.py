@@ -73,6 +73,8 @@ class WardGateway:
     beds: dict[str, WardBed] = field(default_factory=dict)
     availability: Availability | None = None
     offline: bool = False
+    unheard_s: float | None = None
+    """When its last heartbeat came that named no word of this station: whenever that was said, it is no life."""
     heartbeat: Heartbeat | None = None
     beat: bytes = b""
     beat_s: float | None = None
@@ -114,10 +116,10 @@ class WardGateway:
         if self.beat_s is None:
             waited = now_s - self.since_s
             if waited >= SILENT_S:
-                return "silent", f"no word from {name} since this station listens"
+                return "silent", self._unheard(now_s) or f"no word from {name} since this station listens"
             return "unknown", f"no live word from {name} yet"
         if (age := now_s - self.beat_s) >= SILENT_S:
-            return "silent", f"no word from {name} for {age:.0f} s: go to the bed"
+            return "silent", self._unheard(now_s) or f"no word from {name} for {age:.0f} s: go to the bed"
         if self.late_s >= LATE_S:
             return "silent", f"what comes from {name} may be {self.late_s:.0f} s old: go to the bed"
         if bed is not None and bed.in_session:
@@ -125,6 +127,11 @@ class WardGateway:
             if (age := now_s - came) >= SILENT_IN_SESSION_S:
                 return "silent", f"no values from {bed.bed} for {age:.0f} s: go to the bed"
         return "live", ""
+
+    def _unheard(self, now_s: float) -> str:
+        if self.unheard_s is None or now_s - self.unheard_s >= SILENT_S:
+            return ""
+        return f"{self.topics.gateway} has not heard this station: what comes from it may be old"
 
     def _doubted(self, bed: WardBed | None) -> str:
         """Give the first of the topics in doubt that concern this; all of a gateway's own concern its beds too."""

@@ -25,6 +25,8 @@ class Genuine:
     behind: frozenset[str] = frozenset()
     """Beds whose alarms here are not their newest."""
     _beat: tuple[int, str] = (0, "")
+    _word: int = 0
+    """Of the receiver's own words the newest that a heartbeat has named; 0: none has."""
     _differed: frozenset[str] = frozenset()
 
     def holds(self, topic: str, what: str, payload: bytes) -> bool:
@@ -46,12 +48,21 @@ class Genuine:
         self.doubted.discard(topic)
         return known
 
-    def beats(self, number: int, said: str) -> bool:
-        """Say whether a heartbeat is newer than the last: else it is somebody's repetition and shows no life."""
-        if self.keys is not None and number <= self._beat[0] and said <= self._beat[1]:
+    def beats(self, number: int, said: str, word: int = 0) -> bool:
+        """Say whether a heartbeat is newer than the last: else it is somebody's repetition and shows no life.
+
+        word: of the receiver's own words the one that it names: one that names a newer one is newer, whatever its
+        number and time, which begin anew; 0: it names none.
+        """
+        newer = number > self._beat[0] or said > self._beat[1]
+        if self.keys is not None and (word < self._word or (word == self._word and not newer)):
             return False
-        self._beat = (number, said)
+        self._beat, self._word = (number, said), word
         return True
+
+    def owes_a_word(self, *, says: bool) -> bool:
+        """Say whether a heartbeat that names no word of the receiver's is no life: one that did, or could, name one."""
+        return self.keys is not None and (says or self._word > 0)
 
     def compare(self, said: object, held: Mapping[str, int]) -> frozenset[str]:
         """Give the beds whose alarms are now known not to be the newest here, by a heartbeat's revisions.

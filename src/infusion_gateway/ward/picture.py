@@ -80,15 +80,19 @@ Change: TypeAlias = BedChanged | BedGone | GatewayChanged | EventCame | Lacks
 
 
 class Picture:
-    """Folds what came into what is known. keys: of each gateway; {}: nobody's are known, and everybody is believed."""
+    """Folds what came into what is known. keys: of each gateway; {}: nobody's are known, and everybody is believed.
 
-    def __init__(self, site: str, keys: Mapping[str, Keyring] | None = None) -> None:
+    station: whose words heartbeats are to name; "": it says none.
+    """
+
+    def __init__(self, site: str, keys: Mapping[str, Keyring] | None = None, station: str = "") -> None:
         self._site = site
         self._keys = keys or {}
         self._prefix = f"{ROOT}/{site}/"
         self.gateways: dict[str, WardGateway] = {}
         self.seen = Seen()
-        self._station = ""
+        self._station = station
+        self._first = 0
         self._lost_s: float | None = None
         self._spoke: deque[tuple[int, float]] = deque(maxlen=WORDS)
 
@@ -122,7 +126,7 @@ class Picture:
 
     def spoke(self, station: str, word: int, now_s: float) -> None:
         """Take note that the station sends this word of its own; a heartbeat that names it was made after this."""
-        self._station = station
+        self._station, self._first = station, self._first or word
         self._spoke.append((word, now_s))
 
     def take(self, topic: str, payload: bytes, now_s: float, *, kept: bool = False) -> list[Change]:
@@ -179,7 +183,13 @@ class Picture:
     def _beat(self, gateway: WardGateway, topic: str, payload: bytes, now_s: float) -> list[Change]:
         name = gateway.topics.gateway
         read = self._read(gateway, topic, "heartbeat", payload, Heartbeat)
-        if read is None or not gateway.genuine.beats(read.sequence, read.time):
+        word = 0 if read is None else self._word(read)
+        says = read is not None and bool(self._station) and "stations" in read.model_fields_set
+        if read is not None and not word and gateway.genuine.owes_a_word(says=says):
+            gateway.unheard_s = now_s
+            gateway.beat = gateway.beat or payload  # its challenge holds an instruction up by no heartbeat
+            return []
+        if read is None or not gateway.genuine.beats(read.sequence, read.time, word):
             gateway.genuine.doubt(topic)
             return self._all(gateway)
         again = gateway.genuine.believe(topic) or gateway.beat_s is None or gateway.offline
@@ -196,13 +206,18 @@ class Picture:
             gone.append(BedGone(name, bed.bed))
         return [*gone, *self._all(gateway)] if again else [*gone, GatewayChanged(name)]
 
+    def _word(self, beat: Heartbeat) -> int:
+        """Give the word of this very process that a heartbeat names; 0: it names none."""
+        named = beat.stations.get(self._station, 0)
+        return named if self._spoke and self._first <= named <= self._spoke[-1][0] else 0
+
     def _late(self, beat: Heartbeat, now_s: float) -> float:
         """Give how old a heartbeat is at most: it was made after the word of ours that it names, whatever clocks say.
 
         0.0: it names none of ours, or one of before this station began.
         """
-        named = beat.stations.get(self._station)
-        if named is None or not self._spoke or named > self._spoke[-1][0]:
+        named = self._word(beat)
+        if not named:
             return 0.0
         after = next(sent_s for word, sent_s in self._spoke if word >= named)
         return now_s - after
