@@ -19,7 +19,7 @@ from infusion_gateway.station.people import People, Person
 from infusion_gateway.station.screens import digest
 
 AGAIN_S = 60.0
-"""So long a password that was given again counts for what demands one."""
+"""So long a password that was given, to sign in or again, counts for what demands one."""
 DEMAND = frozenset({"order", "confirm", "amend", "extend", "override", "limits", "disarm", "end"})
 """Instructions that demand one."""
 BY_PIN = frozenset({"acknowledge", "pause-audio", "hold-off"})
@@ -148,7 +148,9 @@ class SignIn:
         assert person is not None, "nobody unknown has proven a password"
         self.sign_out(before)
         now_s = self._now_s()
-        return self._begun(lambda made: Session(made, person.code, digest(person.password), now_s, now_s))
+        return self._begun(  # whoever has just given their password need not give it again
+            lambda made: Session(made, person.code, digest(person.password), now_s, now_s, now_s)
+        )
 
     def known(self, person: Person, subject: str, token: str, *, before: str) -> str:
         """Begin a session of who the identity provider says it is, and give its cookie; the one called `before` ends.
