@@ -48,6 +48,39 @@ def sample(now_s: float, dose_mg: float = 1.0, **numbers: float) -> dict[str, An
     }  # fmt: skip
 
 
+def test_a_clock_that_is_set_back_leaves_nothing_of_what_has_not_been_yet() -> None:
+    """Pins that what was put for later than a live moment is gone, measurements too, and history of before stays."""
+    course = Trend()
+    for second in range(0, 600, 5):
+        course.put(EPOCH_S + second, [("spo2", 97.0, "valid", 0.5), ("nibp-sys", 120.0, "valid", second - 480.0)], 1.0)
+    for second in range(300, 540, 5):
+        course.step_back(EPOCH_S + second)
+        course.put(EPOCH_S + second, [("spo2", None, "invalid", 0.5)], None)
+    times = course.times(EPOCH_S + 539, 4)
+    assert course.series("spo2", times) == [None] * 48
+    assert course.pressures(course.times(EPOCH_S + 700, 5)) == []
+    assert course.newest == EPOCH_S + 535
+    assert course.series("spo2", course.times(EPOCH_S + 299, 1)) == [97.0] * 12
+
+
+def test_a_gateway_set_back_shows_no_old_value_as_now() -> None:
+    """Pins that from its next heartbeat on a gateway whose clock was set back has none but its new values in sight."""
+    gateway = speaker()
+    gateway.session("chair-1", 0.0)
+    for second in range(0, 301, 5):
+        gateway.beat(float(second))
+        gateway.vitals("chair-1", float(second), spo2=97)
+    gateway.vitals("chair-1", 302.0)
+    assert trend(gateway, 302.0, 1).series["spo2"][-2:] == [97.0, 97.0]
+    for second in range(305, 331, 5):
+        gateway.beat(float(second), time=at(second - 200.0))
+        body = {"time": at(second - 200.0), "values": {"spo2": value("spo2", None, validity="invalid")}}
+        gateway.say("chair-1/vitals", float(second), body)
+    shown = trend(gateway, 330.0, 1)
+    assert shown.t[-1] == EPOCH_S + 130
+    assert shown.series["spo2"] == [97.0] * 6 + [None] * 6
+
+
 def test_what_nothing_is_known_of_is_a_gap() -> None:
     """Pins slots of 5 s, the last value of each, null where nothing came, was invalid, or was old."""
     gateway = speaker()

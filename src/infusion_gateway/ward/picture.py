@@ -302,6 +302,7 @@ class Picture:
         at, utc_s = epoch(read.time), gateway.utc_s(now_s)
         if kept or utc_s is None or at > utc_s + AHEAD_S:
             return [BedChanged(bed.gateway, bed.bed, at_once=False)]
+        bed.trend.step_back(max(at, utc_s))
         hole = [Lacks(one) for one in lacking.hole(bed, at)]
         measured = ((word, one.value, one.validity, one.age_s) for word, one in read.values.items())
         bed.trend.put(at, measured, None if bed.session is None else bed.session.dose_mg)

@@ -69,6 +69,18 @@ class Trend:
         if cuff:
             self._measured(cuff)
 
+    def step_back(self, at: float) -> None:
+        """Take note that it is no later than this at the gateway: what is ahead is of before its clock was set back."""
+        if self.newest is None or self.newest <= at + OLDEST_S:
+            return
+        for index, slot in enumerate(self._held):
+            if slot >= at // SLOT_S:
+                self._held[index] = -1
+                for series in self._series.values():
+                    series[index] = nan
+        self._pressures = [one for one in self._pressures if one[0] <= at]
+        self.newest = at
+
     def _measured(self, cuff: Mapping[str, tuple[float, float]]) -> None:
         """Take a measurement of the cuff, once."""
         at = max(when for when, _ in cuff.values())
