@@ -10,7 +10,7 @@ export const BURSTS = {
 };
 const REMIND_S = 30;
 const PROVEN_MS = 24 * 3600 * 1000;
-const KINDS = ["none", "once", "reminder", "bursts"];
+const KINDS = ["none", "once", "bursts"];
 /** A burst isn't broken into by another of no higher priority. */
 const BETWEEN_S = 3;
 /** Four harmonics, so that a small loudspeaker carries it and the ear finds where it is. */
@@ -22,6 +22,7 @@ export class Sound {
   constructor() {
     this.context = null;
     this.last = -Infinity;
+    this.reminded = null;
     this.playing = "none";
     this.known = new Set();
   }
@@ -63,21 +64,34 @@ export class Sound {
   }
 
   /**
-   * Sound what is wanted now; called again and again. What is new or has risen is heard at once.
-   * @param {{priority: string, kind: "bursts" | "reminder" | "once" | "none", every: number | null, keys: string[]}} wanted
+   * Sound what is wanted now; called again and again. What is new or has risen is heard at once; what is new while a burst
+   * is heard is owed until after it, and what is to be reminded of waits for a gap.
+   * @param {{priority: string, kind: "bursts" | "once" | "none", every: number | null, keys: string[], reminder: {priority: string, every: number, keys: string[]} | null}} wanted
    */
   follow(wanted) {
     const now = performance.now() / 1000;
-    const fresh = wanted.keys.some((key) => !this.known.has(key));
+    const known = this.known;
+    const fresh = wanted.keys.some((key) => !known.has(key));
     const risen = RANK[wanted.priority] > RANK[this.playing];
-    this.known = new Set(wanted.keys);
-    this.playing = wanted.kind === "none" ? "none" : wanted.priority;
-    if (this.playing === "none") return;
-    const again = wanted.kind === "reminder" ? (wanted.every ?? REMIND_S) : wanted.kind === "bursts" ? (wanted.every ?? BURSTS[wanted.priority].every) : null;
+    const again = wanted.kind === "bursts" ? (wanted.every ?? BURSTS[wanted.priority].every) : null;
     const due = again !== null && now - this.last >= again;
-    if (!risen && !due && !(fresh && now - this.last > BETWEEN_S)) return;
-    this.burst(wanted.priority, 0, wanted.kind === "reminder" ? 1 : Infinity);
-    this.last = now;
+    const heard = risen || due || (fresh && now - this.last > BETWEEN_S);
+    this.playing = wanted.priority;
+    this.known = new Set(wanted.keys.filter((key) => heard || known.has(key)));
+    if (heard) {
+      this.burst(wanted.priority, 0);
+      this.last = now;
+    }
+    this.#remind(wanted.reminder, known, now);
+  }
+
+  /** A single pulse, between whatever else is heard. What was heard before it is only reminded of is not at once again. */
+  #remind(reminder, known, now) {
+    if (reminder) this.reminded ??= reminder.keys.some((key) => known.has(key)) ? this.last : -Infinity;
+    else this.reminded = null;
+    if (!reminder || now - this.reminded < reminder.every || now - this.last <= BETWEEN_S) return;
+    this.burst(reminder.priority, 0, 1);
+    this.reminded = now;
   }
 
   /**
@@ -107,24 +121,31 @@ export class Sound {
 
 /**
  * Give what is to be heard now, over all beds and what the page itself is alarmed about. The station says what a screen of
- * this profile sounds; that it is not heard itself, the page knows alone.
+ * this profile sounds; that it is not heard itself, the page knows alone. What is only reminded of, audio paused or latched,
+ * is chosen apart: it takes no other bed's sound away, however high it is.
  * @param {any} ward @param {{profile: string, lost: "high" | "medium" | null}} how
- * @returns {{priority: string, kind: "bursts" | "reminder" | "once" | "none", every: number | null, keys: string[]}}
+ * @returns {{priority: string, kind: "bursts" | "once" | "none", every: number | null, keys: string[], reminder: {priority: string, every: number, keys: string[]} | null}}
  */
 export function wantedSound(ward, how) {
   let best = { priority: "none", kind: "none", every: null };
+  let reminder = null;
   const keys = [];
+  const reminding = [];
   const take = (priority, kind, every, key) => {
     keys.push(key);
-    const louder = RANK[priority] * 10 + KINDS.indexOf(kind) > RANK[best.priority] * 10 + KINDS.indexOf(best.kind);
-    if (louder) best = { priority, kind, every };
+    const louder = RANK[priority] - RANK[best.priority] || KINDS.indexOf(kind) - KINDS.indexOf(best.kind);
+    if (louder > 0) best = { priority, kind, every };
   };
   if (how.lost && how.profile !== "wall") take(how.lost, "bursts", BURSTS[how.lost].every, "lost");
   for (const bed of ward.beds.values()) {
     const said = bed.annunciation;
     const own = said?.profiles?.[how.profile] ?? said;
-    if (!said || !(RANK[said.priority] > 0) || !KINDS.includes(own.sound) || own.sound === "none") continue;
-    take(said.priority, own.sound, own.repeat_s ?? null, `${bed.key} ${said.priority} ${said.renewed ?? bed.alarms?.[0]?.instance ?? ""}`);
+    if (!said || !(RANK[said.priority] > 0)) continue;
+    const key = `${bed.key} ${said.priority} ${said.renewed ?? bed.alarms?.[0]?.instance ?? ""}`;
+    if (own.sound === "reminder") {
+      reminding.push(key);
+      if (RANK[said.priority] > RANK[reminder?.priority ?? "none"]) reminder = { priority: said.priority, every: own.repeat_s ?? REMIND_S };
+    } else if (own.sound === "bursts" || own.sound === "once") take(said.priority, own.sound, own.repeat_s ?? null, key);
   }
-  return { ...best, keys };
+  return { ...best, keys, reminder: reminder && { ...reminder, keys: reminding } };
 }
