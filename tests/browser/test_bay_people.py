@@ -125,7 +125,7 @@ def test_an_order_by_two_people(bay: Bay, screen: Screen) -> None:
         assert re.match("Refused: (another person must confirm|the same person entered the order)", alone), alone
         wrong = ask(second, "confirm", "doctor-1", weight_kg="90", concentration_mg_ml="1")
         assert wrong.startswith("Refused: the two weights"), wrong
-        assert until(lambda: _logged(second, "refused"), "the refusal is in the log")
+        assert until(lambda: _logged(second, "Refused: Confirm"), "the refusal is in the log")
         second.reload()
         second.locator(".tile-state", has_text="ORDERED").wait_for()
         second.wait_for_function("() => document.querySelector('.lane').dataset.count > 0")
