@@ -324,3 +324,19 @@ def test_a_bolus_is_delivery() -> None:
     other = Bed(bed_setup(replace(depression_40())), pump=Pump(says=Delivery.BOLUS, running=True))
     other.run(5)
     assert "delivering-without-order" in other.alarms
+
+
+def test_the_dead_man_stays_until_a_stop_stands_for_good() -> None:
+    """Pins that a stop which is confirmed so far, of a counter with coarse steps, leaves it armed."""
+    bed = Bed(pump=Pump(resolution=0.1))
+    bed.infuse()
+    bed.run(60)
+    bed.ask(Stop("enough"))
+    bed.run(4)
+    stop = bed.state.durable.stop
+    assert stop is not None
+    assert (stop.confirmed_at is not None, stop.provisional) == (True, True)
+    assert dead_men(bed) == [20]
+    bed.run(12)
+    assert bed.phase is Phase.RECOVERY
+    assert dead_men(bed) == [20, 0]

@@ -19,7 +19,8 @@ def wanted_s(turn: Turn) -> int | None:
     if setup is None or setup.dead_man is None:
         return None
     under_way = durable.phase in RUNNING
-    unsure = durable.stop is not None and durable.stop.confirmed_at is None and case is not None and case.t0 is not None
+    stop, begun = durable.stop, case is not None and case.t0 is not None
+    unsure = stop is not None and begun and (stop.confirmed_at is None or stop.provisional)
     if protocol is not None and case is not None and (under_way or unsure):
         if case.dead_man_off_by:
             return 0
