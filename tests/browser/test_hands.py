@@ -334,11 +334,33 @@ def test_the_second_person_sees_nothing_of_the_first(page: Any, station: FakeSta
     station.me |= SIGNED_IN
     bed = made.bed("one", "ordered")
     bed["session"]["waits_for_second"] = "order"
+    bed["tile"] |= {"delivered_mg": None, "ordered_mg": None}
     show(page, station, bed, address="#/bed/west/one")
+    assert page.locator(".dose-delivered:visible").first.inner_text() == "ordered"
+    assert page.locator(".dose-hard:visible").first.inner_text() == "waits for a second person"
     page.locator('[data-do="confirm"]').click()
+    about = page.locator(".sheet .fields .about").all_inner_texts()
+    assert (len(about), "You are the second person" in about[0]) == (1, True)
     values = page.eval_on_selector_all(".sheet input", "all => all.map(e => e.value)")
     assert set(values) == {""}
     assert "70.0 kg" not in page.locator("body").inner_text()
+
+
+def test_the_second_of_two_is_told_that_one_has_asked(page: Any, station: FakeStation) -> None:
+    """Pins the words of what two people ask for, before and after the first; a dose below 1 mg has two decimals."""
+    station.me |= SIGNED_IN
+    bed = made.bed("one")
+    bed["tile"] |= {"delivered_mg": 0.1, "ordered_mg": 0.25}
+    show(page, station, bed, address="#/bed/west/one")
+    assert page.locator(".dose-delivered:visible").first.inner_text() == "0.10 of 0.25 mg"
+    page.locator('[data-do="extend"]').click()
+    page.get_by_text("another person must ask for the same").wait_for()
+    page.keyboard.press("Escape")
+    bed["session"]["waits_for_second"] = "extend"
+    station.show(bed)
+    page.get_by_text("waits for another person").wait_for()
+    page.locator('[data-do="extend"]').click()
+    page.get_by_text("one has asked for this already").wait_for()
 
 
 def test_vital_signs_by_hand(page: Any, station: FakeStation) -> None:

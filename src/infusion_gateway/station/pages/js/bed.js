@@ -9,7 +9,7 @@ import { GROUPS, INSTRUCTIONS, applies } from "./instructions.js";
 import { logOf } from "./log.js";
 import { askPerson } from "./pin.js";
 import { ring } from "./ring.js";
-import { audioPausedOf, stateOf, stoppedOf } from "./state.js";
+import { audioPausedOf, digitsOf, stateOf, stoppedOf } from "./state.js";
 import { stopButton } from "./stop.js";
 import { dose, linkNotice, supervision } from "./tile.js";
 import { numeric } from "./vitals.js";
@@ -160,9 +160,9 @@ function orderPanel() {
             [say("order.protocol"), order.protocol],
             [say("order.weight"), `${number(order.weight_kg, 1)} ${say("unit.kg")}`],
             [say("order.concentration"), `${number(order.concentration_mg_ml, 2)} ${say("unit.mg/mL")}`],
-            [say("order.dose"), `${number(order.dose_mg, 1)} ${say("unit.mg")} (${say("dose.perKg", { value: number(order.dose_mg_per_kg, 2) })})`],
+            [say("order.dose"), `${number(order.dose_mg, digitsOf(order.dose_mg))} ${say("unit.mg")} (${say("dose.perKg", { value: number(order.dose_mg_per_kg, 2) })})`],
             [say("order.rate"), `${number(order.rate_ml_h, 1)} ${say("unit.mL/h")}`],
-            [say("order.volume"), `${number(order.volume_ml, 1)} ${say("unit.mL")}`],
+            [say("order.volume"), `${number(order.volume_ml, digitsOf(order.dose_mg))} ${say("unit.mL")}`],
             [say("order.duration"), `${number(order.duration_s / 60, 0)} ${say("unit.min")}`],
           ];
       if (order && bed.session.t0) rows.push([say("order.t0"), clock(bed.session.t0, true)]);

@@ -23,7 +23,8 @@ export function openForm(given) {
   const fields = told.fields.map((field) => fieldOf(field, given)).filter(Boolean);
   const said = el("p", { class: "form-said", role: "status" });
   const send = el("button", { class: "big go", type: "submit" }, say("form.send"));
-  const notes = [told.people === 2 ? say("form.two") : "", name === "confirm" ? say("form.confirmOwn") : ""];
+  const second = bed.session?.waits_for_second === name ? say("form.second") : say("form.two");
+  const notes = [name === "confirm" ? say("form.confirmOwn") : told.people === 2 ? second : ""];
   const shown = notes.filter(Boolean).map((text) => el("p", { class: "about", text }));
   const standing = name === "permit-resume" ? standingAlarms() : null;
   if (standing) shown.push(standing.node);

@@ -24,6 +24,11 @@ export function stateOf(bed) {
   return { word: term("state", kind), kind };
 }
 
+/** @param {number | null | undefined} dose in mg @returns {number} decimals: below 1 mg a tenth is too coarse to tell doses apart. */
+export function digitsOf(dose) {
+  return dose > 0 && dose < 1 ? 2 : 1;
+}
+
 /**
  * Give the doses as they are written.
  * @param {any} bed
@@ -32,12 +37,13 @@ export function stateOf(bed) {
 export function doseOf(bed) {
   const tile = bed.tile ?? {};
   const share = tile.ordered_mg > 0 && Number.isFinite(tile.delivered_mg) ? tile.delivered_mg / tile.ordered_mg : null;
+  const digits = digitsOf(tile.ordered_mg);
   return {
-    delivered: number(tile.delivered_mg, 1),
-    ordered: number(tile.ordered_mg, 1),
-    hard: number(tile.hard_mg, 1),
+    delivered: number(tile.delivered_mg, digits),
+    ordered: number(tile.ordered_mg, digits),
+    hard: number(tile.hard_mg, digits),
     perKg: number(tile.mg_per_kg, 2),
-    volume: number(tile.delivered_ml, 1),
+    volume: number(tile.delivered_ml, digits),
     rate: number(tile.rate_ml_h, 1),
     share,
     hardShare: tile.ordered_mg > 0 && tile.hard_mg > 0 ? tile.hard_mg / tile.ordered_mg : null,

@@ -36,8 +36,9 @@ export function dose() {
     update(bed) {
       const said = doseOf(bed);
       const none = said.ordered === say("vital.none") && said.delivered === say("vital.none");
-      put(delivered, none ? say("dose.none") : say("dose.delivered", said));
-      put(hard, none ? "" : say("dose.hard", said));
+      const waits = bed.session?.phase === "ordered"; // the second person must not see the first one's numbers
+      put(delivered, none ? say(waits ? "dose.ordered" : "dose.none") : say("dose.delivered", said));
+      put(hard, none ? (waits ? say("dose.waits") : "") : say("dose.hard", said));
       const values = [say("dose.perKg", { value: said.perKg }), say("dose.volume", { value: said.volume }), say("dose.rate", { value: said.rate })];
       put(more, none ? "" : values.join(" · "));
       mark(node, "aria-label", none ? null : say("dose.label", said));

@@ -83,6 +83,8 @@ const WORDS = {
   "dose.rate": "{value} mL/h",
   "dose.label": "Delivered {delivered} mg of {ordered} mg ordered; hard limit {hard} mg",
   "dose.none": "no order",
+  "dose.ordered": "ordered",
+  "dose.waits": "waits for a second person",
 
   "vital.spo2": "SpO₂",
   "vital.hr": "HR",
@@ -187,9 +189,10 @@ const WORDS = {
   "form.unanswered": "NOT ANSWERED: the gateway did not answer. Look at the bed. {reason}",
   "form.failed": "NOT SENT: {reason}",
   "form.two": "Two people: another person must ask for the same, from their own sign-in.",
+  "form.second": "Two people: one has asked for this already. It takes effect once another asks for the same.",
   "form.again": "Your password again",
   "form.againWhy": "This needs to be you: enter your password again.",
-  "form.confirmOwn": "Read both from the scales and the syringe yourself. What the first person entered isn't shown.",
+  "form.confirmOwn": "You are the second person: it takes effect with this. Read both from the scales and the syringe yourself; what the first entered isn't shown.",
   "form.signInFirst": "Sign in first",
 
   "signIn.title": "Sign in",
