@@ -213,7 +213,7 @@ def test_who_stopped_and_why(page: Any, station: FakeStation) -> None:
 
 def test_a_countdown_leads_to_where_it_is_held_off(page: Any, station: FakeStation) -> None:
     """Pins that the countdown says that the pump stops, in every density, and a touch on it leads to holding off."""
-    for size, count, said in ((WALL, 8, "PUMP STOPS IN 0:"), (WALL, 60, "STOPS IN 0:"), (PHONE, 8, "PUMP STOPS IN 0:")):
+    for size, count, said in ((WALL, 8, "PUMP STOPS IN 0:"), (WALL, 60, "STOPS IN 0:"), (SMALL, 8, "PUMP STOPS IN 0:")):
         page.set_viewport_size(size)
         show(page, station, *made.ward(count))
         shown = tile(page, "west/chair-2").locator(".alarm-countdown")
@@ -224,6 +224,7 @@ def test_a_countdown_leads_to_where_it_is_held_off(page: Any, station: FakeStati
         assert first.get_attribute("data-do") == "hold-off"
         box = first.bounding_box()
         assert box["y"] + box["height"] <= size["height"], "in sight at once"
+        assert page.locator(".bed-page .vital-limits").first.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
 def test_all_of_a_tile_opens_its_bed(page: Any, station: FakeStation) -> None:
@@ -546,6 +547,14 @@ def test_four_beds_and_two_alarms_on_a_phone(page: Any, station: FakeStation) ->
     alarms = {"chair-2": [made.spo2_low()], "chair-4": [made.pressure_high()]}
     show(page, station, *(made.bed(f"chair-{n}", alarms=alarms.get(f"chair-{n}", [])) for n in range(1, 5)))
     page.wait_for_function("() => document.querySelectorAll('.wall > .tile').length === 4")
+    fast = made.vitals() | {"hr": made.value("hr", 128), "spo2": made.value("spo2", 100)}
+    station.show(made.bed("chair-1", alarms=[made.alarm("hr-high", "medium", "Heart rate 128 /min")], vitals=fast))
+    heart = tile(page, "west/chair-1").locator('.vital[data-metric="hr"]')
+    heart.locator(".vital-value", has_text="128").wait_for()
+    assert heart.evaluate("e => e.scrollWidth <= e.clientWidth"), "the limits stay beside the value"
+    assert heart.locator(".vital-limits").bounding_box()["height"] < 40
+    station.show(made.bed("chair-1", vitals=fast))
+    tile(page, "west/chair-1").locator(".alarm-banner").wait_for(state="hidden")
     assert page.evaluate(OVERFULL) == []
     assert page.evaluate(COVERED) == []
     page.locator(".stop").first.evaluate("e => e.style.translate = '0 -140px'")
