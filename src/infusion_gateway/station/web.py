@@ -6,6 +6,7 @@ something must be a person whose role allows it. A stop alone is taken from any 
 
 import asyncio
 import re
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from infusion_gateway.model.instructions import NAMES
 from infusion_gateway.station import guard
 from infusion_gateway.station.calling import Bedside, CallButton
+from infusion_gateway.station.courses import Courses
 from infusion_gateway.station.duty import Duty
 from infusion_gateway.station.looking_back import LookingBack, Past
 from infusion_gateway.station.notifying import Notifying
@@ -74,6 +76,7 @@ class Web:
         self._sign_in, self._screens = sign_in, screens
         self._secure, self._openid = secure, openid
         self._open: Counter[str] = Counter()
+        self._courses = Courses(ward, time.monotonic)
         self._shelf = Shelf(pages)
         bed = "/api/beds/{gateway:str}/{bed:str}"
         asked = [
@@ -219,15 +222,17 @@ class Web:
         return answer
 
     async def _trend(self, asked: Request) -> Response:
-        if not self.visitor(asked).sees:
+        who = self.visitor(asked)
+        if not who.sees:
             raise Denied(401, "sign in first")
         minutes = asked.query_params.get("minutes", "60")
         if not (re.fullmatch("[0-9]{1,3}", minutes) and 1 <= int(minutes) <= TREND_MIN):
             raise Denied(400, f"minutes are 1 to {TREND_MIN}", "minutes")
-        found = self._ward.trend(asked.path_params["gateway"], asked.path_params["bed"], float(minutes))
+        bed = asked.path_params["gateway"], asked.path_params["bed"]
+        found = await self._courses.of(who.name, *bed, int(minutes))
         if found is None:
             raise Denied(404, "there is no such bed here")
-        return Response(found.to_bytes(), media_type="application/json", headers={"cache-control": "no-store"})
+        return Response(found, media_type="application/json", headers={"cache-control": "no-store"})
 
     async def _instruct(self, asked: Request) -> Response:
         who = self.visitor(asked)
