@@ -309,7 +309,7 @@ def test_infuse_in_one_chair_recover_in_another(bay: Bay, screen: Screen) -> Non
     tile(wall, key(chair)).locator(".tile-state", has_text=re.compile("IDLE|CLOSED")).wait_for()
     dose = bay.ear.of(recovery, "session")["dose_mg"]
     assert dose == pytest.approx(given, abs=0.02), "1 mg/mL"
-    tile(wall, key(recovery)).locator(".dose-delivered", has_text=f"{dose:.1f} of 0.5 mg").wait_for()
+    tile(wall, key(recovery)).locator(".dose-delivered", has_text=f"{dose:.2f} of 0.50 mg").wait_for()
     nxt = bay.order(chair)
     bay.device(chair, "pump", "press", key="start")
     tile(wall, key(chair)).locator(".tile-state", has_text="INFUSING").wait_for()
