@@ -7,6 +7,7 @@ import pytest
 from infusion_gateway.station.people import People, Person, read, save
 from infusion_gateway.station.signin import (
     EACH,
+    FREE,
     LONGEST_DELAY_S,
     LONGEST_PIN_DELAY_S,
     SESSIONS,
@@ -155,6 +156,27 @@ async def test_wrong_pins_wait_for_seconds_and_at_one_screen(station: Station) -
     assert (await station.sign_in.by_pin(PIN["nurse-1"], Place("192.0.2.9", known=True))).code == "nurse-1"
     station.now += LONGEST_PIN_DELAY_S
     assert (await station.sign_in.by_pin(PIN["nurse-1"], HERE)).code == "nurse-1"
+
+
+async def test_wrong_pins_count_at_one_screen_whatever_address_it_shares(station: Station) -> None:
+    """Pins that of two screens behind one address the other takes a PIN at once, and one is no other at its next."""
+    one, other = (Place("192.0.2.7", known=True, screen=name) for name in ("wall-1", "desk-1"))
+    for _ in range(FREE):
+        with pytest.raises(Denied):
+            await station.sign_in.by_pin("0000", one)
+    assert (await station.sign_in.by_pin(PIN["nurse-1"], other)).code == "nurse-1"
+    with pytest.raises(Denied, match="wait"):
+        await station.sign_in.by_pin(PIN["nurse-1"], Place("192.0.2.8", known=True, screen="wall-1"))
+
+
+async def test_this_machine_is_one_address(station: Station) -> None:
+    """Pins that a program here does not begin anew by another of the loopback's addresses."""
+    for place in range(FREE):
+        with pytest.raises(Denied):
+            await station.sign_in.by_pin("0000", Place(f"127.0.0.{place + 1}", known=True))
+    for address in ("127.99.0.1", "::1", "::ffff:127.0.0.1"):
+        with pytest.raises(Denied, match="wait"):
+            await station.sign_in.by_pin(PIN["nurse-1"], Place(address, known=True))
 
 
 @pytest.mark.parametrize("pin", ["", "1", "123", "abcd", "2468 ", "٢٤٦٨", "0" * 13])

@@ -236,6 +236,20 @@ async def test_only_supervisors_enrol(station: Station) -> None:
         {"name": "w", "profile": "tv"},
         {"name": "w", "profile": "wall", "bed": "../x"},
     ):
+async def test_a_screen_that_is_played_with_holds_up_no_other(station: Station) -> None:
+    """Pins that wrong PINs of an enrolled screen count for it alone, though another has the same address."""
+    played, desk = Browser(station, ELSEWHERE), Browser(station, ELSEWHERE)
+    await played.enrol("doctor-1", "wall-1", "wall")
+    await desk.enrol("doctor-1", "desk-1", "nurses")
+    for browser in (played, desk):
+        await browser.post("/api/sign-out", {})
+        await browser.me()
+    for _ in range(6):
+        last = await played.do("acknowledge", {}, pin="0000")
+    assert last.status == 429
+    assert (await desk.do("acknowledge", {}, pin=PIN["nurse-1"])).status == 200
+
+
         assert (await browser.post("/api/enrol", wrong)).status == 400, wrong
     assert "igw-screen" not in browser.jar
 

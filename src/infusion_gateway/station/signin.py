@@ -100,10 +100,14 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request comes from. known: an enrolled screen, or this machine: strangers' tries don't count there."""
+    """Where a request comes from. known: an enrolled screen, or this machine: strangers' tries don't count there.
+
+    screen: the enrolled one's name; "": it is none.
+    """
 
     address: str
     known: bool
+    screen: str = ""
 
     @property
     def key(self) -> str:
@@ -112,9 +116,18 @@ class Place:
             address = ipaddress.ip_address(self.address)
         except ValueError:
             return f"from {self.address[:64]}"
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        if isinstance(address, ipaddress.IPv6Address):
+            address = address.ipv4_mapped or address
+        if address.is_loopback:  # a machine has millions of them
+            return "from this machine"
+        if isinstance(address, ipaddress.IPv6Address):
             return f"from {ipaddress.ip_network((address, 64), strict=False)}"
         return f"from {address}"
+
+    @property
+    def spot(self) -> str:
+        """Give the screen as its wrong PINs are counted, whatever address it shares; else the address."""
+        return f"screen {self.screen}" if self.screen else self.key
 
     def of(self, person: str) -> str:
         """Name a person as tried from here."""
@@ -282,7 +295,7 @@ class SignIn:
         if not (LEAST_PIN <= len(pin) <= LONGEST_PIN and pin.isascii() and pin.isdigit()):
             raise Denied(401, f"a PIN has {LEAST_PIN} to {LONGEST_PIN} digits", "pin")
         self._patient(
-            self._pin_delays, (place.key,)
+            self._pin_delays, (place.spot,)
         )  # each screen by itself: one that is played with holds up no other
         person = self._remembered(pin)
         if person is None:
@@ -292,7 +305,7 @@ class SignIn:
                 raise Denied(401, "nobody has this PIN", "pin")
             person = people[found]
             self._known_pins[self._tag(pin)] = (person.code, person.pin or "")
-        self._pin_delays.right("", place.key)
+        self._pin_delays.right("", place.spot)
         return person
 
     def _remembered(self, pin: str) -> Person | None:

@@ -108,7 +108,8 @@ class Web:
         screen, session = self._screens.of(enrolled), self._sign_in.looking(given)
         local = guard.is_local(asked)
         known = local if screen is None else screen.profile != CALL
-        place = Place(asked.client.host if asked.client is not None else "", known)
+        address = asked.client.host if asked.client is not None else ""
+        place = Place(address, known, "" if screen is None else screen.name)
         person = self._sign_in.acting(session)
         return Visitor(place, local, screen, session, person, given, guard.token(given, enrolled))
 
