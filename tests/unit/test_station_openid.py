@@ -466,8 +466,9 @@ async def test_only_the_stations_own_page_begins_one(station: Station) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1:8420@evil.example", "127.0.0.1:84 20", "127.0.0.1:x"])
 async def test_the_way_back_is_the_stations_own(station: Station, host: str) -> None:
     """Pins that no Host makes another address of the way back."""
-    browser = Browser(station, host=host)
+    browser = Browser(station)
     await browser.me()
+    browser.host = host
     assert (await browser.post("/api/openid", {})).status == 400
 
 

@@ -31,7 +31,24 @@ async def test_every_answer_carries_the_policy(station: Station) -> None:
     assert (await browser.get("/api/me")).headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8420", "127.0.0.1.evil.example", "", "[::2]:8420"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8420",
+        "127.0.0.1.evil.example",
+        "",
+        "[::2]:8420",
+        "127.0.0.1:80@evil.example",
+        "127.0.0.1:80@evil",
+        "127.0.0.1:",
+        "127.0.0.1:8\xb2",
+        "127.0.0.1:-1",
+        "127.0.0.1:1:2",
+        "[::1]x",
+        "[[::1]]",
+    ],
+)
 async def test_a_foreign_host_is_refused(station: Station, host: str) -> None:
     """Pins W5: a name that isn't the station's is answered by nothing but 400, whatever it asks for."""
     assert (await Browser(station, host=host).get("/api/me")).status == 400
@@ -219,6 +236,20 @@ async def test_nobody_elses_hand_wakes_an_idle_person(station: Station) -> None:
     assert station.ward.asked[-1][3] == "doctor-1"
 
 
+async def test_a_screen_that_is_played_with_holds_up_no_other(station: Station) -> None:
+    """Pins that wrong PINs of an enrolled screen count for it alone, though another has the same address."""
+    played, desk = Browser(station, ELSEWHERE), Browser(station, ELSEWHERE)
+    await played.enrol("doctor-1", "wall-1", "wall")
+    await desk.enrol("doctor-1", "desk-1", "nurses")
+    for browser in (played, desk):
+        await browser.post("/api/sign-out", {})
+        await browser.me()
+    for _ in range(6):
+        last = await played.do("acknowledge", {}, pin="0000")
+    assert last.status == 429
+    assert (await desk.do("acknowledge", {}, pin=PIN["nurse-1"])).status == 200
+
+
 async def test_only_supervisors_enrol(station: Station) -> None:
     """Pins who makes a screen, and that a name or profile that is none makes none."""
     browser = Browser(station)
@@ -236,20 +267,6 @@ async def test_only_supervisors_enrol(station: Station) -> None:
         {"name": "w", "profile": "tv"},
         {"name": "w", "profile": "wall", "bed": "../x"},
     ):
-async def test_a_screen_that_is_played_with_holds_up_no_other(station: Station) -> None:
-    """Pins that wrong PINs of an enrolled screen count for it alone, though another has the same address."""
-    played, desk = Browser(station, ELSEWHERE), Browser(station, ELSEWHERE)
-    await played.enrol("doctor-1", "wall-1", "wall")
-    await desk.enrol("doctor-1", "desk-1", "nurses")
-    for browser in (played, desk):
-        await browser.post("/api/sign-out", {})
-        await browser.me()
-    for _ in range(6):
-        last = await played.do("acknowledge", {}, pin="0000")
-    assert last.status == 429
-    assert (await desk.do("acknowledge", {}, pin=PIN["nurse-1"])).status == 200
-
-
         assert (await browser.post("/api/enrol", wrong)).status == 400, wrong
     assert "igw-screen" not in browser.jar
 

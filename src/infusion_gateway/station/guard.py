@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ HEADERS = {
     b"permissions-policy": b"camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+HOST = re.compile(r"(?:([a-z0-9._-]+)|\[([0-9a-f:.]+)\])(?::[0-9]{1,5})?")
+"""A name or an address, and a port: nothing else is a Host."""
 LONGEST_BODY = LONGEST_HEAD = 16 * 1024
 BODY_WITHIN_S = 5.0
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
@@ -72,8 +75,11 @@ class Guard:
             await self._app(scope, receive, with_headers)
 
     def _ours(self, host: str) -> bool:
-        name = host.lower().rpartition(":")[0] if not host.endswith("]") and ":" in host else host.lower()
-        name = name.removeprefix("[").removesuffix("]")
+        found = HOST.fullmatch(host.lower())
+        name = "" if found is None else found[1] or found[2]
+        return bool(name) and self._named(name)
+
+    def _named(self, name: str) -> bool:
         return name in self._hosts or any(
             one.startswith("*.") and name.partition(".")[2] == one[2:] for one in self._hosts
         )
