@@ -201,14 +201,18 @@ def test_who_stopped_and_why(page: Any, station: FakeStation) -> None:
     beds = [made.bed("one", "paused", stop=made.stopped()), made.bed("two", "recovery", stop=made.stopped("nurse-1"))]
     show(page, station, *beds, asked, made.bed("three", "paused"))
     said = {name: tile(page, f"west/{name}").locator(".tile-strip").inner_text() for name in ("one", "two", "three")}
-    assert re.search(r"PAUSED\s+by the gateway \d\d:\d\d:\d\d", said["one"]), said
+    assert re.search(r"PAUSED\s+by gateway \d\d:\d\d:\d\d", said["one"]), said
     assert re.search(r"RECOVERY\s+by nurse-1 \d\d:", said["two"]), said
     assert " by " not in said["three"]
     assert tile(page, "west/one").locator(".tile-stopped").inner_text() == "SpO2 86 %, below the limit of 90 %"
     assert tile(page, "west/asked").locator(".tile-by, .tile-stopped").all_inner_texts() == ["", ""]
+    station.show(*(made.bed(f"z-{n}") for n in range(56)))
+    page.locator('.wall[data-density="compact"]').wait_for()
+    strip = tile(page, "west/one").locator(".tile-bed, .tile-state")
+    assert strip.evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)"), "bed and state are whole"
     page.goto("/#/bed/west/one")
     found = page.locator(".bed-stopped").inner_text()
-    assert re.fullmatch(r"Stopped by the gateway \d\d:\d\d:\d\d: SpO2 86 %, below the limit of 90 %", found)
+    assert re.fullmatch(r"Stopped by gateway \d\d:\d\d:\d\d: SpO2 86 %, below the limit of 90 %", found)
 
 
 def test_a_countdown_leads_to_where_it_is_held_off(page: Any, station: FakeStation) -> None:

@@ -190,7 +190,7 @@ export const TEXTS = {
   "log.equipment": "equipment and gateway",
 
   "stopped.by": "by {person} {clock}",
-  "stopped.gateway": "the gateway",
+  "stopped.gateway": "gateway",
   "stopped.why": "Stopped {by}: {why}",
   "vital.out.high": "above the limit",
   "vital.out.low": "below the limit",
