@@ -3,15 +3,22 @@
 import asyncio
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
 from infusion_gateway.runtime import embedded
+from infusion_gateway.runtime.clock import Clock
 from infusion_gateway.runtime.embedded import start
 from infusion_gateway.runtime.mqtt import Arrived, Connection, NotSpoken
+from infusion_gateway.runtime.naming import Name
+from infusion_gateway.wire.topics import Topics
 
 
 def settings(url: str) -> BrokerSettings:
@@ -128,3 +135,16 @@ async def test_a_broker_that_never_listens_is_ended(tmp_path: Path, monkeypatch:
 
 async def _nobody(_port: int) -> bool:
     return False
+
+
+async def test_without_a_broker_the_way_out_is_said_once() -> None:
+    """Pins what a gateway says that finds no broker: where it looked, why, what to do; once for one reason."""
+    journal: Any = SimpleNamespace(uuid="j")
+    nowhere = replace(settings("mqtt://127.0.0.1:9"), embedded=False)  # discard's port: nobody listens there
+    name = Name(nowhere, Topics("s", "g"), journal, Clock(), lambda _: False, lambda: False)
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert await name.holder() == ""
+    (line,) = logs
+    assert (line["at"], line["why"]) == ("127.0.0.1:9", "Connection refused")
+    assert "mosquitto -p 9" in line["remedy"]

@@ -20,9 +20,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from brokers import free_port
+from infusion_gateway.config.settings import BrokerSettings, StationSettings
 from infusion_gateway.core.backoff import Backoff
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime.station import beside
+from infusion_gateway.runtime.watchdog import Notifier
+from infusion_gateway.station.main import run as serve
 from processes import COMMAND
 
 pytestmark = [pytest.mark.slow(15), pytest.mark.timeout(120)]
@@ -248,3 +251,15 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     assert f"port {port} of 127.0.0.1 can't be had" in done.stderr
     assert "--port" in done.stderr
     assert not list(tmp_path.glob("*.tty"))
+
+
+def test_a_station_whose_port_is_taken_says_what_to_do() -> None:
+    """Pins exit 2, the address, and a way out in words: no bare error number."""
+    broker = BrokerSettings("127.0.0.1", 1, False, False, None, None, None, None, None)
+    with socket.create_server(("127.0.0.1", 0)) as taken, capture_logs() as logs:
+        port = taken.getsockname()[1]
+        assert serve(StationSettings("station-1", "s", broker, "127.0.0.1", port), Notifier()) == 2
+    (line,) = [line for line in logs if line["log_level"] == "error"]
+    assert line["at"] == f"127.0.0.1:{port}"
+    assert line["error"].startswith("Address already in use")
+    assert "`listen`" in line["remedy"]

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiomqtt import MqttError
+from structlog.testing import capture_logs
 
 from infusion_gateway.config.settings import BrokerSettings, StationSettings
+from infusion_gateway.station.client import unreachable
 from infusion_gateway.station.hub import QUEUE, VALUES_EVERY_S, Hub, Told
 from infusion_gateway.wire.asking import Answer
 from infusion_gateway.wire.sealing import Signer
@@ -154,6 +157,18 @@ async def test_a_connection_is_told_of_at_once() -> None:
         {"connected": True, "why": ""},
         {"connected": False, "why": "the broker has not answered for 2 s"},
     ]
+
+
+async def test_the_remedy_is_the_logs_alone() -> None:
+    """Pins that the page says why the broker is lost and tells no nurse to start one; the log says it, once."""
+    ward = Ward()
+    why = unreachable(BROKER, MqttError("[Errno 111] Connection refused"))
+    with capture_logs() as logs:
+        ward.hub.linked(why)
+        ward.hub.linked(why)
+    assert ward.hub.not_connected == "the broker at 127.0.0.1:1 can't be reached: Connection refused"
+    assert [line["why"] for line in logs] == [why]
+    assert "mosquitto -p 1" in why
 
 
 @pytest.mark.parametrize(("away_s", "link"), [(11.9, "silent"), (12.0, "unknown")])

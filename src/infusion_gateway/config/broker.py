@@ -5,6 +5,7 @@ And what a connection to it is held to, by the gateway and by stations alike, wh
 
 import ipaddress
 import os
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -185,3 +186,22 @@ def _login(table: BrokerTable, report: Report) -> tuple[str | None, str | None]:
         remedy = f"Write the password into its first line, at most {LONGEST_SECRET} bytes of UTF-8"
         report.add(("broker", "password_file"), f"{path} holds no password", remedy)
     return table.username, password
+
+
+def where(broker: BrokerSettings) -> str:
+    """Say where a broker is looked for: each host and port."""
+    return " or ".join(f"{one.host}:{one.port}" for one in broker.addresses)
+
+
+def way_out(broker: BrokerSettings) -> str:
+    """Say what to do where nothing answers there; without a full stop at the end."""
+    if broker.embedded:
+        return "The gateway runs it: is `infusion-gateway run` started?"
+    if broker.tls:
+        return "Is it running, and is this its address and port?"
+    return f"Start one with `mosquitto -p {broker.port}`, or have the gateway run it: embedded = true in [broker]"
+
+
+def plain(error: Exception) -> str:
+    """Give an error's own words without its number, at most 200 characters."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error))[:200]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from infusion_gateway.config.broker import plain, way_out, where
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError, NameHeld
 from infusion_gateway.model.metric import SECOND, Nanos
@@ -53,6 +54,7 @@ class Name:
         self._clock = clock
         self._said = said
         self._looked = False
+        self._unasked = ""
         self._met_at: Nanos | None = None
         self.given_way = False
 
@@ -69,12 +71,23 @@ class Name:
             async with asyncio.timeout(LOOK_S):
                 holder = await Look(self._topics, self._journal.uuid, self._clock, self._said).at(self._settings)
         except (BrokerError, TimeoutError) as error:  # it is looked again before the next connection
-            log.warning("could not look whether another gateway has this name", why=str(error))
+            self._say_unasked(plain(error) or f"no answer within {LOOK_S:g} s")
             return ""
+        self._unasked = ""
         self._looked = not holder
         if holder:
             self.met()
         return holder
+
+    def _say_unasked(self, why: str) -> None:
+        """Log why the broker can't be asked, and what to do: once, until it is another reason."""
+        if why == self._unasked:
+            return
+        self._unasked = why
+        told = "the broker can't be asked whether another gateway has this name: nobody hears of the beds over it"
+        ended = "the gateway's own broker has ended: begin the gateway anew"
+        remedy = ended if self._settings.embedded else way_out(self._settings)
+        log.warning(told, at=where(self._settings), why=why, remedy=remedy)
 
     def met(self) -> None:
         """Note that another was met under the name."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
@@ -17,7 +16,17 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import ValidationError
 
-from infusion_gateway.config.broker import AGREED_S, ANSWER_S, HALF_OPEN, KEEP_ALIVE_S, NOT_SUPPORTED, tls_context
+from infusion_gateway.config.broker import (
+    AGREED_S,
+    ANSWER_S,
+    HALF_OPEN,
+    KEEP_ALIVE_S,
+    NOT_SUPPORTED,
+    plain,
+    tls_context,
+    way_out,
+    where,
+)
 from infusion_gateway.config.settings import BrokerSettings
 from infusion_gateway.errors import BrokerError
 from infusion_gateway.mqtt_client import MqttClient
@@ -127,19 +136,9 @@ async def _asked_for(
 
 def unreachable(broker: BrokerSettings, error: MqttError) -> str:
     """Say why there is no connection to the broker, and the way out; without a full stop at the end."""
-    where = " or ".join(f"{one.host}:{one.port}" for one in broker.addresses)
     if isinstance(error, MqttCodeError):
-        return f"the broker at {where} refuses: {error}"
-    if broker.embedded:
-        way_out = "The gateway runs it: is `infusion-gateway run` started?"
-    elif broker.tls:
-        way_out = "Is it running, and is this its address and port?"
-    else:
-        way_out = (
-            f"Start one with `mosquitto -p {broker.port}`, or have the gateway run it: embedded = true in [broker]"
-        )
-    why = re.sub(r"^\[Errno -?\d+\] ", "", str(error))[:200]
-    return f"the broker at {where} can't be reached: {why}. {way_out}"
+        return f"the broker at {where(broker)} refuses: {error}"
+    return f"the broker at {where(broker)} can't be reached: {plain(error)}. {way_out(broker)}"
 
 
 async def _subscribe(client: Client, station: str, *topics: str) -> None:

@@ -14,7 +14,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
 
+import structlog
+
 from infusion_gateway.config import signing
+from infusion_gateway.config.broker import way_out
 from infusion_gateway.config.settings import StationSettings
 from infusion_gateway.model.keys import EnrolledKey
 from infusion_gateway.model.session import GenerationMode
@@ -46,6 +49,8 @@ from infusion_gateway.wire.happenings import EventMessage
 from infusion_gateway.wire.sealing import Keyring, Signer
 from infusion_gateway.wire.stamps import rfc3339, words
 from infusion_gateway.wire.topics import StationState, Topics
+
+log = structlog.get_logger(__name__)
 
 Told: TypeAlias = tuple[str, bytes]
 """A kind and its JSON."""
@@ -81,7 +86,7 @@ class Hub:
         self.notify: ShownNotify | None = None
         self.telling: Callable[[], Telling] = Telling
         self.heard: Callable[[str, bytes, bool], None] = lambda _station, _payload, _kept: None
-        self.not_connected = "not connected yet"
+        self.not_connected, self._logged = "not connected yet", ""
         self.picture = Picture(settings.site, keyrings(settings.gateways), settings.name)
         self._topics = Topics(settings.site, settings.name)
         self._answers = self._topics.answers(settings.name)
@@ -256,6 +261,10 @@ class Hub:
             self.picture.unlinked(self._now_s())
         elif self.not_connected:
             self.picture.linked(self._now_s())
+        if why and why != self._logged:
+            log.warning("not connected", why=why)
+        self._logged = why
+        why = why.removesuffix(f". {way_out(self.settings.broker)}")  # the log's alone: a nurse starts no broker
         changed, self.not_connected = bool(why) != bool(self.not_connected), why
         if changed:
             self._tell("beat", self.beat())

@@ -4,6 +4,7 @@ What is told of the beds and what is served share one loop; a watchdog is fed on
 """
 
 import asyncio
+import errno
 import os
 import signal
 import ssl
@@ -16,6 +17,7 @@ from typing import Protocol
 
 import structlog
 
+from infusion_gateway.config.broker import plain
 from infusion_gateway.config.settings import StationSettings
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.station.hub import Hub
@@ -57,12 +59,25 @@ def run(settings: StationSettings, manager: Manager, *, until_eof: bool = False,
     try:
         asyncio.run(_until_told(settings, manager, until_eof, beside))
     except (OSError, ssl.SSLError) as error:
-        log.error("the page can't be served", at=f"{settings.host}:{settings.port}", error=str(error))  # noqa: TRY400 - a sentence
+        at = f"{settings.host}:{settings.port}"
+        log.error("the page can't be served", at=at, error=plain(error), remedy=_way_out(error))  # noqa: TRY400 - a sentence
         return 2
     except BaseExceptionGroup as errors:
         log.exception("failed", error=str(errors))
         return 1
     return 0
+
+
+def _way_out(error: OSError | ssl.SSLError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "another process has this port, perhaps this very station: end that, or write another into `listen`"
+        case errno.EADDRNOTAVAIL:
+            return "no interface of this machine has this address: correct `listen`"
+        case errno.EACCES:
+            return "this user may not use it: write a port from 1024 on into `listen`, and see who may read key_file"
+        case _:
+            return "look at `listen`, certificate_file and key_file of [station]"
 
 
 async def _until_told(settings: StationSettings, manager: Manager, until_eof: bool, beside: Beside | None) -> None:  # noqa: FBT001 - told by run alone
