@@ -32,7 +32,7 @@ const WORDS = {
   "header.noTime": "--:--:--",
 
   "lost.page": "NO CONNECTION TO THE STATION for {age}. What is shown is old. Look at the bedside.",
-  "lost.broker": "THE STATION HAS LOST THE BROKER for {age}. What is shown is old. Look at the bedside. {why}",
+  "lost.broker": "THE STATION HAS LOST THE BROKER for {age}. What is shown is old. Look at the bedside, and call the engineer. {why}",
   "lost.gateway": "GATEWAY {name} {link} for {age}. Its beds are not watched from here. {why}",
   "lost.clocks": "The clocks of {name} and this station differ by {by}. What is counted down here is right; times in its log are its own. Set the clocks.",
   "lost.gateways": "{count} GATEWAYS NOT HEARD: {names}. Their beds are not watched from here.",
