@@ -1,13 +1,14 @@
 """The station's page by hand-made requests: who sees, who may ask, and what is refused whoever asks."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from infusion_gateway.station.guard import HEADERS, POLICY
 from infusion_gateway.station.signin import DEMAND
-from infusion_gateway.station.web import EACH
+from infusion_gateway.station.web import EACH, KEPT, STREAMS
 from station_page import ORIGIN, PIN, Browser, Station, secret
 
 ELSEWHERE = "192.0.2.7"
@@ -316,6 +317,30 @@ async def test_who_opens_many_pages_keeps_nobody_from_theirs(station: Station) -
     station.web._open["person viewer-1"] = EACH
     assert (await viewer.get("/events")).status == 503
     assert (await nurse.get("/events")).status == 200
+
+
+async def test_no_machine_takes_the_places_of_who_watches(station: Station) -> None:
+    """Pins that viewers, whoever they are, fill neither a clinician's places nor a screen's, nor this machine's own."""
+    viewer, nurse, screen = (Browser(station, ELSEWHERE) for _ in range(3))
+    here, other = Browser(station), Browser(station, "192.0.2.99")
+    await viewer.sign_in("viewer-1")
+    await nurse.sign_in("nurse-1")
+    await screen.enrol("doctor-1", "wall-1", "wall")
+    await screen.post("/api/sign-out", {})
+    await other.sign_in("viewer-1")
+    watching = (nurse, screen, here)
+    for full, many in ((f"from {ELSEWHERE}", EACH), ("others", STREAMS - KEPT)):
+        station.web._open = Counter({full: many})
+        station.ward.clients = STREAMS - KEPT
+        assert (await viewer.get("/events")).status == 503, full
+        assert (await other.get("/events")).status == (503 if full == "others" else 200)
+        station.now += 1000  # nobody acts any more: all still look
+        assert [(await one.get("/events")).status for one in watching] == [200] * 3, full
+        assert (station.ward.clients, station.web._open[full]) == (STREAMS - KEPT, many)
+    station.web._open = Counter({"from this machine": EACH})
+    assert (await here.get("/events")).status == 503
+    station.ward.clients = STREAMS
+    assert (await nurse.get("/events")).status == 503
 
 
 @pytest.mark.parametrize(

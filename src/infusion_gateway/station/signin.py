@@ -221,7 +221,7 @@ class SignIn:
         """Give the person that a session acts for now; None: nobody, or too long untouched."""
         if session is None or self._now_s() - session.touched_s >= self._idle_s:
             return None
-        return self._person(session)
+        return self.whose(session)
 
     def touch(self, session: Session) -> None:
         """Take note that its person has just done something."""
@@ -266,9 +266,9 @@ class SignIn:
         return session.again_s is not None and self._now_s() - session.again_s < AGAIN_S
 
     def _looks(self, session: Session, now_s: float) -> bool:
-        return self._person(session) is not None and now_s - session.begun_s < self._longest_s
+        return self.whose(session) is not None and now_s - session.begun_s < self._longest_s
 
-    def _person(self, session: Session) -> Person | None:
+    def whose(self, session: Session) -> Person | None:
         """Give whose session it is, as the people's file is now; None: they are nobody there any more, or another."""
         entry = self.people.get(session.code)
         if not session.subject:

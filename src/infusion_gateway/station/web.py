@@ -35,7 +35,7 @@ from infusion_gateway.station.screens import CALL, LOCAL, Screens, called
 from infusion_gateway.station.shelf import Shelf
 from infusion_gateway.station.signin import BY_PIN, DEMAND, Denied, Place, SignIn, may
 from infusion_gateway.station.stream import EventStream, Feed
-from infusion_gateway.station.visitor import Visitor
+from infusion_gateway.station.visitor import CLINICIANS, Visitor
 from infusion_gateway.ward.shown import Outcome, ShownTrend
 
 log = structlog.get_logger(__name__)
@@ -44,8 +44,9 @@ PAGES = Path(__file__).parent / "pages"
 SESSION, SCREEN = "igw", "igw-screen"
 ENROLLED_S = 400 * 24 * 3600
 """Browsers keep no cookie for longer; a screen's is given anew at each look."""
-STREAMS, EACH = 256, 64
-"""Pages that are open at once: all, and of one person, screen or address."""
+STREAMS, EACH, KEPT = 256, 64, 96
+"""Pages that are open at once: all; of one person, screen or address; and what is kept of all for who watches beds:
+enrolled screens, this machine, clinicians."""
 HERE = called(LOCAL)
 """Who stops on the record where nobody is signed in at this machine's own browser."""
 STOP_S, ANSWER_S = 2.0, 8.0
@@ -290,17 +291,25 @@ class Web:
         who = self.visitor(asked)
         if not who.sees:
             raise Denied(401, "sign in first")
-        if self._ward.clients >= STREAMS or self._open[who.name] >= EACH:
+        places = self._places(who)
+        if self._ward.clients >= STREAMS or any(self._open[name] >= most for name, most in places.items()):
             raise Denied(503, f"{STREAMS} pages are open already, or {EACH} of yours: close one")
         self._ward.clients += 1
-        self._open[who.name] += 1
+        self._open.update(places.keys())
         try:
             stream = EventStream(self._feed, asked.headers.get("last-event-id", ""), lambda: self.visitor(asked).sees)
             await stream(scope, receive, send)
         finally:
             self._ward.clients -= 1
-            self._open[who.name] -= 1
+            self._open.subtract(places.keys())
             self._open = +self._open
+
+    def _places(self, who: Visitor) -> dict[str, int]:
+        """Give what a page of this visitor is counted for, and how many each may have: who watches has places kept."""
+        person = None if who.session is None else self._sign_in.whose(who.session)
+        if (who.screen is not None and not who.calls) or (person is not None and person.role in CLINICIANS):
+            return {who.name: EACH}
+        return {who.name: EACH, who.place.key: EACH} | ({} if who.local else {"others": STREAMS - KEPT})
 
 
 class _Events:
