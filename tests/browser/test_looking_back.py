@@ -202,6 +202,11 @@ def test_a_handover_begins_with_what_is_said_aloud(page: Any, station: FakeStati
     page.keyboard.press("End")
     page.wait_for_function(f"() => ({top})() > 600")
     page.wait_for_function("e => e.scrollTop + e.clientHeight >= e.scrollHeight - 2", arg=page.query_selector(".look"))
+    unread = {part: {**value, "validity": "invalid"} for part, value in made.vitals().items() if "nibp" in part}
+    station.show(made.bed("chair-3", "stopped", vitals=unread))
+    third.locator('.look-vitals [data-metric="nibp"]', has_text="--- no reading for at least 3 min").wait_for()
+    page.goto("/#/bed/west/chair-3")
+    page.locator('.bed-vitals [data-metric="nibp"] .vital-age', has_text="no reading for at least 3 min").wait_for()
 
 
 def test_an_audit_is_asked_for_and_says_what_it_rests_on(page: Any, station: FakeStation) -> None:
