@@ -12,15 +12,19 @@ const UNITS = { full: { wide: 42, high: 23.5 }, middle: { wide: 24, high: 27 }, 
 /** So many letters higher than it needs, and it is roomy. */
 const ROOM = 5;
 const READABLE = 11;
+const SMALLEST_UNIT = 9;
+const SMALLER = 0.95;
 const LARGEST = 44;
+/** What is full no more may be larger again: looked at so often, not at once, so that a wall stands still. */
+const AGAIN_MS = 300_000;
 /** Narrower than so it is a phone: tiles are as tall as what they say, and scroll. */
 const PHONE = 600;
 
 /**
  * Choose columns, rows and density for so many tiles; rows null: it scrolls down.
  * @param {number} count @param {number} wide @param {number} high px
- * @returns {{columns: number, rows: number | null, density: "full" | "middle" | "compact", unit: number, roomy: boolean}} roomy: an alarm
- * is said whole, with what to do
+ * @returns {{columns: number, rows: number | null, density: "full" | "middle" | "compact", unit: number, roomy: boolean, w?: number, h?: number}} w, h:
+ * a tile's room; roomy: an alarm is said whole, with what to do
  */
 export function layout(count, wide, high) {
   let best = null;
@@ -31,16 +35,42 @@ export function layout(count, wide, high) {
     const score = Math.min(w, h * SHAPE);
     if (w >= SMALLEST.wide && h >= SMALLEST.high && (!best || score > best.score)) best = { score, columns, rows, w, h };
   }
-  if (!best || wide < PHONE) {
-    const columns = Math.max(1, Math.floor((wide - GAP) / (300 + GAP)));
-    const w = (wide - GAP * (columns + 1)) / columns;
-    return { columns, rows: null, density: "middle", unit: Math.min(Math.max(w / UNITS.middle.wide, 12), 18), roomy: true };
+  if (!best || wide < PHONE) return scrolling(wide);
+  const larger = unitOf("full", best) > unitOf("middle", best) ? "full" : "middle";
+  return sized(unitOf(larger, best) >= READABLE ? larger : "compact", best);
+}
+
+function unitOf(density, { w, h }) {
+  return Math.min(w / UNITS[density].wide, h / UNITS[density].high);
+}
+
+function sized(density, { columns, rows, w, h }) {
+  const unit = Math.min(Math.max(unitOf(density, { w, h }), SMALLEST_UNIT), LARGEST);
+  return { columns, rows, w, h, density, unit, roomy: h > (UNITS[density].high + ROOM) * unit };
+}
+
+function scrolling(wide) {
+  const columns = Math.max(1, Math.floor((wide - GAP) / (300 + GAP)));
+  const w = (wide - GAP * (columns + 1)) / columns;
+  return { columns, rows: null, density: "middle", unit: Math.min(Math.max(w / UNITS.middle.wide, 12), 18), roomy: true };
+}
+
+/** Give what to try, one after the other, until every tile has room for what it says: in smaller letters, less, and scrolled. */
+function* choices(count, wide, high) {
+  const first = layout(count, wide, high);
+  yield first;
+  if (first.rows === null) return;
+  for (const density of new Set([first.density, "compact"])) {
+    const whole = sized(density, first);
+    const least = density === "compact" ? SMALLEST_UNIT : READABLE;
+    for (let unit = whole.unit; unit >= least; unit *= SMALLER) yield { ...whole, unit, roomy: false };
   }
-  const unit = (density) => Math.min(best.w / UNITS[density].wide, best.h / UNITS[density].high);
-  const larger = unit("full") > unit("middle") ? "full" : "middle";
-  const density = unit(larger) >= READABLE ? larger : "compact";
-  const chosen = Math.min(Math.max(unit(density), 9), LARGEST);
-  return { columns: best.columns, rows: best.rows, density, unit: chosen, roomy: best.h > (UNITS[density].high + ROOM) * chosen };
+  yield scrolling(wide);
+}
+
+/** Whether a tile has no room for all that it says: its foot with STOP would lie over the rest, or be cut. */
+function overfull(tile) {
+  return tile.scrollHeight > tile.clientHeight + 1;
 }
 
 /**
@@ -54,8 +84,8 @@ export function wall(given) {
   const grid = el("div", { class: "wall" });
   const nothing = el("div", { class: "nothing" }, el("p", { class: "nothing-what", text: say("page.noBeds") }), el("p", { text: say("page.noBedsWhy") }));
   const node = el("div", { class: "wall-page" }, nothing, grid);
-  const fit = () => {
-    const chosen = layout(ward.beds.size, node.clientWidth, node.clientHeight);
+  let fitted = 0;
+  const apply = (chosen) => {
     mark(grid, "data-density", chosen.density);
     mark(grid, "data-scrolls", chosen.rows === null ? "" : null);
     mark(grid, "data-roomy", chosen.roomy ? "" : null);
@@ -64,18 +94,28 @@ export function wall(given) {
     grid.style.setProperty("--rows", String(chosen.rows ?? 1));
     grid.style.setProperty("--unit", `${chosen.unit.toFixed(2)}px`);
   };
+  const fit = () => {
+    fitted = performance.now();
+    for (const chosen of choices(ward.beds.size, node.clientWidth, node.clientHeight)) {
+      apply(chosen);
+      if (![...grid.children].some(overfull)) return;
+    }
+  };
   return {
     node,
     fit,
     update() {
       show(nothing, ward.pictured && ward.beds.size === 0);
-      if (kept.size !== ward.beds.size) fit();
+      const before = kept.size;
       match(grid, ward.ordered(), (bed) => bed.key, () => tile(given), kept);
+      if (kept.size !== before || performance.now() - fitted > AGAIN_MS || [...grid.children].some(overfull)) fit();
     },
     one(key) {
       const bed = ward.beds.get(key);
-      if (bed && kept.has(key)) kept.get(key).update(bed);
-      else this.update();
+      if (!bed || !kept.has(key)) return this.update();
+      const part = kept.get(key);
+      part.update(bed);
+      return overfull(part.node) ? fit() : undefined;
     },
   };
 }

@@ -1,0 +1,112 @@
+"""Every wall that a clinic may have, at its fullest: each bed's STOP whole, and nothing over what is to be read."""
+
+from typing import Any
+
+import pytest
+
+from browser import ward_of_beds as made
+from browser.fake_station import FakeStation
+from browser.test_page import COVERED
+
+pytestmark = pytest.mark.slow(6)
+
+COUNTS = (1, 2, 3, 4, 6, 8, 9, 12, 16, 30, 60)
+SIZES = (
+    (320, 568),
+    (390, 844),
+    (768, 1024),
+    (1024, 768),
+    (1280, 800),
+    (1366, 768),
+    (1920, 1080),
+    (2560, 1440),
+    (3840, 2160),
+)
+BARS = (0, 1, 2, 3)
+BEGIN = """async beds => {
+  const { Ward } = await import('/static/js/ward.js');
+  const { wall } = await import('/static/js/wall.js');
+  window.made = count => {
+    const ward = new Ward();
+    ward.take('picture', { station: 'ward-1', gateways: [], beds: beds.slice(0, count) });
+    const page = wall({ ward, trends: { of: () => null }, announce: () => undefined });
+    document.querySelector('#main').replaceChildren(page.node);
+    page.update();
+    return page;
+  };
+}"""
+"""Makes walls of these beds, with the page's own scripts."""
+LOOK = """([counts, bars]) => {
+  const wrong = [];
+  const notices = document.querySelector('.notices');
+  for (const count of counts) {
+    let page = null;
+    for (const many of count < 20 ? bars : [bars[0], bars.at(-1)]) {
+      notices.replaceChildren(...Array.from({ length: many }, () => {
+        const bar = document.createElement('div');
+        Object.assign(bar, { className: 'notice', textContent: 'GATEWAY gateway-2 OFFLINE for 20 s.' });
+        bar.dataset.kind = 'high';
+        return bar;
+      }));
+      if (page) page.fit();
+      else page = window.made(count);
+      const { dataset, style } = page.node.querySelector('.wall');
+      const found = window.found();
+      if (found.length) wrong.push([innerWidth, count, many, { ...dataset }, style.cssText, found.slice(0, 6)]);
+    }
+  }
+  return wrong;
+}"""
+FIND = (
+    """() => {
+  const covered = """
+    + COVERED
+    + """;
+  window.found = () => [...document.querySelectorAll('.wall > .tile')].filter(tile => {
+    const box = tile.getBoundingClientRect();
+    const stop = tile.querySelector('.stop').getBoundingClientRect();
+    const scrolls = tile.parentElement.hasAttribute('data-scrolls');
+    const bottom = scrolls ? box.bottom : Math.min(box.bottom, innerHeight);
+    return stop.height < 24 || stop.width < 40 || stop.top < box.top || stop.bottom > bottom + 1
+      || stop.left < box.left || stop.right > box.right + 1;
+  }).map(tile => `${tile.dataset.key} STOP`).concat(covered());
+}"""
+)
+"""The STOPs that are not whole in their tile, and on the screen where the wall doesn't scroll; and what is covered."""
+
+
+def beds() -> list[made.Json]:
+    """Give sixty beds: in alarm, silent, paused, with limits of their own, and calm."""
+    low = made.vitals() | {"spo2": made.value("spo2", 88), "hr": made.value("hr", 128)}
+    limits = [{"code": "hr-low", "limit": 44.0, "by": "doctor-2", "reason": "an athlete, known here for years"}]
+    found = []
+    for number in range(1, 61):
+        name = f"chair-{number}"
+        kinds = [
+            made.bed(name, alarms=[made.spo2_low(), made.pressure_high()], vitals=low, done=0.6),
+            made.bed(name, link="silent", data_age_s=21.0, alarms=[made.cuff_overdue()]),
+            made.bed(name, "paused", alarms=[made.pressure_high(signal="acknowledged", acknowledged_by="nurse-7")]),
+            made.bed(name, alarms=[made.spo2_low(held_until=made.at(100))]),
+            made.bed(name),
+        ]
+        bed = kinds[(number - 1) % len(kinds)]
+        if number % 2:
+            bed["session"]["case_limits"] = limits
+        found.append(bed)
+    return found
+
+
+def test_every_wall_has_every_stop_whole(page: Any, station: FakeStation) -> None:
+    """Pins 1 to 60 beds on nine screens under none to three bars: no STOP is cut, nothing to be read is covered."""
+    station.gateways = [made.gateway()]
+    page.goto("/")
+    page.locator(".clock").wait_for()
+    page.evaluate(FIND)
+    page.evaluate(BEGIN, beds())
+    wrong = []
+    for wide, high in SIZES:
+        page.set_viewport_size({"width": wide, "height": high})
+        wrong += page.evaluate(LOOK, [COUNTS, BARS])
+    assert wrong == []
+    page.evaluate("document.querySelector('.wall').style.setProperty('--unit', '30px')")
+    assert page.evaluate("found()") != [], "it sees what it looks for"
