@@ -19,12 +19,12 @@ from infusion_gateway.station import auditor
 from infusion_gateway.station.auditing import Auditing
 from infusion_gateway.station.client import Mouth
 from infusion_gateway.station.history import History
-from infusion_gateway.station.looking_back import AT_ONCE
+from infusion_gateway.station.looking_back import AT_ONCE, EACH
 from infusion_gateway.station.printing import LONGEST_MEMORY, NICE, WAITING, Beside, CanNot, Printing
 from infusion_gateway.ward.picture import Picture
 from infusion_gateway.ward.shown import Happening, ShownLog
 from infusion_gateway.wire.happenings import EventMessage
-from station_page import Browser, Station
+from station_page import Answer, Browser, Station
 from wards import SITE, Speaker, at, happened
 
 ELSEWHERE = "192.0.2.7"
@@ -86,12 +86,17 @@ async def test_a_handover_is_told_to_who_sees_the_beds(station: Station, query: 
 
 
 async def test_only_so_many_wait_for_gateways(station: Station) -> None:
-    """Pins that looking back takes a bounded part of what gateways answer, and that who comes too late is told."""
+    """Pins that a gateway that hangs holds no place of another's, that all are bounded, and who comes late is told."""
     station.ward.hangs = True
-    waiting = [asyncio.create_task(Browser(station).get(LOG)) for _ in range(AT_ONCE)]
-    await asyncio.wait(waiting, timeout=0)
-    refused = await Browser(station).get(LOG)
-    assert (refused.status, refused.headers["retry-after"]) == (503, "2")
+    waiting: list[asyncio.Task[Answer]] = []
+    for name in ("west", "east", "north", "south"):
+        log = LOG.replace("west", name)
+        waiting += [asyncio.create_task(Browser(station).get(log)) for _ in range(EACH)]
+        await asyncio.wait(waiting, timeout=0)
+        refused = await asyncio.wait_for(Browser(station).get(log), 5)
+        assert (refused.status, refused.headers["retry-after"]) == (503, "2")
+    assert len(station.ward.looked_up) == len(waiting) == AT_ONCE
+    assert (await asyncio.wait_for(Browser(station).get(LOG.replace("west", "last")), 5)).status == 503
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

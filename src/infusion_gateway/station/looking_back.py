@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Protocol, TypeAlias
@@ -27,8 +28,8 @@ from infusion_gateway.wire.stamps import words
 Asked: TypeAlias = tuple[str, str, Callable[[Request], Awaitable[Response]]]
 """Method, path, and what answers."""
 NO_STORE = {"cache-control": "no-store"}
-AT_ONCE = 8
-"""Questions to gateways that wait for their answers; a gateway answers five pages a second, to everybody together."""
+AT_ONCE, EACH = 8, 2
+"""Questions that wait for their answers, to gateways and to one; which answers five a second, to everybody together."""
 LOG_WITHIN_S = 15.0
 """So long a stretch of a log is waited for: less than a page does, so that nobody's place is held for one that left."""
 MOST_KINDS = 64
@@ -60,7 +61,7 @@ class LookingBack:
         self._visitor, self._past = visitor, past
         self._printing = None if beside is None else Printing(beside)
         self._auditing = Auditing(past, self._printing)
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
 
     @property
     def asked(self) -> list[Asked]:
@@ -77,10 +78,10 @@ class LookingBack:
         if not self._visitor(asked).sees:
             raise Denied(401, "sign in first")
         before, kinds = sequence(asked.query_params.get("before", "")), kinds_of(asked.query_params.get("kinds", ""))
-        if self._waiting >= AT_ONCE:
-            raise Denied(503, "many look back just now: ask again in a moment", "", 1.0)
         gateway = asked.path_params["gateway"]
-        self._waiting += 1
+        if self._waiting.total() >= AT_ONCE or self._waiting[gateway] >= EACH:
+            raise Denied(503, "many look back just now: ask again in a moment", "", 1.0)
+        self._waiting[gateway] += 1
         try:
             async with asyncio.timeout(LOG_WITHIN_S):
                 found = await self._past.log(gateway, asked.path_params["bed"], before=before, kinds=kinds)
@@ -88,7 +89,8 @@ class LookingBack:
             slow = f"{words(gateway, 40)} tells too slowly just now: ask again in a moment"
             raise Denied(503, slow, "", 1.0) from None
         finally:
-            self._waiting -= 1
+            self._waiting[gateway] -= 1
+            self._waiting = +self._waiting
         return Response(found.to_bytes(), media_type="application/json", headers=NO_STORE)
 
     async def _handover(self, asked: Request) -> Response:
