@@ -53,7 +53,8 @@ export function happened(one) {
   const given = String(one.title ?? type);
   const stop = type === "stop-asked";
   const by = stop && !one.by ? say("by.gateway") : whoTitle(one.by);
-  const words = one.text && one.text !== given ? plain(one.text) : "";
+  const written = one.text && one.text !== given ? String(one.text) : "";
+  const words = one.by ? written : plain(written); // what a person wrote stays as it was written
   const text = type === "assessed" ? entered(words) : words;
   const own = one.by ? ` (${one.by})` : "";
   const ended = / \((screen-[\w.-]+)\)$/.exec(text);
