@@ -350,7 +350,7 @@ class Bay:
             )
         self._until_ready("beds")
         text = re.sub(r"bed-(\d+)", lambda found: self.beds[int(found[1]) - 1], told.read_text())
-        self._configuration.write_text(text.replace('[station]\nname = "station-1"\n', ""))  # it has a file of its own
+        self._configuration.write_text(re.sub(r'\[station\]\n(?:\w+ = ".*"\n)+', "", text))  # it has a file of its own
         bed = control = ""
         for line in text.splitlines():
             if found := re.match(r'id = "([a-z]+-\d+)"', line):

@@ -84,7 +84,7 @@ def _parts(served: list[Served], broker: str) -> Iterator[str]:
         "# Written by `infusion-sim fleet` for the devices that it serves; it holds for as long as that runs.\n"
         '[gateway]\nsite = "clinic-a"\nname = "gateway-1"\nmode = "test"\nstate_directory = "fleet-state"\n'
         f'\n[broker]\nurl = "{broker}"\n'
-        '\n[station]\nname = "station-1"\n'
+        '\n[station]\nname = "station-1"\npeople_file = "fleet-people.toml"\n'
     )
     for one in served:
         yield f'\n[[line]]\nname = "{one.bed}-{one.device}"\ntcp = "{one.endpoint}"\n'
