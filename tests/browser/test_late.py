@@ -1,6 +1,7 @@
 """What comes in a steady stream, but late, as on a slow line: it is old, whatever its own ages say."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from browser.fake_station import FakeStation
 
 pytestmark = pytest.mark.slow(3)
 
+NEWEST = """() => [...document.querySelectorAll('.spark-line')]
+  .map(line => Math.max(...[...line.getAttribute('d').matchAll(/[ML]([0-9.]+) /g)].map(found => Number(found[1]))))"""
+"""How far to the right each small trend comes, of 300."""
 LATE = """() => {
   window.lost = 0;
   new MutationObserver(() => { window.lost += document.querySelector('[data-notice="page"]') ? 1 : 0; })
@@ -44,3 +48,19 @@ def test_what_a_slow_line_brings_late_is_not_shown_as_new(page: Any, station: Fa
     page.locator('[data-notice="page"]').wait_for(state="detached")
     beat(0.0, -1e6)
     assert len(station.asked_from) == 2
+
+
+@pytest.mark.parametrize("hours", [-3, -0.4, 0.4])
+def test_a_tablets_clock_moves_no_trend(page: Any, station: FakeStation, hours: float) -> None:
+    """Pins that a small trend ends now by the station's time, and goes on, where the tablet's clock is wrong."""
+    page.clock.install(time=datetime.now(UTC) + timedelta(hours=hours))
+    station.gateways = [made.gateway()]
+    station.beds = {"west/one": made.bed("one")}
+    page.goto("/")
+    page.wait_for_function("() => document.querySelector('.spark-line')?.getAttribute('d')")
+    assert all(297 <= far <= 301 for far in page.evaluate(NEWEST)), page.evaluate(NEWEST)
+    drawn = page.locator(".spark-line").first.get_attribute("d")
+    page.clock.set_system_time(datetime.now(UTC) + timedelta(hours=hours - 1))
+    page.clock.run_for(5500)
+    station.show(made.bed("one"))
+    page.wait_for_function("before => document.querySelector('.spark-line').getAttribute('d') !== before", arg=drawn)

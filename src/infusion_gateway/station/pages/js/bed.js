@@ -64,7 +64,7 @@ export function bedPage(given) {
   const main = el("div", { class: "bed-main" }, trend.node, log.node);
   const whole = el("div", { class: "bed-whole" }, link.node, el("div", { class: "bed-columns" }, side, main));
   const node = el("div", { class: "bed-page tile" }, strip, under, gone, whole);
-  let drawn = 0;
+  let drawn = -Infinity;
 
   const update = () => {
     const bed = bedNow();
@@ -85,9 +85,9 @@ export function bedPage(given) {
     for (const part of [link, watched, ...numerics]) part.update(bed, ward);
     notesOf(notes, bed);
     log.update(bed, ward.log.filter((one) => one.bed === bed.bed && one.gateway === bed.gateway));
-    if (Date.now() - drawn > TRENDS_EVERY_MS) {
+    if (performance.now() - drawn > TRENDS_EVERY_MS) {
       const read = trends.of(bed);
-      if (read) drawn = Date.now();
+      if (read) drawn = performance.now();
       trend.update(read, ward.log.filter((one) => one.bed === bed.bed && one.gateway === bed.gateway), stationNow() / 1000);
     }
     return undefined;

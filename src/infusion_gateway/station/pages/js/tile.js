@@ -1,7 +1,7 @@
 /** A bed's tile: state, time, dose, vital signs, trend, alarm, supervision and age, and its STOP. */
 
 import { banner, markPriority } from "./alarm.js";
-import { age, left } from "./clock.js";
+import { age, left, stationNow } from "./clock.js";
 import { el, mark, put, show } from "./dom.js";
 import { ring } from "./ring.js";
 import { sparkline } from "./sparkline.js";
@@ -120,7 +120,7 @@ export function tile({ ward, trends, announce }) {
   const strip = el("header", { class: "tile-strip" }, name, state, by, paused, mode);
   const vitals = el("div", { class: "tile-vitals" }, ...numerics.map((part) => part.node));
   const node = el("article", { class: "tile" }, strip, link.node, alarm.node, why, el("div", { class: "tile-main" }, time.node, given.node), vitals, own, trend.node, el("footer", { class: "tile-foot" }, watched.node, stop.node));
-  let drawn = 0;
+  let drawn = -Infinity;
   return {
     node,
     update(bed) {
@@ -152,10 +152,10 @@ export function tile({ ward, trends, announce }) {
     },
     draw(bed) {
       const wall = node.parentElement?.dataset.density;
-      if (wall === "compact" || Date.now() - drawn < 5000) return;
+      if (wall === "compact" || performance.now() - drawn < 5000) return;
       const read = trends.of(bed);
-      if (read) drawn = Date.now();
-      trend.update(read, Date.now() / 1000);
+      if (read) drawn = performance.now();
+      trend.update(read, stationNow() / 1000);
     },
     gone: () => stop.gone(),
   };
