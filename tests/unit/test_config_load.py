@@ -506,7 +506,22 @@ def test_a_clinics_own_profiles(tmp_path: Path) -> None:
     assert any("no option" in p.problem for p in refused(tmp_path, with_options).problems)
     (tmp_path / "profiles" / "acme_monitor.toml").write_text("nothing = 1\n")
     paths = {p.path for p in refused(tmp_path, text).problems}
-    assert str(tmp_path / "profiles" / "acme_monitor.toml") in paths
+    assert paths == {str(tmp_path / "profiles" / "acme_monitor.toml")}
+
+
+def test_one_broken_profile_says_nothing_of_another(tmp_path: Path) -> None:
+    """Pins that a sound profile beside a broken one isn't said to be no driver, and what is wrong has a key."""
+    (tmp_path / "profiles").mkdir()
+    modbus = ROOT / "src" / "infusion_gateway" / "devices" / "modbus"
+    (tmp_path / "profiles" / "acme_monitor.toml").write_text((modbus / "modbus_monitor.toml").read_text())
+    (tmp_path / "profiles" / "modbus_pump.toml").write_text((modbus / "modbus_pump.toml").read_text())
+    text = GOOD.replace('mode = "test"', 'mode = "test"\nextra_profiles = "profiles"')
+    text = text.replace('driver = "modbus_monitor"', 'driver = "acme_monitor"', 1)
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    (only,) = caught.value.problems
+    assert (only.path, only.key) == (str(tmp_path / "profiles" / "modbus_pump.toml"), "name")
+    assert only.problem == "a driver modbus_pump is there already"
 
 
 def test_hostile_values_are_bounded(tmp_path: Path) -> None:

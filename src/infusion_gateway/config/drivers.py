@@ -19,6 +19,8 @@ class Drivers:
         """Read the profiles; extra: a directory of them. ConfigError with every problem of theirs."""
         self.traits: dict[str, Traits] = {t.name: t for t in catalogue.entries()}
         self._profiles: dict[str, Profile] = dict(load_profiles(extra))
+        self.unread: frozenset[str] = frozenset()
+        """Drivers of the clinic's own whose directory has a problem: nothing is said of them but that."""
         self._built_in = frozenset(self.traits)
         self.traits |= {n: p.traits for n, p in self._profiles.items()}
 

@@ -136,4 +136,6 @@ def _drivers(gateway: GatewaySettings | None, report: Report) -> Drivers:
         return Drivers(extra if extra is not None and extra.is_dir() else None)
     except ConfigError as error:
         report.problems.extend(error.problems)
-        return Drivers(None)
+        found = Drivers(None)
+        found.unread = frozenset() if extra is None else frozenset(path.stem for path in extra.glob("*.toml"))
+        return found

@@ -178,13 +178,13 @@ class _Resolver:
 
     def _device(self, table: DeviceTable, at: Key) -> DeviceSettings | None:
         traits = self._known.drivers.traits.get(table.driver)
-        if traits is None:
+        if traits is None and table.driver not in self._known.drivers.unread:
             near = difflib.get_close_matches(table.driver, self._known.drivers.traits, n=1)
             remedy = (
                 f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(self._known.drivers.traits))}"
             )
             self._report.add((*at, "driver"), f"no driver is called {table.driver!r}", remedy)
-        elif self._gateway and self._gateway.mode is GenerationMode.REAL and traits.use is Use.BENCH:
+        elif traits and self._gateway and self._gateway.mode is GenerationMode.REAL and traits.use is Use.BENCH:
             remedy = 'Use a device with a clinical interface, or mode = "test"'
             self._report.add((*at, "driver"), f"{traits.model} is for the bench, never for patients", remedy)
         line = self._line_of(table, traits, at)

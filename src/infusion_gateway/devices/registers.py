@@ -69,7 +69,9 @@ def load_profiles(extra: Path | None = None) -> Mapping[str, Profile]:
             continue
         for path in paths:
             if path.stem in found:
-                problems.append(Problem(str(path), 0, "", f"`{path.stem}` is there already", "Rename the file"))
+                problems.append(
+                    Problem(str(path), 0, "name", f"a driver {path.stem} is there already", "Rename the file")
+                )
                 continue
             try:
                 found[path.stem] = Profile(read_profile(path))
