@@ -1,6 +1,7 @@
 """What looks at configuration and drivers and opens nothing: check, devices, schema."""
 
 import json
+import shutil
 import sqlite3
 import sys
 import time
@@ -22,7 +23,7 @@ from infusion_gateway.config.drivers import Drivers
 from infusion_gateway.config.load import load
 from infusion_gateway.config.machine import findings
 from infusion_gateway.config.protocol_schema import ProtocolFile
-from infusion_gateway.config.settings import BrokerSettings, StationSettings
+from infusion_gateway.config.settings import BrokerSettings, Settings, StationSettings
 from infusion_gateway.config.stations import load_station, stations_own
 from infusion_gateway.core.health import ending
 from infusion_gateway.devices.driver import Traits, Wire
@@ -81,10 +82,7 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
             click.echo(f"protocol {protocol.name} is unsigned: {_unsigned(loaded)}")
         for one in loaded.loosened:
             click.echo(f"protocol {protocol.name} is looser than {loaded.sources[-1].name}: {one}")
-    for bed in settings.beds:
-        if not bed.setup.annunciator:
-            click.echo(f"bed {bed.id}: no bedside alarm: where no station listens, nobody is told of anything")
-    for line in _told(settings.station):
+    for line in (*_silent(settings, here=root is None), *_told(settings.station)):
         click.echo(line)
     _say_ending(settings.broker)
     if box or root is not None or settings.gateway.mode is GenerationMode.REAL:
@@ -108,6 +106,16 @@ def check(file: Path, box: bool, root: Path | None) -> None:  # noqa: FBT001 - c
         f"fine: {_count(len(settings.beds), 'bed')}, {_count(devices, 'device')}, "
         f"{_count(len(settings.lines), 'line')}, mode {settings.gateway.mode}"
     )
+
+
+def _silent(settings: Settings, *, here: bool) -> Iterator[str]:
+    """Say which beds can't be heard. here: it is this machine that they sound at."""
+    for bed in settings.beds:
+        sound = bed.annunciator.sound[:1] if bed.annunciator and here else ()
+        if not bed.setup.annunciator:
+            yield f"bed {bed.id}: no bedside alarm: where no station listens, nobody is told of anything"
+        elif sound and shutil.which(sound[0]) is None:
+            yield f"bed {bed.id}: it can't sound: this user finds no program {sound[0]}. Install it, or correct it"
 
 
 def _check_station(station: StationSettings, file: Path) -> None:

@@ -68,6 +68,18 @@ def test_check_says_fine_and_which_sqlite() -> None:
     assert result.output.splitlines()[-1] == "fine: 1 bed, 3 devices, 3 lines, mode test"
 
 
+@pytest.mark.parametrize(("command", "said"), [("no-such-player", True), (sys.executable, False)])
+def test_check_says_that_a_bed_cannot_sound(tmp_path: Path, command: str, said: bool) -> None:
+    """Pins that a sound command which isn't on this machine is a line of its own, with the way out."""
+    text = Path(BEDSIDE).read_text(encoding="utf-8")
+    sound = f'[bed.annunciator]\n[bed.annunciator.sound]\ncommand = ["{command}", "{{file}}"]\n\n[[bed.device]]'
+    file = tmp_path / "bedside.toml"
+    file.write_text(text.replace("[[bed.device]]", sound, 1), encoding="utf-8")
+    result = call("check", "-c", file)
+    assert result.exit_code == 0, result.output
+    assert (f"it can't sound: this user finds no program {command}" in result.output) is said
+
+
 def test_check_warns_of_an_unsound_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that a SQLite whose WAL reset can corrupt a shared database is said, and a sound one is not."""
     monkeypatch.setattr(cli_config.sqlite3, "sqlite_version_info", (3, 51, 2))
