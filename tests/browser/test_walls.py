@@ -6,7 +6,7 @@ import pytest
 
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
-from browser.test_page import COVERED
+from browser.test_page import COVERED, HIT, UNREACHED
 
 pytestmark = pytest.mark.slow(6)
 
@@ -110,3 +110,31 @@ def test_every_wall_has_every_stop_whole(page: Any, station: FakeStation) -> Non
     assert wrong == []
     page.evaluate("document.querySelector('.wall').style.setProperty('--unit', '30px')")
     assert page.evaluate("found()") != [], "it sees what it looks for"
+
+
+WHY = "stopped by systemd for an update; nobody supervises these beds until it is back, ask the technician on call 4711"
+
+
+@pytest.mark.parametrize(("wide", "high"), [(320, 568), (568, 320), (1024, 768)])
+def test_bars_leave_the_wall_its_room(page: Any, station: FakeStation, wide: int, high: int) -> None:
+    """Pins that bars take a third at most, the most urgent first and each reason in a line; and every STOP in reach."""
+    page.set_viewport_size({"width": wide, "height": high})
+    station.gateways = [made.gateway(name, link="offline", age_s=20.0, why=WHY) for name in ("west", "gateway-2")]
+    station.gateways += [made.gateway("ahead", ahead_s=60.0)]
+    station.beds = {bed["key"]: bed for bed in (made.bed("one", link="offline"), made.bed("two", link="offline"))}
+    page.goto("/")
+    page.locator('[data-notice="sound-blocked"]').wait_for()
+    page.locator(".tile").nth(1).wait_for()
+    bars = page.locator(".notices")
+    assert bars.bounding_box()["height"] <= high / 3
+    kinds = page.locator(".notice").evaluate_all("found => found.map(e => e.dataset.kind)")
+    assert kinds == ["high", "high", "sound", "plain"]
+    first = page.locator(".notice").first
+    assert WHY in first.get_attribute("title")
+    assert page.locator(".notice-why").first.evaluate("e => e.getClientRects().length") == 1
+    assert page.evaluate(UNREACHED) == []
+    page.locator(".notice").last.scroll_into_view_if_needed()
+    assert page.evaluate(HIT, '[data-notice="clock ahead"]'), "the rest is scrolled to"
+    page.evaluate("location.hash = '#/bed/west/one'")
+    page.locator(".bed-strip .stop").wait_for()
+    assert page.evaluate(HIT, ".bed-strip .stop")

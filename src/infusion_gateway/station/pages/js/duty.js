@@ -28,7 +28,7 @@ export function dutyNotices(ward, open) {
   const told = ward.notify;
   if (!told) return [];
   const found = [];
-  if (told.trouble) found.push({ key: "notify", kind: "high", text: say("duty.trouble", { why: told.trouble }) });
+  if (told.trouble) found.push({ key: "notify", kind: "high", text: say("duty.trouble", { why: "" }), why: told.trouble });
   const lost = told.undelivered ?? [];
   if (lost.length > 0) {
     const names = lost.map((one) => one.person).join(", ");

@@ -6,6 +6,9 @@ import { dutyNotices } from "./duty.js";
 import { UNDER_WAY } from "./state.js";
 import { say, term } from "./words.js";
 
+/** Kinds of bars, as they stand: where they have too little room, the last are scrolled to. */
+const URGENT = ["high", "sound", "plain"];
+
 /**
  * Make the bars under the head.
  * @param {{ward: any, sound: any, hear: () => void, duty: () => void, profile: () => string}} given
@@ -19,7 +22,9 @@ export function notices({ ward, sound, hear, duty, profile }) {
     update() {
       const found = all(ward, owed(profile(), sound.state()), hear);
       if (profile() !== "chair" && ward.lostPage() === null) found.push(...dutyNotices(ward, duty));
+      found.sort((a, b) => URGENT.indexOf(a.kind) - URGENT.indexOf(b.kind));
       match(node, found, (notice) => notice.key, made, kept);
+      mark(node, "tabindex", node.scrollHeight > node.clientHeight + 1 ? "0" : null); // its keys scroll it
       mark(document.documentElement, "data-lost", ward.lostPage() !== null ? "page" : ward.lostBroker() !== null ? "broker" : null);
     },
   };
@@ -36,7 +41,7 @@ function all(ward, heard, hear) {
   const broker = ward.lostBroker();
   if (ward.refused) found.push({ key: "refused", kind: "high", text: say("lost.refused", { why: ward.refused }) });
   if (page !== null) found.push({ key: "page", kind: "high", text: say("lost.page", { age: age(page) }) });
-  else if (broker !== null) found.push({ key: "broker", kind: "high", text: say("lost.broker", { age: age(broker), why: ward.broker.why }) });
+  else if (broker !== null) found.push({ key: "broker", kind: "high", text: say("lost.broker", { age: age(broker), why: "" }), why: ward.broker.why });
   else if (!ward.pictured && !ward.refused) found.push({ key: "connecting", kind: "plain", text: say("lost.connecting") });
   else found.push(...gateways(ward), ...clocks(ward).slice(0, 2));
   if (heard !== "ready") found.push({ key: `sound-${heard}`, kind: "sound", text: say(`sound.${heard}`), press: heard === "failed" ? null : hear });
@@ -59,16 +64,25 @@ function gateways(ward) {
   if (silent.length > 2) return [{ key: "gateways", kind: "high", text: say("lost.gateways", { count: silent.length, names: silent.map((gateway) => gateway.name).join(", ") }) }];
   return silent.map((gateway) => {
     const seconds = Number.isFinite(gateway.age_s) ? gateway.age_s + since(gateway.heard) : null;
-    const text = say("lost.gateway", { name: gateway.name, link: term("link", gateway.link), age: age(seconds), why: gateway.why ?? "" });
-    return { key: `gateway ${gateway.name}`, kind: "high", text };
+    const text = say("lost.gateway", { name: gateway.name, link: term("link", gateway.link), age: age(seconds), why: "" });
+    return { key: `gateway ${gateway.name}`, kind: "high", text, why: gateway.why ?? "" };
   });
 }
 
 function made(notice) {
   const pressed = Boolean(notice.press);
-  const node = el(pressed ? "button" : "div", { class: "notice", "data-kind": notice.kind, "data-notice": notice.key, type: pressed ? "button" : null });
+  const text = el("span");
+  const why = el("span", { class: "notice-why" });
+  const node = el(pressed ? "button" : "div", { class: "notice", "data-kind": notice.kind, "data-notice": notice.key, type: pressed ? "button" : null }, text, " ", why);
   if (pressed) node.addEventListener("click", notice.press);
-  return { node, update: (next) => put(node, next.text) };
+  return {
+    node,
+    update(next) {
+      put(text, next.text);
+      put(why, next.why ?? "");
+      mark(node, "title", next.why ? `${next.text} ${next.why}` : null);
+    },
+  };
 }
 
 /**
