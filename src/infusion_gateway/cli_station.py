@@ -131,7 +131,7 @@ def pin(code: str, file: Path, taken: bool) -> None:  # noqa: FBT001 - click pas
             raise click.UsageError("this one is taken: a PIN says whose it is")
         hashed = PINS.hash(said)
     _keep(path, (*others, replace(person, pin=hashed)))
-    click.echo(f"{person.code} has {'no PIN any more' if taken else 'another PIN'}")
+    click.echo(f"{person.code} has {'no PIN any more' if taken else 'another PIN' if person.pin else 'a PIN'}")
 
 
 @people.command()

@@ -288,6 +288,14 @@ def test_clocks_that_differ_are_told(page: Any, station: FakeStation) -> None:
     assert page.locator('[data-notice^="clock "]').count() == 1
 
 
+def test_distress_names_no_limit(page: Any, station: FakeStation) -> None:
+    """Pins that an alarm of any value at all shows no limit of 0, where another shows its own."""
+    called = made.alarm("distress", "medium", "The patient is in distress (10 of 10)", value=10.0, limit=0.0)
+    show(page, station, made.bed("one", alarms=[called]), made.bed("two", alarms=[made.spo2_low()]))
+    assert page.locator('.tile[data-priority="medium"] .alarm-limit').inner_text() == ""
+    assert "limit" in page.locator('.tile[data-priority="high"] .alarm-limit').inner_text()
+
+
 def test_the_broker_and_a_gateway_lost(page: Any, station: FakeStation) -> None:
     """Pins that a lost broker is told at the next beat for all beds, and a silent gateway for its own alone."""
     station.gateways = [made.gateway(), made.gateway("east", link="silent", age_s=9.0, why="no heartbeat")]

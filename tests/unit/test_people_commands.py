@@ -98,7 +98,8 @@ def test_a_pin_says_whose_it_is(config: Path) -> None:
     assert (taken.exit_code, "taken" in taken.output) == (2, True), taken.output
     assert run(config, "pin", "nurse-1", "--none").output == "nurse-1 has no PIN any more\n"
     assert entries(config)["nurse-1"].pin is None
-    assert run(config, "pin", "doctor-1", said="482915\n").exit_code == 0
+    assert run(config, "pin", "doctor-1", said="482915\n").output == "doctor-1 has a PIN\n"
+    assert run(config, "pin", "doctor-1", said="482916\n").output == "doctor-1 has another PIN\n"
 
 
 def test_somebody_is_said_to_be_the_provider_s(config: Path) -> None:

@@ -144,7 +144,6 @@ async def serve(
                     await asyncio.sleep(0.01)
             host, port = opened.getsockname()[:2]
             url = f"http{'s' if secure else ''}://{f'[{host}]' if ':' in host else host}:{port}"
-            log.info("the station's page", url=url)
             ready(url)
             manager.ready()
             await end.wait()

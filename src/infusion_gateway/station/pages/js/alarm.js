@@ -20,8 +20,11 @@ function valueText(alarm) {
   return say("alarm.value", { value: number(alarm.value, decimals(alarm.value)), unit });
 }
 
+/** Alarms of any value at all: their limit of 0 says nothing to people. */
+const ANY = new Set(["distress"]);
+
 function limitText(alarm) {
-  if (!Number.isFinite(alarm.limit)) return "";
+  if (!Number.isFinite(alarm.limit) || ANY.has(alarm.code)) return "";
   return say("alarm.limit", { limit: number(alarm.limit, decimals(alarm.limit)), unit: term("unit", alarm.unit ?? "") });
 }
 

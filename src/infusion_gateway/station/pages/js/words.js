@@ -325,7 +325,7 @@ const WORDS = {
   "about.acknowledge": "You have this alarm. It quiets the signal and clears nothing.",
   "about.pause-audio": "The sound only. A new alarm sounds.",
   "about.test-alarm": "Sounds for a moment at the bed, to be heard and acknowledged.",
-  "about.close": "Recovery is over, or the session was called off: the bed is free for the next patient.",
+  "about.close": "Once recovery is over, or the session was called off: then the bed is free for the next patient.",
 
   "field.case": "Case code",
   "field.subject": "Subject code (opaque, never a name)",
