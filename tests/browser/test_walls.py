@@ -138,3 +138,33 @@ def test_bars_leave_the_wall_its_room(page: Any, station: FakeStation, wide: int
     page.evaluate("location.hash = '#/bed/west/one'")
     page.locator(".bed-strip .stop").wait_for()
     assert page.evaluate(HIT, ".bed-strip .stop")
+
+
+@pytest.mark.parametrize(("wide", "high"), [(320, 568), (390, 844)])
+def test_a_sheet_over_the_only_bed_has_its_stop(page: Any, station: FakeStation, wide: int, high: int) -> None:
+    """Pins that where one bed is shown, alone or on its own page, each sheet has its STOP, in sight; of many, none."""
+    page.set_viewport_size({"width": wide, "height": high})
+    station.gateways = [made.gateway(), made.gateway("gateway-2", link="offline", age_s=20.0, why=WHY)]
+    station.beds = {"west/one": made.bed("one")}
+    page.goto("/")
+    for address, beds, shown in (("", 1, 1), ("bed/west/one", 2, 1), ("", 2, 0)):
+        if beds == 2:
+            station.show(made.bed("two"))
+        page.evaluate("where => { location.hash = `#/${where}`; }", address)
+        page.locator(".tile").first.wait_for()
+        page.wait_for_function("beds => document.querySelectorAll('.wall > .tile').length % beds === 0", arg=beds)
+        for button in ("Sign in", "Screen"):
+            page.get_by_role("button", name=button, exact=True).click()
+            page.locator(".sheet").wait_for()
+            page.wait_for_timeout(100)
+            assert page.locator(".sheet .stop").count() == shown, (address, button)
+            assert shown == 0 or page.evaluate(HIT, ".sheet .stop"), (address, button)
+            page.keyboard.press("Escape")
+    page.evaluate("location.hash = '#/bed/west/one'")
+    page.locator(".bed-strip").wait_for()
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.locator(".sheet .stop").hover()
+    page.mouse.down()
+    page.locator(".sheet .stop-answer", has_text="STOP ASKED").wait_for()
+    page.mouse.up()
+    assert [path for path, _ in station.posts] == ["/api/beds/west/one/do/stop"]

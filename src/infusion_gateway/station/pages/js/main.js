@@ -95,7 +95,7 @@ function update() {
   head.update();
   bars.update();
   page?.update();
-  updateSheet(ward.beds);
+  updateSheet(ward.beds, place().key);
   steady();
 }
 

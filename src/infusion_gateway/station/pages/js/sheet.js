@@ -1,4 +1,4 @@
-/** Sheets: what is entered, beside the beds and never over the alarms; the beds make room, a bed's sheet has its STOP in it. */
+/** Sheets: what is entered, beside the beds and never over the alarms; the beds make room, a bed's sheet has its STOP in it, and each where one bed is shown. */
 
 import { el, mark } from "./dom.js";
 import { stopButton } from "./stop.js";
@@ -7,6 +7,8 @@ import { say } from "./words.js";
 /** So long untouched, a sheet goes with what was typed: what one person began is not there for the next. */
 const LEFT_MS = 180_000;
 let open = null;
+/** The only bed that is shown: its STOP is in every sheet, which on a small screen lies over all else of it. */
+let only = null;
 
 /**
  * Open a sheet; one at a time. It is no modal dialog: the beds and their STOP stay in reach.
@@ -16,10 +18,11 @@ let open = null;
 export function sheet(given) {
   closeSheet();
   const before = document.activeElement;
-  const stop = given.bed ? stopButton(given.announce) : null;
-  stop?.update(given.bed);
+  const bed = given.bed ?? only;
+  const stop = bed ? stopButton(given.announce) : null;
+  stop?.update(bed);
   const title = el("h2", { id: "sheet-title", text: given.title });
-  const where = given.bed ? el("span", { class: "sheet-bed", text: given.bed.bed }) : null;
+  const where = bed ? el("span", { class: "sheet-bed", text: bed.bed }) : null;
   const close = el("button", { class: "plain", type: "button", onclick: () => closeSheet() }, say("form.close"));
   const about = given.about ? el("p", { class: "about", text: given.about }) : null;
   const head = el("div", { class: "sheet-head" }, where, title, stop ? stop.node : null, close);
@@ -43,7 +46,7 @@ export function sheet(given) {
   first.focus();
   open = {
     node,
-    key: given.bed?.key ?? null,
+    key: bed?.key ?? null,
     close: () => closeSheet(),
     update(bed) {
       stop?.update(bed);
@@ -70,9 +73,10 @@ export function closeSheet() {
 
 /**
  * Tell the open sheet how its bed stands now.
- * @param {Map<string, any>} beds
+ * @param {Map<string, any>} beds @param {string | null} key the bed whose page is shown
  */
-export function updateSheet(beds) {
+export function updateSheet(beds, key) {
+  only = (beds.size === 1 ? [...beds.values()][0] : beds.get(key)) ?? null;
   const bed = open?.key ? beds.get(open.key) : null;
   if (bed) open.update(bed);
 }
