@@ -510,6 +510,14 @@ def test_the_large_trends_and_without_them(page: Any, station: FakeStation) -> N
     assert path.count("M") == 2, "a gap stays a gap"
 
 
+def test_events_stand_where_they_were_whatever_the_gateways_clock_says(page: Any, station: FakeStation) -> None:
+    """Pins that a gateway two hours behind has its events drawn beside the values of then, not out of sight."""
+    behind = [made.happening(30 + n, "SpO2 low", at=made.at(-7200 - 60 * n)) for n in range(1, 5)]
+    station.trend = lambda: made.trend() | {"events": behind, "events_ahead_s": -7200}
+    show(page, station, made.bed("one"), address="#/bed/west/one")
+    page.wait_for_function("() => document.querySelector('.lane')?.dataset.count === '4'")
+
+
 def test_a_cuff_reading_is_drawn_as_it_is_shown(page: Any, station: FakeStation) -> None:
     """Pins that a new pressure is in the trend within 2 s of being shown, once, and the next one beside it."""
     station.trend = lambda: made.trend() | {"nibp": []}

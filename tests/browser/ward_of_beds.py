@@ -340,6 +340,7 @@ def trend(seed: int = 1) -> Json:
         "baseline": {"spo2": 97.0, "hr": 70.0, "nibp-sys": 122.0},
         "limits": limits,
         "complete": True,
+        "events_ahead_s": 0,
     }
 
 

@@ -21,9 +21,10 @@ def speaker() -> Speaker:
     return Speaker(Picture(SITE))
 
 
-def trend(gateway: Speaker, now_s: float, minutes: float = 60) -> ShownTrend:
-    """Give the course of chair-1."""
-    return shown_trend(gateway.picture.gateways["gateway-1"], gateway.bed("chair-1"), minutes, now_s, 0.0)
+def trend(gateway: Speaker, now_s: float, minutes: float = 60, ahead_s: float = 0.0) -> ShownTrend:
+    """Give the course of chair-1, at a station whose clock is so far ahead of the gateway's."""
+    utc_s = EPOCH_S + now_s + ahead_s
+    return shown_trend(gateway.picture.gateways["gateway-1"], gateway.bed("chair-1"), minutes, now_s, utc_s)
 
 
 def page(identity: str = "q", *events: bytes, samples: tuple[dict[str, Any], ...] = (), **other: Any) -> HistoryPage:
@@ -63,6 +64,21 @@ def test_a_clock_that_is_set_back_leaves_nothing_of_what_has_not_been_yet() -> N
     assert course.series("spo2", course.times(EPOCH_S + 299, 1)) == [97.0] * 12
 
 
+@pytest.mark.parametrize(("ahead_s", "moved"), [(3600.0, 3600), (-30.4, -30), (2.0, 0)])
+def test_a_course_is_told_by_the_stations_clock(ahead_s: float, moved: int) -> None:
+    """Pins that values and pressures are as long ago on the page as at the bed; and how far events are ahead."""
+    gateway = speaker()
+    gateway.session("chair-1", 0.0)
+    gateway.beat(0.0)
+    for second in range(0, 20, 5):
+        gateway.vitals("chair-1", float(second), spo2=90 + second, nibp_sys=120)
+    own, here = trend(gateway, 19.0, 0.5), trend(gateway, 19.0, 0.5, ahead_s)
+    assert here.t == [one + moved for one in own.t]
+    assert here.series == own.series
+    assert [one.t for one in here.nibp] == [one.t + moved for one in own.nibp] != []
+    assert (here.to, here.events_ahead_s, own.events_ahead_s) == (at(20.0 + moved), -moved, 0)
+
+
 def test_a_gateway_set_back_shows_no_old_value_as_now() -> None:
     """Pins that from its next heartbeat on a gateway whose clock was set back has none but its new values in sight."""
     gateway = speaker()
@@ -77,7 +93,7 @@ def test_a_gateway_set_back_shows_no_old_value_as_now() -> None:
         body = {"time": at(second - 200.0), "values": {"spo2": value("spo2", None, validity="invalid")}}
         gateway.say("chair-1/vitals", float(second), body)
     shown = trend(gateway, 330.0, 1)
-    assert shown.t[-1] == EPOCH_S + 130
+    assert (shown.t[-1], shown.events_ahead_s) == (EPOCH_S + 330, -200)
     assert shown.series["spo2"] == [97.0] * 6 + [None] * 6
 
 

@@ -25,6 +25,8 @@ STALE_S = 5.0
 """A continuous value so old is not current any more."""
 STALE_MEASURED_S = 15 * 60.0
 """One that somebody measures now and then (the cuff, by hand) is shown with its age, and so long as current."""
+CLOCKS_S = 2.0
+"""Clocks that differ by no more are taken for the same in a course, so that its slots stay whole."""
 BY_HAND = "by-hand"
 INTERMITTENT = frozenset(facts.word for facts in FACTS.values() if facts.intermittent)
 _TWINS = {"hr": ("hr", "pulse")}
@@ -220,21 +222,24 @@ def _heard_s(gateway: WardGateway, bed: WardBed) -> float | None:
 
 
 def shown_trend(gateway: WardGateway, bed: WardBed, minutes: float, now_s: float, utc_s: float) -> ShownTrend:
-    """Write a bed's course over the last minutes. utc_s: the station's own time, for a gateway that was never heard."""
+    """Write a bed's course over the last minutes. utc_s: the station's own time, by which its moments are told."""
     until = gateway.utc_s(now_s)
     times = bed.trend.times(utc_s if until is None else until, minutes)
+    ahead_s = gateway.ahead_s(now_s, utc_s)
+    moved = round(ahead_s) if abs(ahead_s) > CLOCKS_S else 0
     return ShownTrend(
-        from_=rfc3339(times.start * SECOND),
-        to=rfc3339(times.stop * SECOND),
-        t=list(times),
+        from_=rfc3339((times.start - moved) * SECOND),
+        to=rfc3339((times.stop - moved) * SECOND),
+        t=[one - moved for one in times],
         series={name: bed.trend.series(name, times) for name in bed.trend.names(times)},
         rate_ml_h=bed.trend.series(RATE, times),
         dose_mg=bed.trend.series(DOSE, times),
-        nibp=bed.trend.pressures(times),
+        nibp=[one.model_copy(update={"t": one.t - moved}) for one in bed.trend.pressures(times)],
         events=bed.log.since(rfc3339(times.start * SECOND)),
         baseline=bed.log.baseline,
         limits=in_force(bed),
         complete=bed.trend.complete,
+        events_ahead_s=moved,
     )
 
 

@@ -302,6 +302,8 @@ class ShownTrend(Shown):
     limits: list[ShownLimit]
     complete: bool
     """The gateway's history has been asked for, and all of it is in."""
+    events_ahead_s: int = 0
+    """So far the times of events, which are the gateway's, are ahead of all others here, which are the station's."""
 
     model_config = ConfigDict(
         json_schema_serialization_defaults_required=True,

@@ -69,7 +69,7 @@ export function charts() {
       drawn[at].setScale("x", span);
     });
     if (!drawn) for (const part of small) part.update(trend, now);
-    lane.update([...(trend.events ?? []), ...log], span);
+    lane.update([...(trend.events ?? []), ...log], span, trend.eventsAhead ?? 0);
   };
 
   return {
@@ -245,11 +245,11 @@ function eventLane() {
   const node = el("div", { class: "lane-box" }, el("div", { class: "chart-name", text: say("trend.events") }), drawn);
   return {
     node,
-    update(events, span) {
+    update(events, span, ahead) {
       const seen = new Set();
       const marks = [];
       for (const event of events) {
-        const t = Date.parse(event.at) / 1000;
+        const t = Date.parse(event.at) / 1000 - ahead;
         const key = `${event.sequence} ${event.at}`;
         if (!(t >= span.min && t <= span.max) || seen.has(key)) continue;
         seen.add(key);

@@ -122,6 +122,7 @@ function taken(body) {
     dose: t.map((_, at) => list(body?.dose_mg)[at] ?? null),
     nibp: list(body?.nibp).filter((point) => Number.isFinite(point?.t)),
     events: list(body?.events),
+    eventsAhead: body?.events_ahead_s ?? 0,
     baseline: body?.baseline ?? {},
     limits: list(body?.limits),
     error: "",
