@@ -30,7 +30,6 @@ from infusion_gateway.devices.driver import Traits, Wire
 from infusion_gateway.errors import ConfigError
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import GenerationMode
-from infusion_gateway.station.people import absent
 from infusion_gateway.wire import asyncapi, contract, page
 
 SQLITE_SOUND = (3, 51, 3)
@@ -136,7 +135,7 @@ def _told(station: StationSettings | None) -> Iterator[str]:
     if station is None:
         return
     try:
-        for code in absent(station):
+        for code in import_module("infusion_gateway.station.people").absent(station):
             yield (
                 f"{code} is not in {station.people}, so nobody tells them of an alarm: `infusion-gateway people add "
                 f"{code}`, or take their [[station.notify.person]] out"

@@ -84,10 +84,12 @@ class Name:
         if why == self._unasked:
             return
         self._unasked = why
-        told = "the broker can't be asked whether another gateway has this name: nobody hears of the beds over it"
         ended = "the gateway's own broker has ended: begin the gateway anew"
         remedy = ended if self._settings.embedded else way_out(self._settings)
-        log.warning(told, at=where(self._settings), why=why, remedy=remedy)
+        log.warning(
+            "the broker can't be asked whether another gateway has this name: nobody hears of the beds over it",
+            at=where(self._settings), why=why, remedy=remedy,
+        )  # fmt: skip
 
     def met(self) -> None:
         """Note that another was met under the name."""
