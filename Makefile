@@ -22,7 +22,7 @@ demo: setup
 test: setup debian lint
 	$(BIN)/pytest -n auto -m "not slow"
 	$(BIN)/pytest -n 6 -m "slow and not alone" $(SLOW)
-	$(BIN)/pytest -n 4 -m "not long" tests/browser
+	$(BIN)/pytest -n 4 tests/browser
 
 # What takes the whole machine, or is held to seconds: a cluster of brokers, a flood, an outage; one after the other.
 alone: setup debian
