@@ -14,6 +14,9 @@ const ROOM = 5;
 const READABLE = 11;
 const SMALLEST_UNIT = 9;
 const SMALLER = 0.95;
+/** Letters larger than this give way to the trend, which is so many of them high; smaller ones don't. */
+const COMFORTABLE = 14;
+const TREND = 1.8;
 const LARGEST = 44;
 /** What is full no more may be larger again: looked at so often, not at once, so that a wall stands still. */
 const AGAIN_MS = 300_000;
@@ -46,7 +49,11 @@ function unitOf(density, { w, h }) {
 
 function sized(density, { columns, rows, w, h }) {
   const unit = Math.min(Math.max(unitOf(density, { w, h }), SMALLEST_UNIT), LARGEST);
-  return { columns, rows, w, h, density, unit, roomy: h > (UNITS[density].high + ROOM) * unit };
+  return { columns, rows, w, h, density, unit, roomy: isRoomy(density, { h }, unit) };
+}
+
+function isRoomy(density, { h }, unit) {
+  return h > (UNITS[density].high + ROOM) * unit;
 }
 
 function scrolling(wide) {
@@ -63,7 +70,7 @@ function* choices(count, wide, high) {
   for (const density of new Set([first.density, "compact"])) {
     const whole = sized(density, first);
     const least = density === "compact" ? SMALLEST_UNIT : READABLE;
-    for (let unit = whole.unit; unit >= least; unit *= SMALLER) yield { ...whole, unit, roomy: false };
+    for (let unit = whole.unit; unit >= least; unit *= SMALLER) yield { ...whole, unit, roomy: isRoomy(density, first, unit) };
   }
   yield scrolling(wide);
 }
@@ -71,6 +78,12 @@ function* choices(count, wide, high) {
 /** Whether a tile has no room for all that it says: its foot with STOP would lie over the rest, or be cut. */
 function overfull(tile) {
   return tile.scrollHeight > tile.clientHeight + 1;
+}
+
+/** Whether its letters are larger than its room: overfull, or without the trend for their size. */
+function crowded(tile, { density, unit }) {
+  if (overfull(tile)) return true;
+  return density !== "compact" && unit > COMFORTABLE && tile.querySelector(".spark").clientHeight < TREND * unit;
 }
 
 /**
@@ -98,7 +111,7 @@ export function wall(given) {
     fitted = performance.now();
     for (const chosen of choices(ward.beds.size, node.clientWidth, node.clientHeight)) {
       apply(chosen);
-      if (![...grid.children].some(overfull)) return;
+      if (chosen.rows === null || ![...grid.children].some((part) => crowded(part, chosen))) return;
     }
   };
   return {
