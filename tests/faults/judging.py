@@ -168,7 +168,8 @@ def _alarms(records: Sequence[Record], witness: Witness) -> list[str]:
         now = {a["instance"]: a for a in message["alarms"] if a["kind"] == "physiological"}
         for instance, alarm in before.items():
             again = now.get(instance)
-            gone[alarm["code"]] += again is None
+            said = {a["text"] for a in now.values() if a["code"] == alarm["code"]}
+            gone[alarm["code"]] += again is None and not said - {alarm["text"]}  # in other words it is another alarm
             if again and alarm["acknowledged_by"] and again["priority"] == alarm["priority"]:
                 wrong += [] if again["acknowledged_by"] else [f"{alarm['code']} lost its acknowledgement"]
         before = now
