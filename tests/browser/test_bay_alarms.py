@@ -69,10 +69,11 @@ def test_four_beds_two_alarms(bay: Bay, screen: Screen) -> None:
     assert re.search(r"— \d+ s", old.inner_text())
     chips = [one.inner_text().split("\n")[1] for one in page.locator(".chip").all()]
     assert chips[:2] == [high, medium]
-    measured = flashes(page, 5, *(banner(key(bed)) for bed in (high, medium, low)))
-    assert 1.4 <= measured[0] <= 2.8
-    assert 0.4 <= measured[1] <= 0.8
-    assert measured[2] == 0
+    banners = [banner(key(bed)) for bed in (high, medium, low)]
+    measured = flashes(page, 5, *banners)
+    if not _flash_as_they_should(measured):
+        measured = flashes(page, 15, *banners)  # a frame that came late weighs less in so long
+    assert _flash_as_they_should(measured), measured
     page.locator(".chip").first.click()
     page.locator('.alarm-row[data-priority="high"] [data-do="acknowledge"]').click()
     pin(page, PIN["nurse-1"])
@@ -86,6 +87,11 @@ def test_four_beds_two_alarms(bay: Bay, screen: Screen) -> None:
     assert page.locator(banner(key(high))).get_attribute("data-flash") is None
     assert page.locator(banner(key(medium))).get_attribute("data-flash") == "medium"
     judge(page, "four beds")
+
+
+def _flash_as_they_should(hertz: list[float]) -> bool:
+    high, medium, low = hertz
+    return 1.4 <= high <= 2.8 and 0.4 <= medium <= 0.8 and low == 0
 
 
 def test_a_stop_is_held_off_and_another_is_not(bay: Bay, screen: Screen) -> None:
