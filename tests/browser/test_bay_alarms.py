@@ -67,8 +67,7 @@ def test_four_beds_two_alarms(bay: Bay, screen: Screen) -> None:
     old.wait_for()
     assert "line-through" in old.locator(".vital-value").evaluate("e => getComputedStyle(e).textDecorationLine")
     assert re.search(r"— \d+ s", old.inner_text())
-    chips = [one.inner_text().split("\n")[1] for one in page.locator(".chip").all()]
-    assert chips[:2] == [high, medium]
+    until(lambda: page.locator(".chip-bed").all_inner_texts()[:2] == [high, medium], "the head, each half second")
     banners = [banner(key(bed)) for bed in (high, medium, low)]
     measured = flashes(page, 5, *banners)
     if not _flash_as_they_should(measured):
