@@ -107,28 +107,35 @@ export function wall(given) {
     grid.style.setProperty("--rows", String(chosen.rows ?? 1));
     grid.style.setProperty("--unit", `${chosen.unit.toFixed(2)}px`);
   };
-  const fit = () => {
-    fitted = performance.now();
+  let at = 0;
+  /** from: of the choices; what was too large for as many beds on this screen a moment ago needn't be tried anew. */
+  const fit = (from = 0) => {
+    if (from === 0) fitted = performance.now();
+    let index = -1;
     for (const chosen of choices(ward.beds.size, node.clientWidth, node.clientHeight)) {
+      index += 1;
+      if (index < from) continue;
+      at = index;
       apply(chosen);
       if (chosen.rows === null || ![...grid.children].some((part) => crowded(part, chosen))) return;
     }
   };
   return {
     node,
-    fit,
+    fit: () => fit(),
     update() {
       show(nothing, ward.pictured && ward.beds.size === 0);
       const before = kept.size;
       match(grid, ward.ordered(), (bed) => bed.key, () => tile(given), kept);
-      if (kept.size !== before || performance.now() - fitted > AGAIN_MS || [...grid.children].some(overfull)) fit();
+      if (kept.size !== before || performance.now() - fitted > AGAIN_MS) fit();
+      else if ([...grid.children].some(overfull)) fit(at);
     },
     one(key) {
       const bed = ward.beds.get(key);
       if (!bed || !kept.has(key)) return this.update();
       const part = kept.get(key);
       part.update(bed);
-      return overfull(part.node) ? fit() : undefined;
+      return overfull(part.node) ? fit(at) : undefined;
     },
   };
 }
