@@ -577,8 +577,7 @@ def test_four_beds_and_two_alarms_on_a_phone(page: Any, station: FakeStation) ->
     page.locator(".stop").first.evaluate("e => e.style.translate = '0 -140px'")
     assert page.evaluate(COVERED) != [], "it sees what it looks for"
     page.locator(".stop").first.evaluate("e => e.style.translate = 'none'")
-    chips = [chip.bounding_box() for chip in page.locator(".chip").all()]
-    assert len(chips) == 2
+    chips = [page.locator(".chip", has_text=bed).bounding_box() for bed in alarms]
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] for box in chips)
     page.locator(".chip").first.click()
     page.locator('[data-do="acknowledge"]').first.click()
