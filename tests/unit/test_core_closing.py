@@ -499,19 +499,13 @@ def test_a_limit_of_the_case_is_that_of_going_home(
     assert bool(taken(bed.ask(Close("")))) is seen
 
 
-def lying(**pump: float) -> Bed:
-    """Give a bed whose pump says that it stands after a stop, and goes on; people were told."""
-    bed = Bed(pump=Pump(lies=True, **pump))  # type: ignore[arg-type]
+def test_a_pump_that_goes_on_after_its_case_was_closed_is_told_of() -> None:
+    """Pins that with no stop left to watch, a counter that rises while the pump says that it stands is delivery."""
+    bed = Bed(pump=Pump(lies=True))
     bed.infuse()
     bed.run(120)
     bed.ask(Stop("enough"))
     bed.run(30)
-    return bed
-
-
-def test_a_pump_that_goes_on_after_its_case_was_closed_is_told_of() -> None:
-    """Pins that with no stop left to watch, a counter that rises while the pump says that it stands is delivery."""
-    bed = lying()
     assert taken(bed.ask(Close("taken off the patient"))) == "closed without a confirmed stop"
     closed = [event for _, event in bed.events(PhaseChanged) if isinstance(event, PhaseChanged)][-1]
     assert closed.reason == "closed without a confirmed stop: taken off the patient"

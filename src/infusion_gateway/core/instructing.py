@@ -272,7 +272,7 @@ def _confirm(turn: Turn, asked: Confirm, by: str, accept: _Done) -> str:
     wrong = [*ordering.faults_of_second_entry(turn, asked, by), *passage.shut]
     case = turn.durable.case
     if wrong:
-        turn.live.apart += case is not None and ordering.differs(case.order, asked)
+        turn.live.apart += case is not None and any(ordering.differs(case.order, asked))
         return "; ".join(wrong)
     without = f"; a test, so without {', '.join(passage.waived)}" if passage.waived else ""
     passed = f"; passed by name: {', '.join(passage.overridden)}" if passage.overridden else ""

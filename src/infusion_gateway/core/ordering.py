@@ -134,10 +134,11 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in normalize("NFKD", name).casefold() if letter.isalnum())
 
 
-def differs(order: Order, asked: Confirm) -> bool:
-    """Say whether a second entry is not the first."""
+def differs(order: Order, asked: Confirm) -> tuple[bool, bool]:
+    """Say whether a second entry's weight, and its concentration, is not the first's."""
     pairs = (asked.weight_kg, order.weight_kg), (asked.concentration_mg_ml, order.concentration_mg_ml)
-    return any(not isfinite(one) or apart(one, other) for one, other in pairs)
+    weight, concentration = (not isfinite(one) or apart(one, other) for one, other in pairs)
+    return weight, concentration
 
 
 def faults_of_second_entry(turn: Turn, asked: Confirm, by: str) -> list[str]:
@@ -157,8 +158,9 @@ def faults_of_second_entry(turn: Turn, asked: Confirm, by: str) -> list[str]:
     if turn.live.apart >= TRIES:
         return [*wrong, f"{TRIES} second entries differed from the first: the order is to be entered anew"]
     # the first entry's numbers are not told: a second entry that copies them proves nothing
-    if not isfinite(asked.weight_kg) or apart(asked.weight_kg, case.order.weight_kg):
+    weight, concentration = differs(case.order, asked)
+    if weight:
         wrong.append("the two weights are more than 2 percent apart: weigh again")
-    if not isfinite(asked.concentration_mg_ml) or apart(asked.concentration_mg_ml, case.order.concentration_mg_ml):
+    if concentration:
         wrong.append("the two concentrations are more than 2 percent apart: read the syringe again")
     return wrong

@@ -15,8 +15,7 @@ class Audience:
     """Stations that were heard lately, and what the broker says of its subscribers."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, Nanos] = {}
-        self._words: dict[str, int] = {}
+        self._heard: dict[str, tuple[Nanos, int | None]] = {}
         self._nobody = False
         self._settled_at: Nanos = 0
 
@@ -32,14 +31,12 @@ class Audience:
         if not online:
             self._heard.pop(station, None)
         elif station in self._heard or len(self._heard) < STATIONS:
-            self._heard[station] = now
-            if word is not None:
-                self._words[station] = word
+            before = self._heard.get(station, (now, None))[1]
+            self._heard[station] = now, before if word is None else word
 
     def words(self) -> dict[str, int]:
         """Give the newest word of each station that was heard lately, for it to know how old what it hears may be."""
-        self._words = {station: word for station, word in self._words.items() if station in self._heard}
-        return dict(self._words)
+        return {station: word for station, (_, word) in self._heard.items() if word is not None}
 
     def acknowledged(self, *, nobody: bool) -> None:
         """Note whether the broker had a subscriber for what it acknowledged (MQTT 5: reason 0x10 says no)."""
@@ -48,12 +45,11 @@ class Audience:
     def forget(self) -> None:
         """Know nothing any more: the connection is another one."""
         self._heard.clear()
-        self._words.clear()
         self._nobody = False
 
     def listeners(self, now: Nanos) -> bool | None:
         """Say whether somebody supervising is there: a live station, yes; none and no subscriber, no; else None."""
-        self._heard = {station: at for station, at in self._heard.items() if now - at <= ALIVE_FOR}
+        self._heard = {station: said for station, said in self._heard.items() if now - said[0] <= ALIVE_FOR}
         if self._heard:
             return True
         return False if self._nobody and now >= self._settled_at else None

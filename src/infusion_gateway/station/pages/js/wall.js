@@ -120,6 +120,13 @@ export function wall(given) {
       if (chosen.rows === null || ![...grid.children].some((part) => crowded(part, chosen))) return;
     }
   };
+  const changed = new Set();
+  /** Look once a frame at what has changed: each look has the browser lay the page out. */
+  const look = () => {
+    const full = [...changed].some(overfull);
+    changed.clear();
+    if (full) fit(at);
+  };
   return {
     node,
     fit: () => fit(),
@@ -135,7 +142,9 @@ export function wall(given) {
       if (!bed || !kept.has(key)) return this.update();
       const part = kept.get(key);
       part.update(bed);
-      return overfull(part.node) ? fit(at) : undefined;
+      if (changed.size === 0) requestAnimationFrame(look);
+      changed.add(part.node);
+      return undefined;
     },
   };
 }
