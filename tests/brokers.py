@@ -45,7 +45,8 @@ class Mosquitto:
         directory.mkdir(parents=True, exist_ok=True)
         kept = f"persistence true\npersistence_location {directory}/\n" if persistent else "persistence false\n"
         (directory / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\nlog_dest stdout\n{kept}{options}\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\nlog_dest stdout\n"
+            f"set_tcp_nodelay true\n{kept}{options}\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
 

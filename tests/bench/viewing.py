@@ -92,7 +92,7 @@ class Extent:
 
 async def measure(place: Path, extent: Extent, seed: int) -> list[Figure]:
     """Measure the station, then its floor, before the same beds and in the same browser."""
-    async with ward(place, BEDS) as here, async_playwright() as play:
+    async with ward(place, BEDS - 1) as here, async_playwright() as play:
         browser = await play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         voice = Voice(here.ear)
         viewing = Viewing(browser, here.ear, voice, extent, random.Random(seed))

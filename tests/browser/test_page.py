@@ -69,6 +69,17 @@ CUT = """() => {
     .map(e => e.textContent);
 }"""
 """The beds that the head doesn't name whole."""
+SHADES = """() => Object.fromEntries(document.getAnimations().map(animation => {
+  const { target } = animation.effect;
+  const period = animation.effect.getTiming().duration;
+  const seen = new Set();
+  for (let at = 0; at < period; at += 0.3) {
+    animation.currentTime = at;
+    seen.add(getComputedStyle(target).backgroundColor);
+  }
+  return [animation.animationName, seen.size];
+}))"""
+"""In how many colours each animation is seen, at any time of its period."""
 SIDEWAYS = """() => Math.max(document.scrollingElement.scrollWidth, document.querySelector('#main > *').scrollWidth)
   - innerWidth"""
 
@@ -96,6 +107,7 @@ def test_each_priority_by_symbol_text_and_flash(page: Any, station: FakeStation)
     assert "nobody has it" in said
     assert re.search(r"PUMP STOPS IN 0:1\d", said)
     assert [chip.inner_text().split("\n")[0] for chip in page.locator(".chip").all()] == ["!!!", "!!", "!"]
+    assert page.evaluate(SHADES) == {"flash-high": 2, "flash-medium": 2}, "it jumps, with no shade between"
     flash_by_priority(page, *(banner(f"west/{name}") for name in alarms))
 
 

@@ -222,13 +222,15 @@ def test_a_certificate_is_for_a_year_and_one_purpose(tmp_path: Path) -> None:
     assert names.get_values_for_type(x509.DNSName) == ["gateway-1"]
 
 
-def test_no_password_stands_anywhere_in_what_is_shipped() -> None:
-    """Pins that nothing in deploy/ or config/ holds a password or lets anybody in beyond the loopback."""
+def test_what_is_shipped_has_no_password_and_no_broker_that_dawdles() -> None:
+    """Pins that deploy/ and config/ hold no password, let nobody in beyond the loopback, and brokers send at once."""
     root = Path(__file__).parents[2]
     for path in [*(root / "deploy").rglob("*"), *(root / "config").rglob("*.toml")]:
         if not path.is_file() or path.suffix == ".pyc":
             continue
         lines = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
         assert not [line for line in lines if line.startswith(("password", "remote_password", "psk"))], path
+        if path.suffix == ".conf" and "mosquitto" in path.parts:
+            assert "set_tcp_nodelay true" in lines, "an alarm waits for nothing that was sent before it"
         if "allow_anonymous true" in lines:
             assert [line for line in lines if line.startswith("listener")] == ["listener 1883 127.0.0.1"], path

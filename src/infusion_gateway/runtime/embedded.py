@@ -25,6 +25,7 @@ _MOSQUITTO = """\
 per_listener_settings false
 listener {port} {host}
 allow_anonymous true
+set_tcp_nodelay true
 persistence false
 max_packet_size {packet}
 max_connections 64

@@ -61,7 +61,7 @@ LOG = 200
 TICK_S = 0.25
 VALUES_EVERY_S = 0.95
 """Values alone are told of a bed about once a second, as they come."""
-TOGETHER_S = 0.01
+TOGETHER_S = 0.005
 """What comes of a bed within so long is told at once: a change is often two messages."""
 SCREENS = 256
 

@@ -117,6 +117,7 @@ ward.listen((name, body) => {
   else if (name === "bed") {
     trends.carry(ward.beds.get(body.key));
     page?.one(body.key);
+    head.update();
     listen();
     return;
   } else if (name === "gone") page?.fit();

@@ -7,6 +7,7 @@ import { headline } from "./state.js";
 import { plain } from "./told.js";
 
 const LOG = 500;
+const BY_NAME = new Intl.Collator(undefined, { numeric: true });
 /** Vital signs measured now and then: their age is shown, and old means something else. */
 const NOW_AND_THEN = new Set(["nibp-sys", "nibp-dia", "nibp-mean", "temp"]);
 const OLD_S = { often: 6, seldom: 15 * 60 };
@@ -54,8 +55,7 @@ export class Ward {
 
   /** @returns {any[]} every bed, by gateway and name. */
   ordered() {
-    const compare = new Intl.Collator(undefined, { numeric: true }).compare;
-    return [...this.beds.values()].sort((a, b) => compare(a.key, b.key));
+    return [...this.beds.values()].sort((a, b) => BY_NAME.compare(a.key, b.key));
   }
 
   /** @returns {number | null} seconds since the station was heard, where it counts as lost. */
