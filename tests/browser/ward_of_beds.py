@@ -90,7 +90,12 @@ def annunciation(alarms: Iterable[Json], **more: Any) -> Json:
     pulses, repeat = BURSTS[top]
     ends = [one["countdown_ends"] for one in alarms if one["countdown_ends"]]
     profiles = {
-        name: {"sound": "none" if quiet or top == "none" else kind, "pulses": pulses, "repeat_s": repeat}
+        name: {
+            "priority": top,
+            "sound": "none" if quiet or top == "none" else kind,
+            "pulses": pulses,
+            "repeat_s": repeat,
+        }
         for name, kind in wanted.items()
     }
     shown = {
@@ -143,7 +148,6 @@ def bed(
         "revision": 4,
         "vitals": vitals(),
         "devices": devices(phase),
-        "limits": [],
         "baseline": {"spo2": 97.0, "hr": 70.0, "nibp-sys": 122.0},
         "protocols": [protocol()],
         "tile": {

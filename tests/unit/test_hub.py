@@ -109,6 +109,24 @@ async def test_values_are_told_once_a_second() -> None:
     assert told["vitals"]["spo2"]["value"] == 98
 
 
+async def test_what_can_be_ordered_is_told_where_it_changed() -> None:
+    """Pins that a bed's protocols, most of what it weighs, come with the picture, and later where they changed."""
+    ward = Ward()
+    ward.runs()
+    ward.gateway.descriptor("chair-1", 0.0)
+    queue = ward.hub.subscribe()
+    (told,) = drained(queue)[0][1]["beds"]
+    assert [one["name"] for one in told["protocols"]] == ["p"]
+    low = {"code": "spo2-low", "priority": "high", "response": "tell", "over_baseline": False, "delay_s": 10.0}
+    seen: list[bool] = []
+    for second, limit in enumerate((90.0, 90.0, 91.0, 91.0), 1):
+        ward.gateway.descriptor("chair-1", second, low | {"limit": limit})
+        ward.gateway.alarms("chair-1", second, alarm("spo2-low", instance=str(second)))
+        told = await soon(queue, "bed")
+        seen.append("protocols" in told)
+    assert seen == [True, False, True, False]
+
+
 async def test_a_queue_that_nobody_reads_begins_again_with_a_picture() -> None:
     """Pins that a slow reader costs bounded memory and loses nothing that stands."""
     ward = Ward()

@@ -8,7 +8,7 @@ from infusion_gateway.core.signals import BURSTS, FLASH_HZ
 from infusion_gateway.model.alarm import Priority
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.ward.picture import Picture
-from infusion_gateway.ward.showing import STALE_MEASURED_S, STALE_S, shown_gateway
+from infusion_gateway.ward.showing import STALE_MEASURED_S, STALE_S, in_force, shown_gateway
 from infusion_gateway.ward.shown import ShownAnnunciation
 from infusion_gateway.ward.sound import PROFILES
 from wards import EPOCH_S, ORDER, SITE, Speaker, alarm, at, value
@@ -75,16 +75,16 @@ def test_limits_in_force_are_drawn() -> None:
     shown = gateway.shown("chair-1", 101.0)
     sides = {word: (one.low, one.high) for word, one in shown.vitals.items()}
     assert sides == {"spo2": (94, None), "hr": (None, 130), "pulse": (None, 130), "nibp-sys": (None, 160)}
-    assert [one.code for one in shown.limits if one.metric == "nibp-sys"] == ["nibp-sys-high"]
+    assert [one.code for one in in_force(gateway.bed("chair-1")) if one.metric == "nibp-sys"] == ["nibp-sys-high"]
     gateway.event("chair-1", 1, "baseline-taken", values=[["MDC_PRESS_CUFF_SYS", 118.0], ["nonsense", 1], 7])
     assert gateway.shown("chair-1", 101.0).vitals["nibp-sys"].high == 148
     own = [{"code": "spo2-low", "limit": 91.0, "by": "lead-1", "reason": "chronic"}]
     gateway.session("chair-1", 102.0, case_limits=own)
-    rows = [(one.value, one.by) for one in gateway.shown("chair-1", 102.0).limits if one.metric == "spo2"]
+    rows = [(one.value, one.by) for one in in_force(gateway.bed("chair-1")) if one.metric == "spo2"]
     assert rows == [(91.0, "lead-1"), (85.0, "")]
     assert gateway.shown("chair-1", 102.0).vitals["spo2"].low == 91
     gateway.session("chair-1", 103.0, "idle")
-    assert gateway.shown("chair-1", 103.0).limits == [], "without an order nothing is in force"
+    assert in_force(gateway.bed("chair-1")) == [], "without an order nothing is in force"
 
 
 def test_the_tile_says_what_is_read_from_across_the_room() -> None:
@@ -203,6 +203,7 @@ def test_every_priority_in_every_room(priority: str, profile: Any) -> None:
     level = Priority[priority.upper()]
     sound = shown.profiles[profile]
     assert (shown.priority, shown.flash_hz) == (priority, FLASH_HZ[level])
+    assert sound.priority == ("none" if SOUNDS[priority, profile] == "none" else priority)
     assert sound.sound == SOUNDS[priority, profile]
     pulses, repeat = BURSTS[level]
     if sound.sound == "bursts":
@@ -258,6 +259,7 @@ def test_a_bed_that_is_not_heard_is_an_alarm_of_its_own() -> None:
     gateway.session("chair-1", 106.0, "idle")
     idle = gateway.shown("chair-1", 113.0).annunciation
     assert (idle.priority, idle.sound, idle.profiles["phone"].sound) == ("medium", "once", "none")
+    assert idle.profiles["nurses"].priority == "low", "somebody has the medium one: what isn't heard is the low one"
     gateway.alarms("chair-1", 113.0)
     assert gateway.shown("chair-1", 113.0).annunciation.priority == "low"
 

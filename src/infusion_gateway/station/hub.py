@@ -46,6 +46,7 @@ from infusion_gateway.ward.shown import (
 from infusion_gateway.ward.sound import ALIVE_S
 from infusion_gateway.ward.standing import Stands, standing
 from infusion_gateway.wire.happenings import EventMessage
+from infusion_gateway.wire.messages import DescribedProtocol
 from infusion_gateway.wire.sealing import Keyring, Signer
 from infusion_gateway.wire.stamps import rfc3339, words
 from infusion_gateway.wire.topics import StationState, Topics
@@ -103,6 +104,7 @@ class Hub:
         self._nurses_alive = False
         self._due: set[tuple[str, str]] = set()
         self._told_s: dict[tuple[str, str], float] = {}
+        self._offered: dict[tuple[str, str], list[DescribedProtocol]] = {}
         self._flush: asyncio.TimerHandle | None = None
 
     # What there is
@@ -294,6 +296,7 @@ class Hub:
                 case BedGone(gateway, bed):
                     self._due.discard((gateway, bed))
                     self._told_s.pop((gateway, bed), None)
+                    self._offered.pop((gateway, bed), None)
                     self._tell("gone", ShownGone(gateway=gateway, bed=bed))
                 case GatewayChanged(name):
                     self._tell("gateway", self._gateway(self.picture.gateways[name]))
@@ -320,12 +323,15 @@ class Hub:
             if bed is not None:
                 self._told_s[key] = now_s
                 if self._queues:
-                    self._tell("bed", self._bed(self.picture.gateways[key[0]], bed))
+                    shown = self._bed(self.picture.gateways[key[0]], bed)
+                    had = self._offered.get(key) == shown.protocols
+                    self._offered[key] = shown.protocols
+                    self._tell("bed", shown, *(("protocols",) if had else ()))
 
-    def _tell(self, kind: str, what: Shown) -> None:
+    def _tell(self, kind: str, what: Shown, *without: str) -> None:
         if not self._queues:
             return
-        told = (kind, what.to_bytes())
+        told = (kind, what.to_bytes(*without))
         for queue in self._queues:
             if queue.full():  # nobody reads it: what stands is in the picture
                 while not queue.empty():

@@ -23,9 +23,9 @@ class Shown(Part):
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
-    def to_bytes(self) -> bytes:
-        """Give it as UTF-8 JSON."""
-        return self.model_dump_json(by_alias=True).encode()
+    def to_bytes(self, *without: str) -> bytes:
+        """Give it as UTF-8 JSON. without: fields that whoever hears it has."""
+        return self.model_dump_json(by_alias=True, exclude=set(without)).encode()
 
 
 class ShownValue(Shown):
@@ -73,6 +73,8 @@ class ShownAlarm(Alarm):
 class ShownSound(Shown):
     """What a screen sounds of a bed."""
 
+    priority: Literal["high", "medium", "low", "none"]
+    """Whose burst: what somebody has isn't heard, though it may be of a higher one."""
     sound: SoundName
     pulses: int
     """Of one burst."""
@@ -144,10 +146,9 @@ class ShownBed(Shown):
     revision: int
     vitals: dict[str, ShownValue]
     devices: list[Device]
-    limits: list[ShownLimit]
     baseline: dict[str, float]
     protocols: list[DescribedProtocol]
-    """Those that can be ordered here."""
+    """Those that can be ordered here: the largest part, which a `bed` that is told has where it has changed."""
     tile: ShownTile
     annunciation: ShownAnnunciation
     bedside_alarm: Literal["none", "working", "lost"]

@@ -17,7 +17,7 @@ from infusion_gateway.wire.messages import Alarm
 PROFILES: tuple[Profile, ...] = ("chair", "nurses", "wall", "phone")
 ALIVE_S = 10.0
 """A screen at the nurses' station that has not proved itself alive for so long is not relied on to sound."""
-QUIET = ShownSound(sound="none", pulses=0, repeat_s=None)
+QUIET = ShownSound(priority="none", sound="none", pulses=0, repeat_s=None)
 _BY_NAME = {"low": Priority.LOW, "medium": Priority.MEDIUM, "high": Priority.HIGH}
 
 
@@ -84,14 +84,15 @@ def _sounds(profile: Profile, priority: Priority | None, sound: SoundName, *, nu
 
 
 def _signal(priority: Priority, sound: SoundName) -> ShownSound:
-    pulses, repeat = BURSTS[priority]
+    (pulses, repeat), name = BURSTS[priority], _name(priority)
     match sound:
         case "reminder":
-            return ShownSound(sound=sound, pulses=1, repeat_s=REMIND_EVERY / SECOND)
+            return ShownSound(priority=name, sound=sound, pulses=1, repeat_s=REMIND_EVERY / SECOND)
         case "once":
-            return ShownSound(sound=sound, pulses=pulses, repeat_s=None)
+            return ShownSound(priority=name, sound=sound, pulses=pulses, repeat_s=None)
         case "bursts":
-            return ShownSound(sound=sound, pulses=pulses, repeat_s=None if repeat is None else repeat / SECOND)
+            every_s = None if repeat is None else repeat / SECOND
+            return ShownSound(priority=name, sound=sound, pulses=pulses, repeat_s=every_s)
         case _:
             return QUIET
 

@@ -30,17 +30,21 @@ export class Sound {
   /** @returns {"ready" | "blocked" | "failed" | "deaf" | "untested"} whether a person has heard this page in the last day. */
   state() {
     if (typeof AudioContext === "undefined") return "failed";
-    if (!this.context || this.context.state !== "running") return "blocked";
+    if (!this.#runs()) return "blocked";
     const [answer, at] = (localStorage.getItem("heard") ?? "").split(" ");
     if (answer === "no") return "deaf";
     return answer === "yes" && Math.abs(Date.now() - Number(at)) < PROVEN_MS ? "ready" : "untested";
+  }
+
+  #runs() {
+    return this.context?.state === "running";
   }
 
   /** Try to begin; a browser may want a touch first. */
   async begin() {
     if (typeof AudioContext === "undefined") return;
     this.context ??= new AudioContext({ latencyHint: "interactive" });
-    if (this.context.state !== "running") {
+    if (!this.#runs()) {
       // A browser that blocks sound leaves this pending until a touch: it is not waited for.
       await Promise.race([this.context.resume(), new Promise((go) => setTimeout(go, 300))]).catch(() => undefined);
     }
@@ -69,6 +73,11 @@ export class Sound {
    * @param {{priority: string, kind: "bursts" | "once" | "none", every: number | null, keys: string[], reminder: {priority: string, every: number, keys: string[]} | null}} wanted
    */
   follow(wanted) {
+    if (!this.#runs()) {
+      this.known = new Set(); // blocked, nothing was heard: all of it is owed
+      this.playing = "none";
+      return;
+    }
     const now = performance.now() / 1000;
     const known = this.known;
     const fresh = wanted.keys.some((key) => !known.has(key));
@@ -99,7 +108,7 @@ export class Sound {
    * @param {"high" | "medium" | "low"} priority @param {number} after seconds @param {number} [most]
    */
   burst(priority, after, most = Infinity) {
-    if (this.context?.state !== "running") return;
+    if (!this.#runs()) return;
     const { pulses, length, pitch } = BURSTS[priority];
     const wave = this.context.createPeriodicWave(new Float32Array(HARMONICS.length), new Float32Array(HARMONICS));
     for (const begin of pulses.slice(0, most)) {
@@ -138,14 +147,13 @@ export function wantedSound(ward, how) {
   };
   if (how.lost && how.profile !== "wall") take(how.lost, "bursts", BURSTS[how.lost].every, "lost");
   for (const bed of ward.beds.values()) {
-    const said = bed.annunciation;
-    const own = said?.profiles?.[how.profile] ?? said;
-    if (!said || !(RANK[said.priority] > 0)) continue;
-    const key = `${bed.key} ${said.priority} ${said.renewed ?? bed.alarms?.[0]?.instance ?? ""}`;
+    const own = bed.annunciation?.profiles?.[how.profile];
+    if (!own || !(RANK[own.priority] > 0)) continue;
+    const key = `${bed.key} ${own.priority} ${bed.annunciation.renewed}`;
     if (own.sound === "reminder") {
       reminding.push(key);
-      if (RANK[said.priority] > RANK[reminder?.priority ?? "none"]) reminder = { priority: said.priority, every: own.repeat_s ?? REMIND_S };
-    } else if (own.sound === "bursts" || own.sound === "once") take(said.priority, own.sound, own.repeat_s ?? null, key);
+      if (RANK[own.priority] > RANK[reminder?.priority ?? "none"]) reminder = { priority: own.priority, every: own.repeat_s ?? REMIND_S };
+    } else if (own.sound === "bursts" || own.sound === "once") take(own.priority, own.sound, own.repeat_s ?? null, key);
   }
   return { ...best, keys, reminder: reminder && { ...reminder, keys: reminding } };
 }

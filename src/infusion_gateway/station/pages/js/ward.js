@@ -125,7 +125,8 @@ export class Ward {
 
   #bed(body) {
     const alarms = (body.alarms ?? []).map((alarm) => ({ ...alarm, text: plain(alarm.text) }));
-    this.beds.set(body.key, { ...body, alarms, heard: moment(), away: this.#away(body.key) });
+    const protocols = body.protocols ?? this.beds.get(body.key)?.protocols ?? []; // told where they have changed
+    this.beds.set(body.key, { ...body, protocols, alarms, heard: moment(), away: this.#away(body.key) });
   }
 
   #gateway(body) {
