@@ -17,11 +17,11 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
 
-# The slow ones mostly wait for real time on real wires, so more of them run at once than there are cores. The page's have
+# The ordinary ones wait for real wires now and then, the slow ones mostly: more of them run at once than two cores could do. The page's have
 # workers of their own: who drives a browser so leaves an event loop running, in which no other test's can.
 test: setup debian lint
-	$(BIN)/pytest -n auto -m "not slow"
-	$(BIN)/pytest -n 6 -m "slow and not alone" $(SLOW)
+	$(BIN)/pytest -n 4 -m "not slow"
+	$(BIN)/pytest -n 9 -m "slow and not alone" $(SLOW)
 	$(BIN)/pytest -n 4 tests/browser
 
 # What takes the whole machine, or is held to seconds: a cluster of brokers, a flood, an outage; one after the other.

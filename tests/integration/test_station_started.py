@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -224,19 +225,21 @@ def test_a_demo_has_a_page_with_its_bed_and_leaves_nothing(how: signal.Signals) 
         demo.communicate()
 
 
-def test_a_demo_ends_with_its_terminal(tmp_path: Path) -> None:
+def test_a_demo_ends_with_its_terminal() -> None:
     """Pins SIGHUP, as a terminal sends that is closed: all ends as by Ctrl-C, and no directory is left."""
-    kept = {**os.environ, "TMPDIR": str(tmp_path)}
-    demo = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=kept)
-    try:
-        until(lambda: list(tmp_path.glob("igw-demo-*/people.toml")), SERVED_S, "it has not begun")
-        demo.send_signal(signal.SIGHUP)
-        _, said = demo.communicate(timeout=GONE_S)
-        assert (demo.returncode, said) == (1, b"before its zero\n")
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        demo.kill()
-        demo.communicate()
+    with tempfile.TemporaryDirectory() as directory:  # shorter than tmp_path: a socket's path has 107 bytes at most
+        short = Path(directory)
+        kept = {**os.environ, "TMPDIR": directory}
+        demo = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=kept)
+        try:
+            until(lambda: list(short.glob("igw-demo-*/people.toml")), SERVED_S, "it has not begun")
+            demo.send_signal(signal.SIGHUP)
+            _, said = demo.communicate(timeout=GONE_S)
+            assert (demo.returncode, said) == (1, b"before its zero\n")
+            assert list(short.iterdir()) == []
+        finally:
+            demo.kill()
+            demo.communicate()
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ LARGEST = 8 * 1024
 RAW_KEY = 32
 RAW_SIGNATURE = 64
 _PUBLIC = re.compile(r"ed25519:([A-Za-z0-9+/]{43}=)")
-_LINE = re.compile(r"ed25519 ([0-9a-f]{16}) ([A-Za-z0-9+/]{86}==)")
+_LINE = re.compile(r"ed25519 ([0-9a-f]{16}) ([A-Za-z0-9+/]{85}[AQgw]==)")
 
 
 class SigningError(ValueError):
