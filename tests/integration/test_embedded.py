@@ -1,8 +1,10 @@
 """The embedded broker: a child on the loopback that is really there, and really gone afterwards."""
 
 import asyncio
+import contextlib
 import os
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +21,19 @@ from infusion_gateway.runtime.embedded import start
 from infusion_gateway.runtime.mqtt import Arrived, Connection, NotSpoken
 from infusion_gateway.runtime.naming import Name
 from infusion_gateway.wire.topics import Topics
+
+STARTS = """
+import asyncio, sys
+from pathlib import Path
+from infusion_gateway.runtime.embedded import start
+
+async def main():
+    broker = await start(Path(sys.argv[1]), 0, kind=sys.argv[2])
+    print(broker.url.rpartition(":")[2], flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
 
 
 def settings(url: str) -> BrokerSettings:
@@ -54,6 +69,26 @@ async def test_it_is_there_speaks_both_versions_and_is_gone(tmp_path: Path, kind
     assert not broker.running
     with pytest.raises(ProcessLookupError):
         os.kill(broker.pid, 0)
+    await broker.stop()
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
+async def test_it_ends_with_who_started_it(tmp_path: Path, kind: str) -> None:
+    """Pins that a gateway that was killed leaves no broker: the next one has its port."""
+    command = (sys.executable, "-c", STARTS, str(tmp_path), kind)
+    parent = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    port = int(await parent.stdout.readline())
+    with pytest.raises(BrokerError, match="in use"):
+        await start(tmp_path, port, kind=kind)
+    parent.kill()
+    await parent.wait()
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(BrokerError):
+                broker = await start(tmp_path, port, kind=kind)
+                break
+            await asyncio.sleep(0.01)
     await broker.stop()
 
 

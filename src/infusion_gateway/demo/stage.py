@@ -17,7 +17,7 @@ from infusion_gateway.demo.scenario import Device, Scenario
 from infusion_gateway.errors import LinkError
 from infusion_gateway.runtime.embedded import HOST, EmbeddedBroker
 from infusion_gateway.runtime.embedded import start as start_broker
-from infusion_gateway.runtime.orphans import guarded, tethered
+from infusion_gateway.runtime.orphans import tethered
 
 READY_S = 60.0
 """How long a process may take until it says that it is ready; a cold start on a slow machine with other work."""
@@ -120,7 +120,6 @@ class Stage:
         self.config = directory / "bedside.toml"
         self.broker: EmbeddedBroker | None = None
         self.broker_port = 0
-        self._guard: asyncio.subprocess.Process | None = None
         self.lines = {
             line: Process(line, self._serve(simulator, line, seed), directory / f"{line}.log", "ready")
             for line in dict.fromkeys(d.line for d in scenario.device)
@@ -193,7 +192,6 @@ class Stage:
         """Start a process that does not run."""
         if name == "broker":
             self.broker = await start_broker(self.directory / "broker", self.broker_port)
-            self._guard = await guarded(self.broker.pid)
             self.broker_port = int(self.broker.url.rpartition(":")[2])
         else:
             await self._process(name).start()
@@ -202,7 +200,7 @@ class Stage:
         """SIGKILL a process by its name."""
         if name == "broker" and self.broker is not None:
             os.kill(self.broker.pid, signal.SIGKILL)
-            await self._end_broker(self.broker)
+            await self.broker.stop()
         else:
             await self._process(name).kill()
 
@@ -233,14 +231,7 @@ class Stage:
                 await process.end()
         await asyncio.gather(*(p.end() for p in self.lines.values()))
         if self.broker is not None:
-            await self._end_broker(self.broker)
-
-    async def _end_broker(self, broker: EmbeddedBroker) -> None:
-        if self._guard is not None:  # before its id may be another's
-            self._guard.kill()
-            await self._guard.wait()
-            self._guard = None
-        await broker.stop()
+            await self.broker.stop()
 
 
 def configuration(stage: Stage) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infusion_gateway.errors import BrokerError
+from infusion_gateway.runtime.orphans import guarded
 
 READY_S = 10.0
 END_S = 3.0
@@ -69,6 +70,7 @@ class EmbeddedBroker:
     pid: int
     kind: str
     _process: asyncio.subprocess.Process = field(repr=False)
+    _guard: asyncio.subprocess.Process = field(repr=False)
 
     @property
     def running(self) -> bool:
@@ -77,6 +79,10 @@ class EmbeddedBroker:
 
     async def stop(self) -> None:
         """End it: asked first, killed where it doesn't listen. Harmless where it has ended already."""
+        if self._guard.returncode is None:  # before the broker's id may be another's
+            with contextlib.suppress(ProcessLookupError):
+                self._guard.kill()
+            await self._guard.wait()
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -123,9 +129,9 @@ async def _start_mosquitto(directory: Path, port: int) -> EmbeddedBroker:
     configuration = directory / "mosquitto.conf"
     configuration.write_text(_MOSQUITTO.format(port=port, host=HOST, packet=LONGEST_PACKET))
     process = await _run(directory, program, "-c", str(configuration))
-    await _ready(process, (port,), directory)
+    guard = await _ready(process, (port,), directory)
     url = f"mqtt://{HOST}:{port}"
-    return EmbeddedBroker(url, url, process.pid, "mosquitto", process)
+    return EmbeddedBroker(url, url, process.pid, "mosquitto", process, guard)
 
 
 async def _start_iotcore(directory: Path, port: int, port_311: int) -> EmbeddedBroker:
@@ -139,8 +145,9 @@ async def _start_iotcore(directory: Path, port: int, port_311: int) -> EmbeddedB
     process = await _run(
         directory, sys.executable, "-m", "iotcore", "--config", str(configuration), "--log-level", "ERROR"
     )
-    await _ready(process, (port, port_311), directory)
-    return EmbeddedBroker(f"mqtt://{HOST}:{port}", f"mqtt://{HOST}:{port_311}", process.pid, "iotcore", process)
+    guard = await _ready(process, (port, port_311), directory)
+    urls = f"mqtt://{HOST}:{port}", f"mqtt://{HOST}:{port_311}"
+    return EmbeddedBroker(*urls, process.pid, "iotcore", process, guard)
 
 
 async def _run(directory: Path, *command: str) -> asyncio.subprocess.Process:
@@ -150,12 +157,19 @@ async def _run(directory: Path, *command: str) -> asyncio.subprocess.Process:
         )
 
 
-async def _ready(process: asyncio.subprocess.Process, ports: tuple[int, ...], directory: Path) -> None:
-    """Wait until every port takes a connection; where that fails, also by cancelling, no process is left behind."""
+async def _ready(
+    process: asyncio.subprocess.Process, ports: tuple[int, ...], directory: Path
+) -> asyncio.subprocess.Process:
+    """Wait until every port takes a connection, and give what ends the broker once this process is gone.
+
+    Where that fails, also by cancelling, no process is left behind.
+    """
     try:
         async with asyncio.timeout(READY_S):
             while process.returncode is None and not all([await _listens(port) for port in ports]):  # noqa: ASYNC110 - a port can only be asked
                 await asyncio.sleep(0.02)
+        if process.returncode is None:
+            return await guarded(process.pid)
     except BaseException as error:
         if process.returncode is None:
             process.kill()
@@ -163,8 +177,7 @@ async def _ready(process: asyncio.subprocess.Process, ports: tuple[int, ...], di
         if isinstance(error, TimeoutError):
             raise BrokerError(f"the broker does not listen after {READY_S:g} s: {_last_line(directory)}") from error
         raise
-    if process.returncode is not None:
-        raise BrokerError(f"the broker ended at once: {_last_line(directory)}")
+    raise BrokerError(f"the broker ended at once: {_last_line(directory)}")
 
 
 async def _listens(port: int) -> bool:
