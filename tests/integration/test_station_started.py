@@ -230,7 +230,11 @@ def test_a_demo_ends_with_its_terminal() -> None:
     with tempfile.TemporaryDirectory() as directory:  # shorter than tmp_path: a socket's path has 107 bytes at most
         short = Path(directory)
         kept = {**os.environ, "TMPDIR": directory}
-        demo = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=kept)
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored here, by `nohup`, it would be there
+        try:
+            demo = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=kept)
+        finally:
+            signal.signal(signal.SIGHUP, before)
         try:
             until(lambda: list(short.glob("igw-demo-*/people.toml")), SERVED_S, "it has not begun")
             demo.send_signal(signal.SIGHUP)
