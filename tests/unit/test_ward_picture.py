@@ -17,12 +17,12 @@ KEYS = {"gateway-1": Keyring([enrolled(OWN)])}
 
 def unsigned() -> Speaker:
     """Give a gateway without a key, to a station that knows nobody's."""
-    return Speaker(Picture(SITE))
+    return Speaker(Picture(SITE, station="desk"))
 
 
 def sealing() -> Speaker:
     """Give a gateway that signs, to a station that knows its key."""
-    return Speaker(Picture(SITE, KEYS), signer=OWN)
+    return Speaker(Picture(SITE, KEYS, "desk"), signer=OWN)
 
 
 def link(speaker: Speaker, now_s: float, bed: str = "chair-1") -> str:
@@ -63,7 +63,7 @@ def test_what_comes_late_all_the_time_is_told_without_a_common_clock(named: int,
     gateway.session("chair-1", 100.0, "idle")
     for now_s in range(101, 200):
         if now_s % 2 == 0:
-            gateway.picture.spoke("desk", now_s // 2 - 50, float(now_s))
+            gateway.picture.spoke(now_s // 2 - 50, float(now_s))
         gateway.beat(float(now_s), stations={"desk": now_s // 2 - 51, "other": 1})
         assert link(gateway, now_s) == "live"
     told = gateway.beat(199.99 if named == 47 else 198.0, stations={"desk": named})
@@ -79,12 +79,12 @@ def test_a_word_that_is_not_of_this_station_proves_nothing() -> None:
     gateway = unsigned()
     gateway.session("chair-1", 100.0, "idle")
     for named in ({}, {"other": 1}, {"desk": 500}):
-        gateway.picture.spoke("desk", 1, 100.0)
+        gateway.picture.spoke(1, 100.0)
         gateway.beat(120.0, stations=named)
         assert link(gateway, 120.0) == "live", named
     gateway.picture.unlinked(121.0 - SILENT_S)
     gateway.picture.linked(121.0)
-    gateway.picture.spoke("desk", 2, 121.0)
+    gateway.picture.spoke(2, 121.0)
     gateway.beat(122.0, stations={"desk": 1})
     assert link(gateway, 122.0) == "live"
 
@@ -97,7 +97,7 @@ def test_a_link_that_comes_and_goes_excuses_no_lateness() -> None:
         if now_s % 5 == 0:
             gateway.picture.unlinked(now_s - 0.5)
             gateway.picture.linked(float(now_s))
-        gateway.picture.spoke("desk", now_s, float(now_s))
+        gateway.picture.spoke(now_s, float(now_s))
         gateway.beat(now_s + 0.5, stations={"desk": now_s - 8})
         assert link(gateway, now_s + 0.5) == ("live" if now_s < 108 else "silent"), now_s
 
@@ -219,7 +219,7 @@ def heard(first: int = 5000) -> Speaker:
     gateway = Speaker(Picture(SITE, KEYS, "desk"), signer=OWN)
     gateway.session("chair-1", 0.0, "idle")
     for now_s in range(0, 11, 2):
-        gateway.picture.spoke("desk", first + now_s // 2, float(now_s))
+        gateway.picture.spoke(first + now_s // 2, float(now_s))
     gateway.beat(5.5, stations={"desk": first + 2})
     gateway.beat(10.5, stations={"desk": first + 5})
     return gateway
@@ -253,7 +253,7 @@ def test_a_gateway_that_begins_anew_with_an_older_clock_is_believed() -> None:
     gateway.sequence = 0
     gateway.beat(12.0, time=at(-7200.0), boot_id="other", stations={})
     assert link(gateway, 12.0) == "offline", "it has not heard this station yet"
-    gateway.picture.spoke("desk", 5006, 12.5)
+    gateway.picture.spoke(5006, 12.5)
     gateway.beat(17.0, time=at(-7195.0), boot_id="other", stations={"desk": 5006})
     assert link(gateway, 17.0) == "live"
     assert gateway.picture.gateways["gateway-1"].utc_s(17.0) == EPOCH_S - 7195.0
@@ -264,14 +264,14 @@ def test_a_gateway_that_has_not_heard_the_station_yet_is_waited_for() -> None:
     gateway = Speaker(Picture(SITE, KEYS, "desk"), signer=OWN)
     gateway.session("chair-1", 0.0, "idle")
     gateway.beat(0.5, stations={})
-    gateway.picture.spoke("desk", 5000, 1.0)
+    gateway.picture.spoke(5000, 1.0)
     gateway.beat(5.5, stations={"desk": 77})
     whole = gateway.picture.gateways["gateway-1"]
     assert link(gateway, 11.99) == "unknown"
     assert whole.link(12.0) == ("silent", "gateway-1 has not heard this station: what comes from it may be old")
     gateway.beat(12.5, stations={"desk": 5000})
     assert link(gateway, 12.5) == "silent", "it is 11.5 s old at most: too old"
-    gateway.picture.spoke("desk", 5001, 13.0)
+    gateway.picture.spoke(5001, 13.0)
     gateway.beat(13.5, stations={"desk": 5001})
     assert link(gateway, 13.5) == "live"
 
@@ -280,7 +280,7 @@ def test_a_gateway_that_names_no_station_is_believed_by_number_and_time() -> Non
     """Pins that one of before heartbeats named stations is live as it was, until it names a word."""
     gateway = Speaker(Picture(SITE, KEYS, "desk"), signer=OWN)
     gateway.session("chair-1", 0.0, "idle")
-    gateway.picture.spoke("desk", 5000, 0.0)
+    gateway.picture.spoke(5000, 0.0)
     gateway.beat(0.5)
     assert link(gateway, 0.5) == "live"
     gateway.sequence = 0

@@ -231,7 +231,7 @@ class Hub:
                 seen=lambda: self.picture.seen.payload(self._utc_ns()),
                 telling=lambda: self.telling(),  # noqa: PLW0108 - set later, by who tells
                 linked=self.linked,
-                spoke=lambda word: self.picture.spoke(self.settings.name, word, self._now_s()),
+                spoke=lambda word: self.picture.spoke(word, self._now_s()),
                 mouth=self._mouth,
             )
         )

@@ -124,9 +124,9 @@ class Picture:
         for gateway in self.gateways.values():
             gateway.since_s = now_s if long else gateway.since_s + away_s
 
-    def spoke(self, station: str, word: int, now_s: float) -> None:
+    def spoke(self, word: int, now_s: float) -> None:
         """Take note that the station sends this word of its own; a heartbeat that names it was made after this."""
-        self._station, self._first = station, self._first or word
+        self._first = self._first or word
         self._spoke.append((word, now_s))
 
     def take(self, topic: str, payload: bytes, now_s: float, *, kept: bool = False) -> list[Change]:
