@@ -448,7 +448,7 @@ def test_who_is_not_signed_in_is_led_there_and_back(page: Any, station: FakeStat
     station.me |= SIGNED_IN
     page.locator('.sheet [name="person"]').fill("nurse-7")
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Hold (pause)").wait_for()
+    page.get_by_role("heading", name="Pause the infusion").wait_for()
     station.answer("/do/hold", {"error": "sign in first"}, status=401)
     page.get_by_role("button", name="Send").click()
     page.get_by_text("Refused: sign in first").first.wait_for()

@@ -143,27 +143,6 @@ def test_the_highest_that_stands_gives_the_colour(page: Any, station: FakeStatio
     assert page.locator(".chip", has_text="taken").locator(".chip-other").is_hidden()
 
 
-def test_only_what_infuses_has_time_left(page: Any, station: FakeStation) -> None:
-    """Pins that a pause shows PAUSED and its earliest end, the end of a session neither, in every density."""
-    phases = ["infusing", "paused", "recovery", "stopped", "completed", "aborted", "closed"]
-    beds = [made.bed(phase, phase) for phase in phases]
-    away = made.bed("away", "paused")
-    away["session"]["away_until"] = made.at(300)
-    for size, more in ((WALL, 0), (WALL, 52), (PHONE, 0)):
-        page.set_viewport_size(size)
-        show(page, station, *beds, away, *(made.bed(f"z{n}") for n in range(more)))
-        tile(page, "west/away").locator(".ring-left").wait_for()
-        said = {phase: tile(page, f"west/{phase}").locator(".ring").inner_text() for phase in [*phases, "away"]}
-        assert re.match(r"2[12]:\d\d", said["infusing"]), said
-        for phase in ("paused", "away"):
-            assert re.fullmatch(r"PAUSED\s+ends ≥ \d\d:\d\d", said[phase]), said
-            arc = tile(page, f"west/{phase}").locator(".ring-arc")
-            assert arc.get_attribute("stroke-dashoffset") == arc.get_attribute("stroke-dasharray")
-        assert {said[phase] for phase in phases[2:]} == {"--:--"}, said
-    page.goto("/#/bed/west/paused")
-    assert page.locator(".bed-page .ring-left").inner_text() == "PAUSED"
-
-
 def test_old_and_invalid_values_look_it(page: Any, station: FakeStation) -> None:
     """Pins that a stale value is grey, struck through, with its age, an invalid one ---, and that ages go on alone."""
     values = made.vitals() | {
@@ -201,27 +180,6 @@ def test_the_doses_bar_ends_with_the_order(page: Any, station: FakeStation) -> N
     assert filled == {"half": 50, "over": 100, "bare": 25, "spent": 100}
     beyond = dict(zip(order, page.evaluate(widths, [".dose-over", ".dose-beyond"]), strict=True))
     assert beyond == {"half": 0, "over": 50, "bare": None, "spent": 100}
-
-
-def test_who_stopped_and_why(page: Any, station: FakeStation) -> None:
-    """Pins, while it is paused or stopped, who stopped it, when and why on tile and page; asked is not done."""
-    asked = made.bed("asked", stop=made.stopped())
-    asked["session"]["stopping"] = "asked"
-    beds = [made.bed("one", "paused", stop=made.stopped()), made.bed("two", "recovery", stop=made.stopped("nurse-1"))]
-    show(page, station, *beds, asked, made.bed("three", "paused"))
-    said = {name: tile(page, f"west/{name}").locator(".tile-strip").inner_text() for name in ("one", "two", "three")}
-    assert re.search(r"PAUSED\s+by gateway \d\d:\d\d:\d\d", said["one"]), said
-    assert re.search(r"RECOVERY\s+by nurse-1 \d\d:", said["two"]), said
-    assert " by " not in said["three"]
-    assert tile(page, "west/one").locator(".tile-stopped").inner_text() == "SpO2 86 %, below the limit of 90 %"
-    assert tile(page, "west/asked").locator(".tile-by, .tile-stopped").all_inner_texts() == ["", ""]
-    station.show(*(made.bed(f"z-{n}") for n in range(56)))
-    page.locator('.wall[data-density="compact"]').wait_for()
-    strip = tile(page, "west/one").locator(".tile-bed, .tile-state")
-    assert strip.evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)"), "bed and state are whole"
-    page.goto("/#/bed/west/one")
-    found = page.locator(".bed-stopped").inner_text()
-    assert re.fullmatch(r"Stopped by gateway \d\d:\d\d:\d\d: SpO2 86 %, below the limit of 90 %", found)
 
 
 def test_a_countdown_leads_to_where_it_is_held_off(page: Any, station: FakeStation) -> None:

@@ -51,6 +51,11 @@ function whoText(alarm, bed) {
   return seconds > 0 ? say("alarm.away", { person: away.by, left: left(seconds) }) : say("alarm.nobody");
 }
 
+/** Whether the pump goes on beside an alarm: whoever reads it must not wait for a stop that never comes. */
+function goesOn(alarm, bed) {
+  return bed.session?.phase === "infusing" && !bed.session.stopping && pendingStop(alarm) === null ? say("alarm.goesOn") : "";
+}
+
 /**
  * Say in words how a pending stop stands.
  * @param {{seconds: number, held: boolean} | null} stop @param {"" | "Short"} [length]
@@ -174,7 +179,7 @@ function row(act) {
       const told = alarm.escalation > 0 ? say("alarm.escalated", { count: alarm.escalation }) : "";
       const kind = term("alarm", alarm.kind ?? "technical");
       put(facts, [valueText(alarm), limitText(alarm), began, kind, others, told].filter(Boolean).join(" · "));
-      put(who, whoText(alarm, bed));
+      put(who, [whoText(alarm, bed), goesOn(alarm, bed)].filter(Boolean).join(" · "));
       mark(who, "data-nobody", alarm.acknowledged_by ? null : "");
       const stop = pendingStop(alarm);
       show(countdown, stop !== null);

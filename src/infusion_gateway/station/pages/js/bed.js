@@ -75,7 +75,7 @@ export function bedPage(given) {
     put(name, bed.bed);
     put(state, word);
     const by = stoppedOf(bed);
-    put(stopped, by ? say("stopped.why", by) : "");
+    put(stopped, by ? say(bed.session.phase === "paused" ? "stopped.paused" : "stopped.why", by) : "");
     show(stopped, by !== null);
     mark(node, "data-state", kind);
     mark(node, "data-link", ward.lost(bed) ? "lost" : "live");
@@ -141,7 +141,7 @@ function facts(list, rows) {
 
 function orderPanel() {
   const list = el("dl", { class: "facts" });
-  const none = el("p", { class: "quiet", text: say("order.none") });
+  const none = el("p", { class: "quiet" });
   const over = el("a", { class: "report", "data-do": "handover" });
   const report = el("a", { class: "report", target: "_blank", rel: "noopener" }, say("bed.report"));
   return {
@@ -153,10 +153,12 @@ function orderPanel() {
       mark(report, "href", held ? `/report/${encodeURIComponent(bed.gateway)}/${encodeURIComponent(held)}?zone=${encodeURIComponent(ZONE)}` : null);
       put(over, say("handover.ofBed", { bed: bed.bed }));
       mark(over, "href", `#/handover/${encodeURIComponent(bed.gateway)}/${encodeURIComponent(bed.bed)}`);
+      put(none, whyNoOrder(bed.session));
       show(none, !order);
       const rows = !order
         ? []
         : [
+            [say("order.drug"), bed.protocols.find((one) => one.name === order.protocol)?.drug ?? say("vital.none")],
             [say("order.protocol"), order.protocol],
             [say("order.weight"), `${number(order.weight_kg, 1)} ${say("unit.kg")}`],
             [say("order.concentration"), `${number(order.concentration_mg_ml, 2)} ${say("unit.mg/mL")}`],
@@ -169,6 +171,11 @@ function orderPanel() {
       facts(list, rows);
     },
   };
+}
+
+function whyNoOrder(session) {
+  if (session?.phase === "ordered") return say("order.waits");
+  return ["idle", "closed", "aborted"].includes(session?.phase) ? say("order.none") : say("order.unknown");
 }
 
 function devicePanel(ward) {

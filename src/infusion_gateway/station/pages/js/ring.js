@@ -24,11 +24,12 @@ export function ring() {
     update(bed) {
       const { kind, seconds, share, ends: end } = leftOf(bed);
       const over = seconds !== null && seconds < 0;
-      put(minutes, kind === "paused" ? say("state.paused") : seconds === null ? say("ring.none") : left(Math.abs(seconds)));
-      put(what, seconds === null ? "" : say(over ? "ring.over" : "ring.left"));
+      const word = { paused: say("state.paused"), over: say("ring.over"), none: say("ring.none") }[kind];
+      put(minutes, word ?? left(Math.abs(seconds)));
+      put(what, seconds === null ? "" : say(over ? "ring.late" : "ring.left"));
       put(ends, end === null ? "" : say(kind === "paused" ? "ring.endsPaused" : "ring.ends", { clock: clock(end) }));
       mark(arc, "stroke-dashoffset", String(ROUND * (1 - (share ?? 0))));
-      mark(node, "data-kind", kind);
+      mark(node, "data-kind", kind === "over" ? "paused" : kind); // both stand still
       mark(node, "data-over", over ? "" : null);
     },
   };

@@ -6,6 +6,8 @@ import { say, term } from "./words.js";
 
 /** Phases in which it can be said who stopped. */
 const AFTER_STOP = new Set(["paused", "stopped", "completed", "recovery"]);
+/** Phases in which no more is to be infused. */
+const OVER = new Set(["completed", "stopped", "recovery"]);
 /** Phases in which somebody's supervision is owed. */
 export const UNDER_WAY = new Set(["armed", "infusing", "paused"]);
 
@@ -52,12 +54,14 @@ export function doseOf(bed) {
 
 /**
  * Give what is left of the session. Only what infuses has time left. What is paused has an earliest end: as if it were
- * resumed at once, for the pause is no part of the duration. Anything else has neither.
+ * resumed at once, for the pause is no part of the duration. What is over has neither, and its pump was seen to stand.
  * @param {any} bed
- * @returns {{kind: "runs" | "paused" | "none", seconds: number | null, share: number | null, ends: number | null}} ends: ms
+ * @returns {{kind: "runs" | "paused" | "over" | "none", seconds: number | null, share: number | null, ends: number | null}} ends: ms
  */
 export function leftOf(bed) {
-  const { phase, paused_since, order } = bed.session ?? {};
+  const { phase, paused_since, order, stopping } = bed.session ?? {};
+  const stands = !["asked", "not-confirmed", "provisional"].includes(stopping) && !(bed.tile?.rate_ml_h > 0);
+  if (OVER.has(phase)) return { kind: stands ? "over" : "none", seconds: null, share: null, ends: null };
   const ends = Date.parse(bed.tile?.ends_at ?? bed.session?.ends_at ?? "");
   if (phase === "paused") {
     const rest = ends - Date.parse(paused_since ?? "");
@@ -146,7 +150,13 @@ export function countdownOf(bed) {
 export function stoppedOf(bed) {
   const { stop, session } = bed;
   if (!stop || !AFTER_STOP.has(session?.phase) || ["asked", "not-confirmed"].includes(session.stopping)) return null;
-  return { by: say("stopped.by", { person: stop.by || say("stopped.gateway"), clock: clock(stop.at, true) }), why: String(stop.reason) };
+  return { by: say("stopped.by", { person: whoShort(stop.by), clock: clock(stop.at, true) }), why: String(stop.reason) };
+}
+
+function whoShort(by) {
+  const screen = /^screen-(.+)$/.exec(by)?.[1];
+  if (!screen) return by || say("stopped.gateway");
+  return screen === "local" ? say("stopped.here") : say("stopped.screen", { screen });
 }
 
 /** @param {any} bed @returns {number | null} seconds that the audio stays paused. */

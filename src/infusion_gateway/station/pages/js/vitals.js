@@ -39,8 +39,8 @@ export function numeric(metric, whole = false) {
       put(figure, one === null ? say("vital.none") : one.text);
       put(mean, one?.mean ?? "");
       put(unit, one === null ? "" : term("unit", one.unit));
-      put(high, limitText(one?.high));
-      put(low, limitText(one?.low));
+      put(high, limitText(one, "high", whole));
+      put(low, limitText(one, "low", whole));
       put(old, one === null ? "" : ageText(one, metric));
       put(note, one === null ? "" : noteText(one, whole));
       const out = one === null ? null : outside(bed, metric, one);
@@ -112,11 +112,14 @@ function pressure(bed, ward) {
     mean: mean?.valid ? ` ${say("vital.mean", { mean: number(mean.value) })}` : "",
     high: sys?.high ?? null,
     low: sys?.low ?? null,
+    parts: [sys, dia],
   };
 }
 
-function limitText(limit) {
-  return Number.isFinite(limit) ? number(limit) : "";
+/** A limit; where there is room, of both pressures as the pressures are written: 160/- says which of them it is of. */
+function limitText(one, side, whole) {
+  const limits = (whole && one?.parts ? one.parts : [one]).map((part) => part?.[side]);
+  return limits.some(Number.isFinite) ? limits.map((limit) => (Number.isFinite(limit) ? number(limit) : "–")).join("/") : "";
 }
 
 function ageText(one, metric) {
