@@ -8,6 +8,7 @@ import { BY_HAND, INSTRUCTIONS, SCORES, YES_OR_NO } from "./instructions.js";
 import { tellAnswer } from "./pin.js";
 import { signInButton } from "./screen.js";
 import { sheet } from "./sheet.js";
+import { sums } from "./sums.js";
 import { say, term } from "./words.js";
 
 const LONGEST_REASON = 500;
@@ -31,7 +32,9 @@ export function openForm(given) {
   standing?.update(bed);
   const signIn = () => signInButton((me) => openForm({ ...given, me }));
   const again = againField(given.me, said, () => form.requestSubmit());
-  const asked = given.me?.signed_in ? [...fields.map((field) => field.node), again.node, send, said] : [el("p", { class: "about", text: say("form.signInFirst") }), signIn()];
+  const summed = sums(told.fields.map((field) => field.name), () => typedIn(fields));
+  const entries = [...fields.map((field) => field.node), ...(summed ? [summed.node] : []), again.node, send];
+  const asked = given.me?.signed_in ? [...entries, said] : [el("p", { class: "about", text: say("form.signInFirst") }), signIn()];
   const form = el("form", { class: "fields", novalidate: true }, ...shown, ...asked);
   sheet({ title: say(`do.${name}`), about: say(`about.${name}`), bed, content: [form], announce, follow: standing?.update });
   const tell = (text, outcome) => {
@@ -39,6 +42,8 @@ export function openForm(given) {
     mark(said, "data-outcome", outcome);
     said.scrollIntoView({ block: "nearest" });
   };
+  form.addEventListener("input", () => summed?.update());
+  form.addEventListener("change", () => summed?.tell());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const args = {};
@@ -58,11 +63,18 @@ export function openForm(given) {
     if (answer.status === 401) send.replaceWith(signIn()); // signed in no more
     if (answer.outcome === "accepted" || answer.outcome === "not-recorded") {
       const entered = told.people === 2 ? null : enteredOf(fields); // the second person must not see it
-      for (const node of [...fields.map((field) => field.node), again.node, send]) node.remove();
+      for (const node of entries) node.remove();
       if (entered) said.before(entered);
     }
     return said.scrollIntoView({ block: "nearest" });
   });
+}
+
+/** What can be read of what stands in the fields, as it would be sent. */
+function typedIn(fields) {
+  const args = {};
+  for (const field of fields) field.read(args);
+  return args;
 }
 
 /** What was sent, to be read and not to be sent a second time. */

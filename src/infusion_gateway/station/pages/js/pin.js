@@ -7,7 +7,10 @@ import { plain } from "./told.js";
 import { say } from "./words.js";
 
 const LONGEST = 12;
-const SHOWN_MS = 1200;
+/** So long an acceptance stays to be read. */
+const SHOWN_MS = 3000;
+/** Answers after which there is nothing left to enter. */
+const DONE = new Set(["accepted", "not-recorded"]);
 
 /**
  * Ask for a person, then put the instruction: signed in, one more touch; else a PIN.
@@ -51,6 +54,10 @@ export function askPerson(given) {
     // signed in no more: after a while without a touch, or a new station
     if (answer.status === 401 && given.signedIn && said.isConnected) askPerson({ ...given, signedIn: false, said: answer });
     else tellAnswer(said, answer, given.announce);
+    if (DONE.has(answer.outcome) && said.isConnected) {
+      form.replaceChildren(said);
+      made.node.querySelector(".sheet-head .plain").focus();
+    }
     if (answer.outcome === "accepted" && said.isConnected) setTimeout(() => said.isConnected && closeSheet(), SHOWN_MS);
     return undefined;
   });

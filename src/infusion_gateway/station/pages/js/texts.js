@@ -172,6 +172,16 @@ export const TEXTS = {
   "answer.yes": "yes",
   "answer.no": "no",
 
+  "sums.perKg": "{one} for {other}: {sum}",
+  "sums.content": "{one} at {other}: {sum}",
+  "sums.lasts": "{one} at {other}: {sum}",
+  "sums.beside": "{line}; {field} {ordered}",
+  "sums.less": "{beside}: does not agree (less than ordered)",
+  "sums.more": "{beside}: does not agree (more than ordered)",
+  "order.none": "No order.",
+  "order.waits": "Ordered: the second person has not confirmed it yet.",
+  "order.unknown": "Whether there is an order is not known here.",
+
   "signIn.hint": "Your code is the name you were given here, for example nurse-7. It is not your PIN.",
   "signIn.by": "Sign in at {provider}",
   "signIn.waiting": "Sign in in the other window. The beds stay here.",

@@ -196,13 +196,6 @@ const WORDS = {
   "form.confirmOwn": "You are the second person: it takes effect with this. Read both from the scales and the syringe yourself; what the first entered isn't shown.",
   "form.signInFirst": "Sign in first",
 
-  "sums.perKg": "{one} for {other}: {sum}",
-  "sums.content": "{one} at {other}: {sum}",
-  "sums.lasts": "{one} at {other}: {sum}",
-  "sums.beside": "{line}; {field} {ordered}",
-  "sums.less": "{beside}: does not agree (less than ordered)",
-  "sums.more": "{beside}: does not agree (more than ordered)",
-
   "signIn.title": "Sign in",
   "signIn.person": "Your code, for example nurse-7",
   "signIn.password": "Password",
@@ -273,9 +266,6 @@ const WORDS = {
   "order.volume": "Volume",
   "order.duration": "Duration",
   "order.t0": "Start of infusion",
-  "order.none": "No order.",
-  "order.waits": "Ordered: the second person has not confirmed it yet.",
-  "order.unknown": "Whether there is an order is not known here.",
 
   "device.up": "connected",
   "device.down": "NOT CONNECTED",
