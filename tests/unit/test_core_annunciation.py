@@ -6,8 +6,8 @@ import pytest
 
 from core_bed import HIGH, LOW, MEDIUM, Bed, bed_setup, depression_40
 from infusion_gateway.core.codes import BY_CODE, Cause, cause_of
-from infusion_gateway.core.signals import annunciation
-from infusion_gateway.core.state import State
+from infusion_gateway.core.signals import REMIND_EVERY, annunciation
+from infusion_gateway.core.state import State, evolve
 from infusion_gateway.core.views import alarms, vitals
 from infusion_gateway.model.alarm import AlarmKind, Annunciation, Priority, Response, Signal, Sound
 from infusion_gateway.model.events import AlarmEscalated, AudioPaused, ConditionRaised
@@ -201,6 +201,37 @@ def test_a_latched_alarm_is_seen_and_reminds() -> None:
     assert "rate-high" not in bed.alarms
 
 
+@pytest.mark.requirement("S17")
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_a_low_alarm_takes_neither_light_nor_reminder_from_a_higher_one(acknowledged: bool) -> None:
+    """Pins, beside a low one: the higher one's light; the low burst, with its own text; 30 s on, the reminder again."""
+    bed = high()
+    if acknowledged:
+        bed.ask(Acknowledge("hr-high"))
+        bed.run(121)
+    else:
+        bed.monitor.values[Metric.HR] = 80
+        bed.pump.rate = 200
+        bed.run(15)
+        bed.run(60)
+        for code in [code for code, alarm in bed.alarms.items() if alarm.present]:
+            bed.ask(Acknowledge(code))
+    before = heard(bed)
+    assert (before.sound, before.sounding, before.light) == (Sound.REMINDER, HIGH, HIGH)
+    at = bed.now
+    low = ConditionRaised(
+        "x-missing", LOW, AlarmKind.TECHNICAL, Response.TELL, False, at, None, None, "", "x is missing"
+    )
+    state = replace(bed.state, durable=evolve(bed.state.durable, low, at))
+    for after, sound, sounding, text in (
+        (0, Sound.BURSTS, LOW, "x is missing"),
+        (REMIND_EVERY - 1, Sound.BURSTS, LOW, "x is missing"),
+        (REMIND_EVERY, Sound.REMINDER, HIGH, before.text),
+    ):
+        now = annunciation(state, at + after)
+        assert (now.sound, now.sounding, now.text, now.light, now.flash_hz) == (sound, sounding, text, HIGH, 0.0)
+
+
 def flooded(more: int = 11) -> State:
     """Give a bed's state with so many alarms raised by one monitor, one second apart, and one of the patient."""
     bed = infusing()
@@ -212,8 +243,6 @@ def flooded(more: int = 11) -> State:
     ]  # fmt: skip
     found.insert(3, ConditionRaised("spo2-low", HIGH, AlarmKind.PHYSIOLOGICAL, Response.TELL, False, at + 3 * SECOND,
                                     89.0, 90.0, "%", "SpO2 89 %"))  # fmt: skip
-    from infusion_gateway.core.state import evolve
-
     durable = bed.state.durable
     for event in found:
         durable = evolve(durable, event, event.since)

@@ -239,6 +239,21 @@ def test_what_is_latched_reminds() -> None:
     assert (shown.profiles["nurses"].pulses, shown.profiles["nurses"].repeat_s) == (1, 30.0)
 
 
+def test_a_low_alarm_takes_no_reminder_from_what_is_latched() -> None:
+    """Pins that what sounds once leaves the reminder of a higher one that waits; what sounds in bursts is heard."""
+    waits = alarm("stop-not-confirmed", signal="latched", present=False)
+    shown = heard(waits, alarm("cuff-overdue", "low"))
+    assert (shown.sound, shown.profiles["nurses"].priority, shown.profiles["nurses"].repeat_s) == (
+        "reminder",
+        "high",
+        30,
+    )
+    shown = heard(waits, alarm("hr-high", "medium"))
+    assert (shown.sound, shown.profiles["nurses"].priority) == ("bursts", "medium")
+    lower = alarm("rate-high", "low", signal="latched", present=False)
+    assert heard(lower, alarm("cuff-overdue", "low")).sound == "once"
+
+
 def test_audio_paused_is_a_reminder_until_its_time() -> None:
     """Pins a pause with its end, seen as before; over, it sounds again."""
     shown = heard(alarm("spo2-low"), audio_paused_until=at(130))

@@ -8,7 +8,7 @@ from infusion_gateway.core.evolve import CASELESS
 from infusion_gateway.core.state import State
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.core.views import alarms
-from infusion_gateway.model.alarm import Annunciation, Priority, Response, Signal, Sound
+from infusion_gateway.model.alarm import AlarmStatus, Annunciation, Priority, Response, Signal, Sound
 from infusion_gateway.model.events import AlarmEscalated, AudioPaused, ConditionCleared, ConditionRaised
 from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Nanos
 from infusion_gateway.model.session import Phase
@@ -197,36 +197,42 @@ def _over(turn: Turn, known: Raised) -> str:
 
 
 def annunciation(state: State, now: Nanos) -> Annunciation:
-    """Say what an annunciator at the bed shows and sounds now. An acknowledged alarm is quiet, and seen."""
+    """Say what an annunciator at the bed shows and sounds now. An acknowledged alarm is quiet, and seen.
+
+    What flashes, that is what is high or medium and nobody has, takes the light; what is steady hides nothing higher.
+    One that sounds once has had its say after REMIND_EVERY: then what waits for a person is reminded of again.
+    """
     listed = alarms(state, now)
     until = state.durable.audio_paused_until
     paused = until if until is not None and until > now else None
     sounding = [alarm for alarm in listed if alarm.signal is Signal.ON]
-    latched = [alarm for alarm in listed if alarm.signal is Signal.LATCHED]
-    lasting = [
-        alarm
-        for alarm in listed
-        if alarm.signal is Signal.ACKNOWLEDGED and alarm.priority is Priority.HIGH and _lasts(state, alarm.code, now)
-    ]
-    heard = (sounding or latched or lasting)[:1]
+    waiting = [alarm for alarm in listed if alarm.signal is Signal.LATCHED or _lasts(state, alarm, now)]
+    renewed = max((alarm.since for alarm in sounding if alarm.priority is sounding[0].priority), default=None)
+    if renewed is not None and waiting and BURSTS[sounding[0].priority][1] is None and now >= renewed + REMIND_EVERY:
+        sounding = []
+    heard = (sounding or waiting)[:1]
     sound = Sound.NONE if not heard else Sound.BURSTS if sounding and paused is None else Sound.REMINDER
     top = heard[0].priority if heard else None
-    seen = (sounding or listed)[:1]
+    flashes = [alarm for alarm in sounding[:1] if FLASH_HZ[alarm.priority] > 0]
+    seen = (flashes or listed)[:1]
     pulses, repeat = BURSTS[top] if top is not None and sound is Sound.BURSTS else (1, REMIND_EVERY)
     return Annunciation(
         sounding=top,
         sound=sound,
         pulses=pulses if sound is not Sound.NONE else 0,
         repeat=repeat if sound is not Sound.NONE else None,
-        renewed_at=max((alarm.since for alarm in sounding if alarm.priority is top), default=None),
+        renewed_at=renewed,
         light=seen[0].priority if seen else None,
-        flash_hz=FLASH_HZ[seen[0].priority] if sounding else 0.0,
-        text=listed[0].text if listed else "",
+        flash_hz=FLASH_HZ[seen[0].priority] if flashes else 0.0,
+        text=(heard or listed)[0].text if listed else "",
         more=max(0, len(listed) - 1),
         paused_until=paused,
     )
 
 
-def _lasts(state: State, code: str, now: Nanos) -> bool:
-    at = state.durable.conditions[code].acknowledged_at
+def _lasts(state: State, alarm: AlarmStatus, now: Nanos) -> bool:
+    """Say whether a high alarm still stands so long after somebody took it that it is heard of again."""
+    if alarm.signal is not Signal.ACKNOWLEDGED or alarm.priority is not Priority.HIGH:
+        return False
+    at = state.durable.conditions[alarm.code].acknowledged_at
     return at is not None and now >= at + REMIND_AFTER

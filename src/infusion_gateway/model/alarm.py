@@ -81,9 +81,9 @@ class Annunciation:
     """What an annunciator at the bed shows and sounds from this moment on.
 
     sounding: the priority whose signal is heard; None: sound is NONE. pulses: of one burst; repeat: from burst to
-    burst, None: once. renewed_at: when the alarm that is heard began, or rose: a new burst is due then. light: the
-    highest priority present or latched; flash_hz: 0 for steady light. text: of the most urgent; more: conditions
-    besides it. paused_until: the sound is paused until then.
+    burst, None: once. renewed_at: when the alarm that is heard began, or rose: a new burst is due then. light: of
+    what flashes, else the highest present or latched; flash_hz: 0 for steady light. text: of what is heard, else of the
+    most urgent; more: conditions besides it. paused_until: the sound is paused until then.
     """
 
     sounding: Priority | None

@@ -40,10 +40,13 @@ def annunciation(of: Heard) -> ShownAnnunciation:
     latched = [alarm for alarm in of.alarms if alarm.signal == "latched"]
     lost = _lost(of)
     top = max((_BY_NAME[alarm.priority] for alarm in on or of.alarms), default=None)
-    sounding = max((_BY_NAME[alarm.priority] for alarm in on or latched), default=None)
+    sounding = max((_BY_NAME[alarm.priority] for alarm in on), default=None)
+    waiting = max((_BY_NAME[alarm.priority] for alarm in latched), default=None)
     sound: SoundName = "none"
-    if sounding is not None:
-        sound = "reminder" if not on or of.paused else "bursts" if BURSTS[sounding][1] else "once"
+    if sounding is not None and (waiting is None or waiting <= sounding or BURSTS[sounding][1]):
+        sound = "reminder" if of.paused else "bursts" if BURSTS[sounding][1] else "once"
+    elif waiting is not None:  # what sounds once takes no reminder from what is more urgent
+        sounding, sound = waiting, "reminder"
     if lost is not None and (sounding is None or lost >= sounding or sound != "bursts"):
         sounding = lost if sounding is None else max(lost, sounding)
         sound = "bursts" if BURSTS[sounding][1] else "once"
