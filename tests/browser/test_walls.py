@@ -112,6 +112,66 @@ def test_every_wall_has_every_stop_whole(page: Any, station: FakeStation) -> Non
     assert page.evaluate("found()") != [], "it sees what it looks for"
 
 
+LONG = ("recovery-north-window-12", "m" * 24, "bed-6", "bay-2", "chair-10-by-the-long-window-west")
+"""Names as a clinic may give them, to the longest that there is."""
+NAMED = """count => {
+  window.made(count);
+  const wall = document.querySelector('.wall');
+  const scrolls = wall.hasAttribute('data-scrolls');
+  const box = e => e.getBoundingClientRect();
+  const out = (e, whole) => box(e).left < box(whole).left - 1 || box(e).right > box(whole).right + 1
+    || box(e).bottom > box(whole).bottom + 1;
+  const cut = e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight + 1;
+  return [...wall.children].flatMap(tile => {
+    const chosen = ['.tile-strip', '.tile-bed', '.stop', '.stop-bed'];
+    const [strip, name, stop, bed] = chosen.map(one => tile.querySelector(one));
+    const { key } = tile.dataset;
+    const wrong = [];
+    const line = document.createRange();
+    line.selectNodeContents(name);
+    const lines = new Set([...line.getClientRects()].map(one => Math.round(one.top))).size;
+    if (cut(name) || out(name, strip)) wrong.push('its name is cut');
+    if (lines > (name.textContent.length < 9 ? 1 : 4)) wrong.push(`its name has ${lines} lines`);
+    for (const part of strip.children) if (part.offsetWidth && out(part, strip)) wrong.push(`${part.className} is cut`);
+    const said = stop.innerText.replaceAll('\\n', ' ');
+    if (said.startsWith(`STOP ${key.slice(5)} `) !== scrolls) wrong.push(said);
+    if (scrolls && (out(bed, stop) || cut(stop))) wrong.push('its name at STOP is cut');
+    if (scrolls && (box(stop).height < 44 || out(stop, tile))) wrong.push(`STOP is ${box(stop).height} high`);
+    if (stop.getAttribute('aria-label') !== `Stop the pump at ${key}: hold for one second`) wrong.push('label');
+    return wrong.map(what => `${innerWidth} ${wall.children.length} ${key}: ${what}`);
+  });
+}"""
+"""What is wrong with how tiles say whose they are, in their heads and at their STOPs."""
+
+
+def test_a_tile_names_its_bed_whole_wherever_it_is_stopped(page: Any, station: FakeStation) -> None:
+    """Pins a bed's name whole in its tile's head, and at its STOP where the wall scrolls the head away from it."""
+    station.gateways = [made.gateway()]
+    page.goto("/")
+    page.locator(".clock").wait_for()
+    paused = made.annunciation([made.pressure_high()], audio_paused_until=made.at(90))
+    named = []
+    for number in range(60):
+        name = LONG[number] if number < len(LONG) else f"chair-{number}"
+        kinds = [
+            made.bed(name, "recovery", stop=made.stopped("screen-local")),
+            made.bed(name, alarms=[made.pressure_high()], annunciation=paused),
+            made.bed(name, "stopped", stop=made.stopped("nurse-1-of-the-other-ward"), annunciation=paused),
+        ]
+        named.append(kinds[number % 3])
+        named[-1]["session"]["audio_paused_until"] = made.at(90) if number % 3 else None
+    page.evaluate(BEGIN, named)
+    wrong = []
+    for wide, high in ((320, 568), (360, 780), (390, 844), (768, 1024), (1280, 800), (1920, 1080)):
+        page.set_viewport_size({"width": wide, "height": high})
+        for count in (1, 8, 60):
+            wrong += page.evaluate(NAMED, count)
+    assert wrong == []
+    assert page.locator(".wall[data-scrolls]").count() == 0, "sixty beds at first sight, whatever they are called"
+    page.evaluate("document.styleSheets[0].insertRule('.tile-bed { white-space: nowrap; overflow: hidden; }')")
+    assert page.evaluate(NAMED, 8) != [], "it sees what it looks for"
+
+
 WHY = "stopped by systemd for an update; nobody supervises these beds until it is back, ask the technician on call 4711"
 
 

@@ -34,8 +34,9 @@ export function stopButton(announce) {
   let timer = 0;
   let early = 0;
   const word = el("span", { class: "stop-word", text: say("stop.button") });
+  const whose = el("span", { class: "stop-bed" }); // where a tile's head can be scrolled out of sight
   const hint = el("span", { class: "stop-hint", text: say("stop.hold") });
-  const button = el("button", { class: "stop", type: "button", "data-do": "stop" }, el("span", { class: "stop-fill", "aria-hidden": "true" }), word, hint);
+  const button = el("button", { class: "stop", type: "button", "data-do": "stop" }, el("span", { class: "stop-fill", "aria-hidden": "true" }), word, " ", whose, hint);
   const answer = el("span", { class: "stop-answer" });
   const node = el("div", { class: "stop-box" }, button, answer);
 
@@ -44,6 +45,7 @@ export function stopButton(announce) {
     clearTimeout(early);
     early = 0;
     paint();
+    button.style.setProperty("min-width", `${button.getBoundingClientRect().width}px`); // other words don't move it from under a finger
     mark(button, "data-holding", "");
     put(hint, say("stop.keepHolding"));
     timer = setTimeout(() => {
@@ -55,6 +57,7 @@ export function stopButton(announce) {
   const end = () => {
     clearTimeout(timer);
     timer = 0;
+    button.style.removeProperty("min-width");
     mark(button, "data-holding", null);
     put(hint, say("stop.hold"));
   };
@@ -109,6 +112,7 @@ export function stopButton(announce) {
     node,
     update(next) {
       bed = next;
+      put(whose, bed.bed);
       mark(button, "aria-label", say("stop.label", { bed: bed.key }));
       follow(bed);
       paint();

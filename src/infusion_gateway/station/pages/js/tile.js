@@ -10,6 +10,9 @@ import { stopButton } from "./stop.js";
 import { numeric, SHOWN } from "./vitals.js";
 import { say, term } from "./words.js";
 
+/** A longer name takes two lines of the smallest tile, where paused audio is then said by the page's head alone. */
+const LONG = 16;
+
 /**
  * Give the address of a bed's own page.
  * @param {any} bed @returns {string}
@@ -127,6 +130,7 @@ export function tile({ ward, trends, announce }) {
       const { word, kind } = stateOf(bed);
       put(name, bed.bed);
       mark(name, "href", addressOf(bed));
+      mark(strip, "data-long", bed.bed.length > LONG ? "" : null);
       put(state, word);
       const stopped = stoppedOf(bed);
       put(by, stopped?.by ?? "");
