@@ -44,7 +44,7 @@ def typed(page: Any, **fields: str) -> list[tuple[str, bool]]:
 
 
 def test_an_orders_numbers_are_summed_while_they_are_typed(page: Any, station: FakeStation) -> None:
-    """Pins each sum of what was typed, and its mark in words beyond 1 percent; without a number there is no line."""
+    """Pins each sum of what was typed, its mark in words where it doesn't agree; no line without a number."""
     page.set_viewport_size({"width": 1280, "height": 620})
     opened(page, station, made.bed("one", "idle"), "order")
     assert typed(page, weight_kg="80", concentration_mg_ml="1") == []
@@ -62,14 +62,19 @@ def test_an_orders_numbers_are_summed_while_they_are_typed(page: Any, station: F
     agreeing = typed(page, weight_kg="70,5", dose_mg="39,6", duration_s="40.4")
     assert agreeing == [
         ("39.6 mg for 70.5 kg: 0.5617 mg/kg", False),
-        ("40 mL at 1 mg/mL: 40 mg; Dose 39.6 mg: does not agree (more than ordered)", True),
+        ("40 mL at 1 mg/mL: 40 mg; Dose 39.6 mg", False),
         ("40 mL at 60 mL/h: 40 min; Duration 40.4 min", False),
+        ("60 mL/h for 40.4 min at 1 mg/mL: 40.4 mg; Dose 39.6 mg: does not agree (more than ordered)", True),
     ]
-    assert typed(page, dose_mg="39.7")[1] == ("40 mL at 1 mg/mL: 40 mg; Dose 39.7 mg", False)
-    assert typed(page, duration_s="0")[2][1] is True
+    assert typed(page, dose_mg="39.7")[3] == ("60 mL/h for 40.4 min at 1 mg/mL: 40.4 mg; Dose 39.7 mg", False)
+    fuller = typed(page, volume_ml="50", duration_s="45")
+    assert [wrong for _, wrong in fuller] == [False, False, False, True], "more may be in a syringe than is ordered"
+    less = "50 mL at 60 mL/h: 50 min; Duration 55 min: does not agree (less than ordered)"
+    assert typed(page, duration_s="55")[2] == (less, True)
+    assert typed(page, duration_s="0")[2][1] is False
     for unreadable in ("4 0", "1e3", "0", "-5", ""):
         lines = typed(page, volume_ml=unreadable)
-        assert [text for text, _ in lines] == ["39.7 mg for 70.5 kg: 0.5631 mg/kg"], unreadable
+        assert [text for text, _ in lines if " mL at " in text or "kg" in text] == ["39.7 mg for 70.5 kg: 0.5631 mg/kg"]
     assert station.posts == []
 
 
@@ -79,12 +84,14 @@ def test_the_sums_are_told_as_a_field_is_left_and_go_with_the_fields(page: Any, 
     told = page.locator('.sheet .form-sums [aria-live="polite"]')
     given = {"case": "c-1", "weight_kg": "80", "concentration_mg_ml": "1", "rate_ml_h": "60", "duration_s": "40"}
     typed(page, **given, dose_mg="41")
-    assert page.locator(SUMS).count() == 1
-    assert told.text_content() == ""
+    assert page.locator(SUMS).count() == 2
+    assert told.text_content() == "60 mL/h for 40 min at 1 mg/mL: 40 mg"
     page.keyboard.press("Tab")
-    assert told.text_content() == "41 mg for 80 kg: 0.5125 mg/kg"
+    given_by_rate = "60 mL/h for 40 min at 1 mg/mL: 40 mg; Dose 41 mg: does not agree (less than ordered)"
+    both = f"41 mg for 80 kg: 0.5125 mg/kg. {given_by_rate}"
+    assert told.text_content() == both
     typed(page, volume_ml="4")
-    assert told.text_content() == "41 mg for 80 kg: 0.5125 mg/kg"
+    assert told.text_content() == both
     page.keyboard.press("Tab")
     first, second = told.text_content().split(". ")
     assert first == "4 mL at 1 mg/mL: 4 mg; Dose 41 mg: does not agree (less than ordered)"

@@ -72,11 +72,13 @@ def test_who_stopped_and_why(page: Any, station: FakeStation) -> None:
 def test_what_a_pump_that_goes_on_gives_is_said(page: Any, station: FakeStation) -> None:
     """Pins the drug by name, which pressure a limit is of, and that the pump goes on where no stop is to come."""
     told, stops = made.bed("told", alarms=[made.pressure_high()]), made.bed("stops", alarms=[made.spo2_low()])
+    told["session"]["order"]["duration_s"] = 30.0
     show(page, station, told, stops, address="#/bed/west/told")
     shown = page.locator('.bed-vitals .vital[data-metric="nibp"] .vital-limit')
     shown.first.wait_for()
     assert shown.all_inner_texts() == ["160/100", "90/–"]
     assert page.locator(".alarm-row .alarm-who").inner_text() == "nobody has it · the pump goes on"
     assert page.locator("dt:has-text('Drug') + dd").inner_text() == "ketamine"
+    assert page.locator("dt:has-text('Duration') + dd").inner_text() == "0.5 min", "not twice what was ordered"
     page.goto("/#/bed/west/stops")
     assert page.locator(".alarm-row .alarm-who").inner_text() == "nobody has it", "a stop is counted down to"

@@ -165,7 +165,7 @@ function orderPanel() {
             [say("order.dose"), `${number(order.dose_mg, digitsOf(order.dose_mg))} ${say("unit.mg")} (${say("dose.perKg", { value: number(order.dose_mg_per_kg, 2) })})`],
             [say("order.rate"), `${number(order.rate_ml_h, 1)} ${say("unit.mL/h")}`],
             [say("order.volume"), `${number(order.volume_ml, digitsOf(order.dose_mg))} ${say("unit.mL")}`],
-            [say("order.duration"), `${number(order.duration_s / 60, 0)} ${say("unit.min")}`],
+            [say("order.duration"), `${number(order.duration_s / 60, order.duration_s % 60 ? 1 : 0)} ${say("unit.min")}`],
           ];
       if (order && bed.session.t0) rows.push([say("order.t0"), clock(bed.session.t0, true)]);
       facts(list, rows);

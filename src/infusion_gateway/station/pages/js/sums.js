@@ -4,17 +4,18 @@ import { el, mark, put, show } from "./dom.js";
 import { INSTRUCTIONS } from "./instructions.js";
 import { say, term } from "./words.js";
 
-/** Two that should agree may differ by so much of the one that is ordered. */
-const TOLERANCE = 0.01;
-/** Digits that count of a sum: what differs by 1 percent never looks alike. Of what was typed, all that anybody types. */
+/** Two that should agree may differ by so much of the one that is ordered: the gateway's own tolerance. */
+const TOLERANCE = 0.02;
+/** Digits that count of a sum: what differs by 2 percent never looks alike. Of what was typed, all that anybody types. */
 const OF_SUM = 4;
 const OF_TYPED = 12;
 const UNITS = Object.fromEntries(Object.values(INSTRUCTIONS).flatMap((told) => told.fields).map((field) => [field.name, field.unit]));
-/** Each sum: its text, the fields that it is made of, how, in what it is, and the field that it should agree with. */
+/** Each sum: its text, the fields that it is made of, how, in what it is, and the field that it should agree with: more may be in a syringe than is ordered, but not less. */
 const SUMS = [
   { text: "sums.perKg", of: ["dose_mg", "weight_kg"], make: (mg, kg) => mg / kg, write: (value) => say("dose.perKg", { value: figure(value, OF_SUM) }) },
-  { text: "sums.content", of: ["volume_ml", "concentration_mg_ml"], make: (ml, mgPerMl) => ml * mgPerMl, beside: "dose_mg" },
-  { text: "sums.lasts", of: ["volume_ml", "rate_ml_h"], make: (ml, mlPerHour) => (ml / mlPerHour) * 3600, beside: "duration_s" },
+  { text: "sums.content", of: ["volume_ml", "concentration_mg_ml"], make: (ml, mgPerMl) => ml * mgPerMl, beside: "dose_mg", most: true },
+  { text: "sums.lasts", of: ["volume_ml", "rate_ml_h"], make: (ml, mlPerHour) => (ml / mlPerHour) * 3600, beside: "duration_s", most: true },
+  { text: "sums.given", of: ["rate_ml_h", "duration_s", "concentration_mg_ml"], make: (mlPerHour, seconds, mgPerMl) => (mlPerHour * seconds * mgPerMl) / 3600, beside: "dose_mg" },
 ];
 
 /**
@@ -54,13 +55,13 @@ export function sums(names, typed) {
 }
 
 function worded(sum, args) {
-  const [one, other] = sum.of.map((name) => args[name]);
-  const value = sum.make(one, other);
-  const line = say(sum.text, { one: amount(sum.of[0], one, OF_TYPED), other: amount(sum.of[1], other, OF_TYPED), sum: sum.write?.(value) ?? amount(sum.beside, value, OF_SUM) });
+  const value = sum.make(...sum.of.map((name) => args[name]));
+  const [one, other, third] = sum.of.map((name) => amount(name, args[name], OF_TYPED));
+  const line = say(sum.text, { one, other, third, sum: sum.write?.(value) ?? amount(sum.beside, value, OF_SUM) });
   if (!(sum.beside in args)) return { text: line, wrong: false };
   const ordered = args[sum.beside];
   const beside = say("sums.beside", { line, field: term("field", sum.beside), ordered: amount(sum.beside, ordered, OF_TYPED) });
-  const wrong = Math.abs(value - ordered) > TOLERANCE * ordered;
+  const wrong = (sum.most ? ordered - value : Math.abs(value - ordered)) > TOLERANCE * ordered;
   return { text: wrong ? say(value < ordered ? "sums.less" : "sums.more", { beside }) : beside, wrong };
 }
 

@@ -175,6 +175,7 @@ export const TEXTS = {
   "sums.perKg": "{one} for {other}: {sum}",
   "sums.content": "{one} at {other}: {sum}",
   "sums.lasts": "{one} at {other}: {sum}",
+  "sums.given": "{one} for {other} at {third}: {sum}",
   "sums.beside": "{line}; {field} {ordered}",
   "sums.less": "{beside}: does not agree (less than ordered)",
   "sums.more": "{beside}: does not agree (more than ordered)",

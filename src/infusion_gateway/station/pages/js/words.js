@@ -158,7 +158,7 @@ const WORDS = {
   "alarm.bedsideLost": "THE BED HAS NO WORKING SOUND OF ITS OWN",
 
   "stop.button": "STOP",
-  "stop.hold": "Hold 1 s; no resume",
+  "stop.hold": "Hold 1 s: final",
   "stop.label": "Stop the pump at {bed}: hold for one second",
   "stop.keepHolding": "keep holding",
   "stop.sending": "sending …",
