@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from infusion_gateway.ward.handing_over import HOUR_S, MOST, WHOLE, ShownHandover, handover
-from infusion_gateway.ward.log import Log, happening
+from infusion_gateway.ward.log import MOST_STOPS, Log, happening
 from infusion_gateway.ward.picture import Picture
 from infusion_gateway.wire.happenings import EventMessage
 from wards import EPOCH_S, SITE, Speaker, alarm, at, happened
@@ -186,5 +186,16 @@ def test_the_stop_in_force_is_the_newest_of_its_case() -> None:
     stop = log.stop()
     assert stop is not None
     assert (stop.by, stop.text) == (None, "SpO2 84 %")
-    heard(7, "case-ordered", case="next", reason="")
+    heard(9, "stop-asked", by="screen-local", reason="STOP held on the page", codes=[])
+    heard(7, "phase-changed", phase="completed", reason="")
+    heard(8, "phase-changed", phase="recovery", reason="")
+    stop = log.stop()
+    assert stop is not None
+    assert (stop.by, stop.text) == (None, "SpO2 84 %"), "it was over before somebody pressed STOP as well"
+    heard(10, "case-ordered", case="next", reason="")
     assert log.stop() is None
+    for sequence in range(11, 60):
+        heard(sequence, "stop-asked", by="nurse-1", reason=str(sequence), codes=[])
+    stop = log.stop()
+    assert stop is not None
+    assert (stop.text, len(log._stops)) == ("59", MOST_STOPS)

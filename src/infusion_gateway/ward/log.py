@@ -16,8 +16,11 @@ from infusion_gateway.wire.stamps import words
 MOST_PAIRS = 64
 MOST = 500
 """Events of a bed that are kept; older ones are the gateway's to tell."""
+MOST_STOPS = 40
 STOP_ASKED = "stop-asked"
 BEGINS, BASELINE, ASSESSED = ("case-ordered", "case-received"), "baseline-taken", "assessed"
+OVER = (Phase.COMPLETED, Phase.STOPPED, Phase.RECOVERY)
+"""Phases that begin once the pump was seen to stand for good."""
 _PRIORITIES = frozenset(get_args(PriorityName))
 _PHASES = frozenset(Phase)
 _SCORES = frozenset(Score)
@@ -38,8 +41,8 @@ class Log:
     """(when recorded, sequence, id), in order."""
     _by_id: dict[str, Happening] = field(default_factory=dict)
     case_since: str = ""
-    _stop: Happening | None = None
-    """The newest that was asked for, of whatever case."""
+    _stops: list[tuple[str, int, Happening]] = field(default_factory=list)
+    """The newest that were asked for, of whatever case, in order."""
     _told_at: tuple[str, int] = ("", 0)
     """Of the newest event that says one of the two."""
 
@@ -57,8 +60,9 @@ class Log:
         if event.type == ASSESSED:
             for word, _ in _scores(event):
                 self.assessed[word] = max(self.assessed.get(word, ""), _text(event.data.get("measured_at")))
-        elif event.type == STOP_ASKED and (self._stop is None or row[:2] > (self._stop.at, self._stop.sequence)):
-            self._stop = made
+        elif event.type == STOP_ASKED:
+            insort(self._stops, (*row[:2], made), key=lambda stop: stop[:2])
+            del self._stops[:-MOST_STOPS]
         elif event.type == "phase-changed":
             phase = _text(event.data.get("phase"), 20)
             if phase in _PHASES:
@@ -71,9 +75,15 @@ class Log:
         return made
 
     def stop(self) -> Happening | None:
-        """Give the newest stop that was asked for in this case, unless it has infused again since."""
+        """Give the newest stop that was asked for in this case, unless it has infused again since.
+
+        One that was asked for once it was over ended nothing: it gives way to what did.
+        """
         begun = max(self.case_since, self.phases.get(Phase.INFUSING, ""))
-        return self._stop if self._stop is not None and self._stop.at >= begun else None
+        asked = [stop for at, _, stop in self._stops if at >= begun]
+        over = min((at for phase in OVER if (at := self.phases.get(phase, "")) >= begun and at), default=None)
+        ended = [stop for stop in asked if over is None or stop.at <= over]
+        return next(iter(reversed(ended or asked)), None)
 
     def since(self, at: str) -> list[Happening]:
         """Give what was recorded from a time on, in order."""
