@@ -19,6 +19,24 @@ LISTEN = """() => {
   new MutationObserver(() => window.said.push(answer.textContent)).observe(answer, { childList: true, subtree: true });
 }"""
 
+OVER = """chosen => {
+  const answer = document.querySelector(`${chosen} .stop-answer`);
+  const bar = document.querySelector('.bed-strip');
+  const parts = document.querySelectorAll(`.tile :is(.tile-bed, .bed-name, .tile-state, .back, .bed-more > *, .panel h2,
+    .panel button, .ring, .dose, .vital, .spark, .supervision, .stop, .stop-answer)`);
+  const along = (a, b, from, to) => Math.min(a[to], b[to]) - Math.max(a[from], b[from]) > 1;
+  const over = (e, other) => {
+    const [a, b] = [e, other].map(one => one.getBoundingClientRect());
+    return along(a, b, 'left', 'right') && along(a, b, 'top', 'bottom');
+  };
+  const seen = e => e.offsetHeight > 0 && getComputedStyle(e).visibility !== 'hidden';
+  const shown = [...parts].filter(e => e !== answer && seen(e));
+  const below = e => e.getBoundingClientRect().top > bar.getBoundingClientRect().bottom - 1;
+  window.read ??= shown.filter(e => !bar || bar.contains(e) || below(e));
+  return window.read.filter(e => over(e, answer) || (bar && !bar.contains(e) && over(e, bar))).map(e => e.className);
+}"""
+"""What a STOP's answer lies over, or a bed's bar for it, of what could be read when this was asked first."""
+
 
 def stands(phase: str, stopping: str | None = None, delivery: str = "stopped") -> made.Json:
     """Give the bed as its gateway says that it stands."""
@@ -128,3 +146,80 @@ def test_what_was_confirmed_is_taken_back(page: Any, station: FakeStation) -> No
     answer.filter(has_text=f"{NOT_SENT}. nobody is signed in").wait_for()
     then(page, station, stands("stopped", "confirmed"))
     assert answer.inner_text() == f"{NOT_SENT}. nobody is signed in"
+
+
+def answered(page: Any, station: FakeStation, chosen: str, key: str) -> None:
+    """Have this STOP answer whatever it may, with room for each answer, and itself where it was when it was pressed."""
+    button, answer = page.locator(f"{chosen} .stop"), page.locator(f"{chosen} .stop-answer")
+    assert page.evaluate(OVER, chosen) == []
+
+    def hold(hold_ms: int, said: str) -> None:
+        box = button.bounding_box()
+        page.mouse.move(box["x"] + 4, box["y"] + box["height"] - 4)
+        page.mouse.down()
+        page.clock.run_for(hold_ms // 2)
+        assert button.bounding_box() == box, "it is held"
+        page.clock.run_for(hold_ms - hold_ms // 2)
+        page.mouse.up()
+        answer.filter(has_text=said).wait_for()
+        assert (page.evaluate(OVER, chosen), button.bounding_box()) == ([], box), said
+
+    hold(300, "NOT ASKED")
+    hold(1000, ASKED)
+    bed = station.beds[key]
+    for stopping in ("asked", "confirmed"):
+        session = bed["session"] | {"phase": "stopped", "stopping": stopping}
+        station.show(bed | {"session": session, "devices": made.devices("stopped")})
+        shown = "stopping" if stopping == "asked" else "stopped"
+        page.locator(f'.tile[data-state="{shown}"]').wait_for()
+    answer.filter(has_text=CONFIRMED).wait_for()
+    assert page.evaluate(OVER, chosen) == []
+    station.answer(f"{key}/do/stop", {"error": "nobody is signed in; who is nearest stops at the pump"}, status=401)
+    hold(1000, f"{NOT_SENT}. nobody is signed in")
+    hold(900, NOT_SENT)
+
+
+def crowd(page: Any, station: FakeStation, wide: int, count: int) -> str:
+    """Open the page of so many beds on so wide a screen; give the key of the last."""
+    page.set_viewport_size({"width": wide, "height": 700})
+    page.clock.install()
+    station.gateways = [made.gateway()]
+    aged = {name: one | {"age_s": 20.0} for name, one in made.vitals().items()}  # no age comes and moves what follows
+    station.beds = {f"west/chair-{n}": made.bed(f"chair-{n}", vitals=aged) for n in range(count)}
+    page.goto("/")
+    page.locator(".tile").nth(count - 1).wait_for()
+    page.locator(".clock").click()  # sounds may be heard, and the bar that asked for that is gone
+    page.locator('[data-notice="sound-blocked"]').wait_for(state="detached")
+    return str(page.locator(".tile").last.get_attribute("data-key"))
+
+
+@pytest.mark.parametrize(("wide", "count"), [(320, 3), (768, 30)])
+def test_an_answer_on_a_wall_that_scrolls_lies_over_nothing(
+    page: Any, station: FakeStation, wide: int, count: int
+) -> None:
+    """Pins that each answer has a line of its own, kept for it, and STOP its place, scrolled to the wall's very end."""
+    key = crowd(page, station, wide, count)
+    wall = page.locator(".wall-page")
+    wall.evaluate("e => { e.scrollTop = e.scrollHeight; }")
+    answered(page, station, f'.tile[data-key="{key}"]', key)
+    first = page.locator(".stop-answer").first
+    kept = first.bounding_box()["height"]
+    assert (
+        first.evaluate("e => { e.textContent = 'NOT ASKED'; return e.getBoundingClientRect().height; }") == kept >= 18
+    )
+    page.evaluate("document.querySelector('.tile:last-child .stop-answer').style.translate = '0 -99px'")
+    assert page.evaluate(OVER, ".tile:last-child") != [], "it sees what it looks for"
+
+
+@pytest.mark.parametrize(("wide", "scrolled"), [(320, 0), (390, 330)])
+def test_an_answer_on_a_beds_page_lies_over_nothing(page: Any, station: FakeStation, wide: int, scrolled: int) -> None:
+    """Pins that on a phone the bar of a bed's page has a line for the answer, and that what it says is not covered."""
+    key = crowd(page, station, wide, 2)
+    page.evaluate("where => { location.hash = where; }", f"#/bed/{key}")
+    page.locator(".bed-strip .stop").wait_for()
+    page.locator(".bed-page").evaluate("(e, far) => { e.scrollTop = far; }", scrolled)
+    answered(page, station, ".bed-strip", key)
+    page.locator(".bed-strip .stop-answer").evaluate(
+        "e => Object.assign(e.style, {position: 'absolute', height: '500px'})"
+    )
+    assert page.evaluate(OVER, ".bed-strip") != [], "it sees what it looks for"
