@@ -173,7 +173,7 @@ def test_nothing_is_lost_or_told_twice_over_a_cut(bay: Bay, screen: Screen) -> N
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "each event once, in order"
         had = numbers.index(int(str(asked[0]).rpartition("-")[2]))
         assert "picture" not in [kind for _, kind, _ in told[had + 1 :]], "it resumed, and did not begin anew"
-        assert page.locator(".log-title", has_text="hold").count() == 1
+        assert page.locator(".log-title", has_text="Pause the infusion").count() == 1
     finally:
         line.close()
 
