@@ -7,7 +7,7 @@ import pytest
 
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
-from browser.looking import banner, flash_by_priority, flashes, judge, tile
+from browser.looking import banner, flash_by_priority, flashes, judge, show, tile
 from browser.shoot import OVER, PHONE, TABLET, WALL
 
 pytestmark = pytest.mark.slow(6)
@@ -82,14 +82,6 @@ SHADES = """() => Object.fromEntries(document.getAnimations().map(animation => {
 """In how many colours each animation is seen, at any time of its period."""
 SIDEWAYS = """() => Math.max(document.scrollingElement.scrollWidth, document.querySelector('#main > *').scrollWidth)
   - innerWidth"""
-
-
-def show(page: Any, station: FakeStation, *beds: made.Json, address: str = "") -> None:
-    """Open the page with these beds, and wait until it shows them."""
-    station.gateways = station.gateways or [made.gateway()]
-    station.beds |= {bed["key"]: bed for bed in beds}
-    page.goto(f"/{address}")
-    page.locator(".tile").first.wait_for()
 
 
 def test_each_priority_by_symbol_text_and_flash(page: Any, station: FakeStation) -> None:
@@ -191,6 +183,7 @@ def test_a_countdown_leads_to_where_it_is_held_off(page: Any, station: FakeStati
         assert shown.inner_text().startswith(said)
         shown.click()
         page.locator(".bed-page .alarm-row").first.wait_for()
+        page.locator('[data-notice="sound-blocked"]').wait_for(state="detached")  # the touch lets sounds be heard
         first = page.locator(".alarm-row").first.locator("button:visible").first
         assert first.get_attribute("data-do") == "hold-off"
         box = first.bounding_box()
