@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: setup
 	$(BIN)/infusion-gateway demo $(ARGS)
 
-# The ordinary ones wait for real wires now and then, the slow ones mostly: more of them run at once than two cores could do. The page's have
+# The ordinary ones wait for real wires now and then, the slow ones mostly: more of them run at once than there are cores. The page's have
 # workers of their own: who drives a browser so leaves an event loop running, in which no other test's can.
 test: setup debian lint
 	$(BIN)/pytest -n 4 -m "not slow"

@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from browser import ward_of_beds as made
+from browser.fake_station import FakeStation
+
 WATCH_COLOURS = """async ([chosen, forMs]) => {
   const nodes = chosen.map(one => document.querySelector(one));
   const seen = chosen.map(() => []);
@@ -19,6 +22,14 @@ WATCH_COLOURS = """async ([chosen, forMs]) => {
   return seen;
 }"""
 CRITERIA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def show(page: Any, station: FakeStation, *beds: made.Json, address: str = "") -> None:
+    """Open the page with these beds, and wait until it shows them."""
+    station.gateways = station.gateways or [made.gateway()]
+    station.beds |= {bed["key"]: bed for bed in beds}
+    page.goto(f"/{address}")
+    page.locator(".tile").first.wait_for()
 
 
 def tile(page: Any, key: str) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
-from browser.looking import tab_to
+from browser.looking import show, tab_to
 from browser.shoot import PHONE, WALL
 from infusion_gateway.core.amending import CHANGEABLE, GIVEN
 from infusion_gateway.core.instructing import GIVEN_UP_FROM, ORDERABLE
@@ -51,14 +51,6 @@ ALLOWED = {
 }
 """Phases in which the core takes an instruction."""
 BY_OTHER_MEANS = {"stop": "stop", "acknowledge": "acknowledge", "pause-audio": "pause-audio", "hold-off": "hold-off"}
-
-
-def show(page: Any, station: FakeStation, *beds: made.Json, address: str = "") -> None:
-    """Open the page with these beds, and wait until it shows them."""
-    station.gateways = [made.gateway()]
-    station.beds |= {bed["key"]: bed for bed in beds}
-    page.goto(f"/{address}")
-    page.locator(".tile").first.wait_for()
 
 
 def waited(page: Any, station: FakeStation, path: str, count: int = 1) -> list[made.Json]:

@@ -7,9 +7,8 @@ import pytest
 
 from browser import ward_of_beds as made
 from browser.fake_station import FakeStation
-from browser.looking import tile
+from browser.looking import show, tile
 from browser.shoot import PHONE, WALL
-from browser.test_page import show
 
 pytestmark = pytest.mark.slow(6)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from infusion_gateway.config.extending import Source, listing
 from infusion_gateway.config.secrets import exposed
+from infusion_gateway.model.keys import SIGNATURE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -29,7 +30,7 @@ LARGEST = 8 * 1024
 RAW_KEY = 32
 RAW_SIGNATURE = 64
 _PUBLIC = re.compile(r"ed25519:([A-Za-z0-9+/]{43}=)")
-_LINE = re.compile(r"ed25519 ([0-9a-f]{16}) ([A-Za-z0-9+/]{85}[AQgw]==)")
+_LINE = re.compile(rf"ed25519 ([0-9a-f]{{16}}) ({SIGNATURE})")
 
 
 class SigningError(ValueError):

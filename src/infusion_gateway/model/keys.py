@@ -6,6 +6,8 @@ from types import MappingProxyType
 
 from infusion_gateway.model.instructions import NAMES
 
+SIGNATURE = "[A-Za-z0-9+/]{85}[AQgw]=="
+"""64 bytes in base64. Four bits of the last letter say nothing (RFC 4648, 3.5): not zero, other text would do."""
 _EVERY = frozenset(NAMES)
 
 ROLES: Mapping[str, frozenset[str]] = MappingProxyType(

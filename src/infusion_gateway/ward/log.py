@@ -41,7 +41,7 @@ class Log:
     """(when recorded, sequence, id), in order."""
     _by_id: dict[str, Happening] = field(default_factory=dict)
     case_since: str = ""
-    _stops: list[tuple[str, int, Happening]] = field(default_factory=list)
+    _stops: list[Happening] = field(default_factory=list)
     """The newest that were asked for, of whatever case, in order."""
     _told_at: tuple[str, int] = ("", 0)
     """Of the newest event that says one of the two."""
@@ -61,7 +61,7 @@ class Log:
             for word, _ in _scores(event):
                 self.assessed[word] = max(self.assessed.get(word, ""), _text(event.data.get("measured_at")))
         elif event.type == STOP_ASKED:
-            insort(self._stops, (*row[:2], made), key=lambda stop: stop[:2])
+            insort(self._stops, made, key=lambda stop: (stop.at, stop.sequence))
             del self._stops[:-MOST_STOPS]
         elif event.type == "phase-changed":
             phase = _text(event.data.get("phase"), 20)
@@ -80,7 +80,7 @@ class Log:
         One that was asked for once it was over ended nothing: it gives way to what did.
         """
         begun = max(self.case_since, self.phases.get(Phase.INFUSING, ""))
-        asked = [stop for at, _, stop in self._stops if at >= begun]
+        asked = [stop for stop in self._stops if stop.at >= begun]
         over = min((at for phase in OVER if (at := self.phases.get(phase, "")) >= begun and at), default=None)
         ended = [stop for stop in asked if over is None or stop.at <= over]
         return next(iter(reversed(ended or asked)), None)

@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from infusion_gateway.model.keys import EnrolledKey, Signed
+from infusion_gateway.model.keys import SIGNATURE, EnrolledKey, Signed
 from infusion_gateway.model.names import NAME
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ABOUT = b"infusion-gateway message v1\0"
-_SEAL = re.compile(rb',"kid":"(' + NAME.encode() + rb')"(,"sig":"([A-Za-z0-9+/]{85}[AQgw]==)"\})')
-"""Four bits of the last letter say nothing (RFC 4648, 3.5): were they not zero, other bytes would hold as well."""
+_SEAL = re.compile(rb',"kid":"(' + NAME.encode() + rb')"(,"sig":"(' + SIGNATURE.encode() + rb')"\})')
 LONGEST_SEAL = 160
 """Bytes that both members may have together."""
 

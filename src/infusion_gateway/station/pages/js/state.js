@@ -2,12 +2,13 @@
 
 import { clock, number, stationNow, until } from "./clock.js";
 import { RANK } from "./priority.js";
+import { screenOf } from "./told.js";
 import { say, term } from "./words.js";
 
-/** Phases in which it can be said who stopped. */
-const AFTER_STOP = new Set(["paused", "stopped", "completed", "recovery"]);
 /** Phases in which no more is to be infused. */
 const OVER = new Set(["completed", "stopped", "recovery"]);
+/** Phases in which it can be said who stopped. */
+const AFTER_STOP = new Set(["paused", ...OVER]);
 /** Phases in which somebody's supervision is owed. */
 export const UNDER_WAY = new Set(["armed", "infusing", "paused"]);
 
@@ -154,7 +155,7 @@ export function stoppedOf(bed) {
 }
 
 function whoShort(by) {
-  const screen = /^screen-(.+)$/.exec(by)?.[1];
+  const screen = screenOf(by);
   if (!screen) return by || say("stopped.gateway");
   return screen === "local" ? say("stopped.here") : say("stopped.screen", { screen });
 }

@@ -33,12 +33,17 @@ function entered(text) {
   });
 }
 
+/** @param {string | null | undefined} by @returns {string | undefined} the screen at which nobody was signed in; none: a person. */
+export function screenOf(by) {
+  return /^screen-(.+)$/.exec(by ?? "")?.[1];
+}
+
 /**
  * Say who it was: a person by their code, a screen at which nobody was signed in by its name.
  * @param {string | null | undefined} by @returns {string}
  */
 export function whoTitle(by) {
-  const screen = /^screen-(.+)$/.exec(by ?? "")?.[1];
+  const screen = screenOf(by);
   if (!screen) return by ?? "";
   return screen === "local" ? say("by.local") : say("by.screen", { screen });
 }
