@@ -95,6 +95,19 @@ def test_a_wrong_expectation_fails(tmp_path: Path) -> None:
     assert [e["passed"] for e in expectations] == [False]
 
 
+def test_people_ask_once_they_are_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that a gateway that hears people seconds after its devices misses no order: the zero waits for it."""
+    late = "import sys, time\nif any(each.endswith('.border') for each in sys.orig_argv):\n    time.sleep(6)\n"
+    (tmp_path / "sitecustomize.py").write_text(late)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    head, _, _ = scenario_files()["normal"].read_text().partition("[[expect]]")
+    heard = '[[expect]]\nname = "heard"\nevent = "instruction-accepted"\nwhere.instruction = "order"\nby = "3 s"\n'
+    file = tmp_path / "late.toml"
+    file.write_text(f'{head}{heard}\n[end]\nat = "3 s"\n')
+    done = demo("--scenario", str(file), "--check")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+
+
 def test_an_unknown_scenario_is_refused_with_what_there_is() -> None:
     """Pins exit 2 for a name that is none, and for recordings that were not given, each with the way out."""
     done = demo("--scenario", "no-such", "--check")

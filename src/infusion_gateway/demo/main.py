@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,9 @@ DEFAULT = "normal"
 ONLINE_S = 60.0
 """How long the gateway may take until it is online and every device has said who it is."""
 PATIENCE_S = 5.0
+ASK_EVERY_S = 0.2
+JUDGE = "demo-judge"
+"""The station as which the demo listens."""
 NEEDS_SIMULATORS = "the demo needs the simulators: pip install ./simulators (infusion-simulators), then try again"
 RECORDINGS = "the BIDMC PPG and Respiration Dataset can be downloaded from PhysioNet (its bidmc_csv folder)"
 HINTS = {
@@ -133,6 +137,8 @@ class Play:
         self._broker: BrokerSettings | None = None
         self._identified: set[tuple[str, str]] = set()
         self._ready = asyncio.Event()
+        self._mouth = client.Mouth()
+        self._answered = asyncio.Event()
         self._playing = False
         self.refused: list[str] = []
         self.ended_early = ""
@@ -154,6 +160,7 @@ class Play:
             tasks.append(asyncio.create_task(self._listen()))
             async with asyncio.timeout(ONLINE_S):
                 await self._ready.wait()
+                await self._heard()
             if not check:
                 introduction = self._introduction()
                 sys.stdout.write(introduction)
@@ -164,7 +171,8 @@ class Play:
             if not check:
                 await asyncio.Event().wait()  # it goes on being shown until Ctrl-C
         except TimeoutError:
-            self.ended_early = f"not every device was heard within {ONLINE_S:g} s; see {self._stage.directory}"
+            silent = "the gateway heard nobody" if self._ready.is_set() else "not every device was heard"
+            self.ended_early = f"{silent} within {ONLINE_S:g} s; see {self._stage.directory}"
         except asyncio.CancelledError:
             self.ended_early = f"{self._script.elapsed():.0f} s after its zero" if self._playing else "before its zero"
         except LinkError as error:
@@ -207,14 +215,31 @@ class Play:
         await client.listen(
             self._broker,
             self._topics,
-            station="demo-judge",
+            station=JUDGE,
             utc_ns=time.time_ns,
             take=self._take,
             seen=lambda: self._seen.payload(time.time_ns()),
+            mouth=self._mouth,
         )
+
+    async def _heard(self) -> None:
+        """Wait until what is asked is heard: a gateway that has just come online hears people a little later.
+
+        Asked for is a page of history, which the same connection hears, and which no bed keeps on record.
+        """
+        assert self._topics is not None
+        question = {"id": "demo", "station": JUDGE, "bed": self._scenario.device[0].bed, "to": 1}
+        while not self._answered.is_set():
+            self._mouth.ask(self._topics.history, json.dumps(question).encode(), "demo", qos=0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ASK_EVERY_S):
+                    await self._answered.wait()
 
     def _take(self, topic: str, payload: bytes) -> None:
         assert self._topics is not None
+        if topic == self._topics.answers(JUDGE):
+            self._answered.set()
+            return
         parts = topic.removeprefix(f"{self._topics.root}/").split("/")
         message = read_message(payload)
         if message is None or not topic.startswith(self._topics.root) or len(parts) < 2:  # noqa: PLR2004 - bed and kind
