@@ -5,10 +5,11 @@ from dataclasses import fields, is_dataclass, replace
 
 from infusion_gateway.core.durable import Durable, Given, Known
 from infusion_gateway.core.evolve import evolve
-from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.alarm import AlarmKind, Priority, Raised, Response
 from infusion_gateway.model.case import Carried
 from infusion_gateway.model.events import (
     AlarmEscalated,
+    AlarmsRemembered,
     AlarmTested,
     ArrivalRefused,
     Assessed,
@@ -76,6 +77,9 @@ RAISED = ConditionRaised(
     "%",
     "words",
     countdown_ends=81 * SECOND,
+)
+STOOD = Raised(
+    "spo2-low", Priority.HIGH, AlarmKind.PHYSIOLOGICAL, Response.STOP, True, 61 * SECOND, 89.0, 90.0, "%", "words"
 )
 PRESSURE = replace(RAISED, code="nibp-sys-high", value=165.0, limit=160.0, latching=False, countdown_ends=None)
 
@@ -163,6 +167,7 @@ FACTS: tuple[Event, ...] = (
     MoveFailed("case-2", "chair-2", "x"),
     MoveFailed("case-9", "chair-2", "x"),
     SubjectsRemembered((Given("case-0", "subject-1", 12.0, 44),), (Known("subject-1", 71.0, 30.0, 150.0),), "x"),
+    AlarmsRemembered((STOOD, replace(STOOD, code="rate-high", present=False)), "x"),
     BedQuarantined("an invariant broke"),
     ArrivalRefused("chair-2", "case-7", "x"),
     GatewayStarted("1", False, None, "x"),

@@ -9,10 +9,12 @@ from infusion_gateway.core.changes import MOST_KNOWN, MOST_PRESSURES
 from infusion_gateway.core.evolve import evolve
 from infusion_gateway.core.state import fold, restored
 from infusion_gateway.core.step import Step
+from infusion_gateway.model.alarm import Signal
 from infusion_gateway.model.events import (
     BaselineTaken,
     BedQuarantined,
     CaseLimitSet,
+    ConditionCleared,
     InstructionAccepted,
     InstructionRefused,
     PhaseChanged,
@@ -277,6 +279,28 @@ def test_what_is_remembered_outlives_a_restart_that_replays_from_the_last_end() 
     bed.state = restored(bed.setup, fold(after))
     bed.run(3)
     assert "weigh again" in refusal(bed.order(case="case-2", weight_kg=90.0, dose_mg=34.5))
+
+
+def test_what_is_latched_outlives_a_restart_that_replays_from_the_last_end() -> None:
+    """Pins that what a closed case left latched stands after a restart, and goes with the next order."""
+    bed = Bed()
+    bed.infuse()
+    bed.pump.rate = 525.0
+    bed.run(15)
+    bed.ask(End("enough"))
+    bed.run(120)
+    closed(bed)
+    before = bed.alarms["rate-high"]
+    assert before.signal is Signal.LATCHED
+    ends = [at for at, (_, e) in enumerate(bed.journal) if isinstance(e, PhaseChanged) and e.phase is Phase.CLOSED]
+    bed.journal = bed.journal[ends[-1] + 1 :]
+    bed.crash()
+    bed.run(3)
+    assert bed.alarms["rate-high"] == before
+    bed.order(case="case-2", subject="subject-2")
+    bed.run(1)
+    assert "rate-high" not in bed.alarms
+    assert bed.events(ConditionCleared)[-1][1].reason == "it was of the case before"
 
 
 def test_the_memory_of_subjects_is_bounded_and_one_given_up_leaves_none() -> None:

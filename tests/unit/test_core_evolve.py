@@ -6,9 +6,9 @@ import pytest
 
 from core_bed import Bed
 from infusion_gateway.core.changes import MOST_KNOWN, MOST_PRESSURES, MOST_STOPS, PRESSURES_APART
-from infusion_gateway.core.durable import FLOOD, REMEMBERED_IDS, Case, Durable, Raised
+from infusion_gateway.core.durable import FLOOD, REMEMBERED_IDS, Case, Durable
 from infusion_gateway.core.evolve import evolve, fold
-from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.alarm import AlarmKind, Priority, Raised, Response
 from infusion_gateway.model.events import (
     AlarmEscalated,
     ArrivalRefused,

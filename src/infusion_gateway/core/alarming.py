@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import assert_never
 
 from infusion_gateway.core import changes
-from infusion_gateway.core.durable import FLOOD, Durable, Raised
+from infusion_gateway.core.durable import FLOOD, Durable
+from infusion_gateway.model.alarm import Raised
 from infusion_gateway.model.events import (
     AlarmEscalated,
+    AlarmsRemembered,
     AudioPaused,
     ConditionAcknowledged,
     ConditionCleared,
@@ -22,7 +24,7 @@ from infusion_gateway.model.metric import Nanos
 
 def of_alarms(
     durable: Durable,
-    event: ConditionRaised | ConditionCleared | ConditionAcknowledged | HoldOffGranted,
+    event: ConditionRaised | ConditionCleared | ConditionAcknowledged | HoldOffGranted | AlarmsRemembered,
     at: Nanos,
 ) -> Durable:
     """Give the durable state after what became of an alarm condition."""
@@ -51,6 +53,9 @@ def of_alarms(
         case HoldOffGranted(code=code, until=until):
             if code in conditions:
                 conditions[code] = replace(conditions[code], held_until=until)
+        case AlarmsRemembered(alarms=alarms):
+            conditions = {raised.code: raised for raised in alarms}
+            durable = replace(durable, left_at=at)  # they were of the case before, as a replay from here must know
         case _:
             assert_never(event)
     return replace(

@@ -90,7 +90,7 @@ def of_change(durable: Durable, event: Change, at: Nanos) -> Durable:
         case ArrivalRefused():
             return replace(durable, at=at)
         case SubjectsRemembered(given=given, known=known):
-            return replace(durable, at=at, given=given, known=known)
+            return replace(durable, at=at, given=given, known=known, left_at=at)
         case _:
             assert_never(event)
 

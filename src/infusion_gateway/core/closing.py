@@ -6,7 +6,7 @@ from infusion_gateway.core.changes import GONE
 from infusion_gateway.core.dose import seconds
 from infusion_gateway.core.durable import Case, Pressure
 from infusion_gateway.core.turn import Turn
-from infusion_gateway.model.events import ConditionCleared, PhaseChanged, SubjectsRemembered
+from infusion_gateway.model.events import AlarmsRemembered, ConditionCleared, PhaseChanged, SubjectsRemembered
 from infusion_gateway.model.instructions import Close, Score
 from infusion_gateway.model.metric import SECOND
 from infusion_gateway.model.session import Discharge, Phase
@@ -116,9 +116,11 @@ def forget(turn: Turn) -> None:
 
 
 def remember(turn: Turn, phase_before: Phase) -> None:
-    """Put on record, after a case has left, what the next is compared with: a replay begins after that."""
+    """Put on record, after a case has left, what the next is compared with, and what alarms: a replay begins there."""
     if phase_before is turn.phase or turn.phase not in GONE:
         return
     durable = turn.durable
     if durable.given or durable.known:
         turn.emit(SubjectsRemembered(durable.given, durable.known, "for comparing with the next session"))
+    if durable.conditions:
+        turn.emit(AlarmsRemembered(tuple(durable.conditions.values()), "the case has left the bed, these have not"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.alarm import Raised
 from infusion_gateway.model.case import (
     Account,
     ByHand,
@@ -40,32 +40,6 @@ __all__ = [
 
 REMEMBERED_IDS = 128  # instructions whose repeats are known as such
 FLOOD = 11  # new alarms within ten minutes: more than 10 are a flood (clinical reference 4)
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """An alarm condition that is present, or that is over and latched until acknowledged.
-
-    acknowledged_value: what it read when it was acknowledged.
-    """
-
-    code: str
-    priority: Priority
-    kind: AlarmKind
-    response: Response
-    latching: bool
-    since: Nanos
-    value: float | None
-    limit: float | None
-    unit: str
-    text: str
-    present: bool = True
-    acknowledged_by: str | None = None
-    countdown_ends: Nanos | None = None
-    held_until: Nanos | None = None
-    acknowledged_at: Nanos | None = None
-    escalation: int = 0
-    acknowledged_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

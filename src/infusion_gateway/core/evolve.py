@@ -16,6 +16,7 @@ from infusion_gateway.core.durable import (
 )
 from infusion_gateway.model.events import (
     AlarmEscalated,
+    AlarmsRemembered,
     Assessed,
     AudioPaused,
     BaselineTaken,
@@ -73,7 +74,7 @@ def evolve(durable: Durable, event: Event, at: Nanos) -> Durable:
     match event:
         case Sampled() | CounterRestarted() | InfusionStarted() | DeliveryChanged() | RateChanged() | PumpAlarmed():
             return _of_delivery(durable, event, at)
-        case ConditionRaised() | ConditionCleared() | ConditionAcknowledged() | HoldOffGranted():
+        case ConditionRaised() | ConditionCleared() | ConditionAcknowledged() | HoldOffGranted() | AlarmsRemembered():
             return alarming.of_alarms(durable, event, at)
         case AudioPaused() | AlarmEscalated() | SignalSuppressed():
             return alarming.of_signals(durable, event, at)

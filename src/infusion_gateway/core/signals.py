@@ -3,12 +3,11 @@
 from infusion_gateway.core.claims import Claim
 from infusion_gateway.core.conditions import URGENCY
 from infusion_gateway.core.dose import seconds
-from infusion_gateway.core.durable import Raised
 from infusion_gateway.core.evolve import CASELESS
 from infusion_gateway.core.state import State
 from infusion_gateway.core.turn import Turn
 from infusion_gateway.core.views import alarms
-from infusion_gateway.model.alarm import AlarmStatus, Annunciation, Priority, Response, Signal, Sound
+from infusion_gateway.model.alarm import AlarmStatus, Annunciation, Priority, Raised, Response, Signal, Sound
 from infusion_gateway.model.events import AlarmEscalated, AudioPaused, ConditionCleared, ConditionRaised
 from infusion_gateway.model.metric import FACTS, MINUTE, SECOND, Nanos
 from infusion_gateway.model.session import Phase

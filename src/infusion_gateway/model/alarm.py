@@ -38,6 +38,32 @@ class Signal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """An alarm condition that is present, or that is over and latched until acknowledged.
+
+    acknowledged_value: what it read when it was acknowledged.
+    """
+
+    code: str
+    priority: Priority
+    kind: AlarmKind
+    response: Response
+    latching: bool
+    since: Nanos
+    value: float | None
+    limit: float | None
+    unit: str
+    text: str
+    present: bool = True
+    acknowledged_by: str | None = None
+    countdown_ends: Nanos | None = None
+    held_until: Nanos | None = None
+    acknowledged_at: Nanos | None = None
+    escalation: int = 0
+    acknowledged_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmStatus:
     """One alarm condition that is present or latched, as people see it.
 

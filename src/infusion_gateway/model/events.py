@@ -1,13 +1,13 @@
 """Event: a fact we record, in the past tense, with a reason in words that a clinician can read.
 
 Durable state is the fold of these. The list and each event's fields change only by adding, with a default, so that an
-old journal replays the same under newer code. Sampled and InstructionSigned are recorded and never published.
+old journal replays the same under newer code. What is recorded and never published is said by `wire.records`.
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from infusion_gateway.model.alarm import AlarmKind, Priority, Response
+from infusion_gateway.model.alarm import AlarmKind, Priority, Raised, Response
 from infusion_gateway.model.case import Carried, Given, Known
 from infusion_gateway.model.instructions import Score
 from infusion_gateway.model.keys import Signed
@@ -482,6 +482,14 @@ class SubjectsRemembered:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmsRemembered:
+    """The alarm conditions that stand at a bed, or are latched there, once a case has left it: all there are."""
+
+    alarms: tuple[Raised, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BedQuarantined:
     """An invariant broke in this bed: stop asked, dead man no longer fed, until a person restarts the gateway."""
 
@@ -565,6 +573,7 @@ Event: TypeAlias = (
     | CaseReceived
     | ArrivalRefused
     | SubjectsRemembered
+    | AlarmsRemembered
     | BedQuarantined
     | Sampled
 )

@@ -14,7 +14,7 @@ from enum import Enum, IntEnum
 from functools import cache
 from typing import Any, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
 
-from infusion_gateway.model.events import Event, InstructionSigned, Sampled, SubjectsRemembered
+from infusion_gateway.model.events import AlarmsRemembered, Event, InstructionSigned, Sampled, SubjectsRemembered
 from infusion_gateway.model.metric import Nanos
 
 Body: TypeAlias = dict[str, Any]
@@ -59,11 +59,11 @@ TYPES: dict[str, type] = {kebab(cls.__name__): cls for cls in get_args(Event)}
 """Every event by its name on the wire."""
 
 PUBLISHED: frozenset[str] = frozenset(TYPES) - {
-    kebab(kept.__name__) for kept in (Sampled, SubjectsRemembered, InstructionSigned)
+    kebab(kept.__name__) for kept in (Sampled, SubjectsRemembered, AlarmsRemembered, InstructionSigned)
 }
 """The names of the events that people are sent.
 
-All but the readings, what is remembered of earlier patients, and instructions as they came.
+All but the readings, what is remembered of earlier patients and alarms, and instructions as they came.
 """
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from infusion_gateway.core.durable import Durable
 from infusion_gateway.core.evolve import evolve
 from infusion_gateway.model.events import (
+    AlarmsRemembered,
     Assessed,
     BaselineTaken,
     CaseConfirmed,
@@ -51,6 +52,7 @@ TOLD_ELSEWHERE = (
     ConditionAcknowledged,
     Sampled,
     SubjectsRemembered,
+    AlarmsRemembered,
     InstructionSigned,
 )
 """Events that the course of a case leaves to its tables."""
