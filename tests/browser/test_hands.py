@@ -121,6 +121,44 @@ def test_a_stop_let_go_too_early_says_so(page: Any, station: FakeStation) -> Non
     assert len(station.posts) == 1
 
 
+@pytest.mark.parametrize("moved", ["the bar that asks for sound", "whatever stands above"])
+def test_a_stop_that_moves_from_under_a_finger_is_held_all_the_same(
+    page: Any, station: FakeStation, moved: str
+) -> None:
+    """Pins that STOP is asked for though its page's first touch takes a bar away, or another one comes meanwhile."""
+    page.set_viewport_size(PHONE)
+    show(page, station, made.bed("one"), made.bed("two"))
+    bar, stop = page.locator('[data-notice="sound-blocked"]'), page.locator(".tile .stop").first
+    bar.wait_for()
+    before = stop.bounding_box()
+    page.mouse.move(before["x"] + 20, before["y"] + before["height"] - 4)
+    page.mouse.down()
+    if moved == "whatever stands above":
+        page.locator(".tile").first.evaluate("node => { node.style.marginTop = '90px'; }")
+        assert stop.bounding_box()["y"] > before["y"] + before["height"]
+    page.wait_for_timeout(600)
+    page.mouse.move(before["x"] + 21, before["y"] + before["height"] - 4)
+    page.wait_for_timeout(600)
+    page.mouse.up()
+    assert waited(page, station, STOP)
+    bar.wait_for(state="detached")
+
+
+def test_a_finger_that_leaves_stop_has_not_asked_for_it(page: Any, station: FakeStation) -> None:
+    """Pins that sliding off STOP lets it go, as told at the button."""
+    page.clock.install()
+    show(page, station, made.bed("one"))
+    box = page.locator(".tile .stop").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    page.mouse.down()
+    page.clock.run_for(500)
+    page.mouse.move(box["x"] + 20, box["y"] - 30)
+    page.get_by_text("NOT ASKED: hold for 1 s").first.wait_for()
+    page.clock.run_for(1500)
+    page.mouse.up()
+    assert station.posts == []
+
+
 def test_a_stop_without_an_answer_was_not_sent(page: Any, station: FakeStation) -> None:
     """Pins that 2 s without an answer and a refusal both say to stop at the pump, and stay to be read."""
     station.answer(STOP, {"outcome": "unanswered", "reason": "", "id": "1"}, after_s=3.0)

@@ -299,19 +299,19 @@ def _left_by(process: object) -> tuple[Path, Path]:
 
 
 async def chaos(directory: Path, seconds: float, seed: int, only: tuple[Fault, ...] = FAULTS) -> tuple[Found, Bed]:
-    """Do faults for so long, heal, and judge. Each of `only` is done once before any is done again."""
+    """Do faults for so long, and each of `only` once at least, before any is done again; heal, and judge."""
     async with bed(directory, seed) as on:
         possible = [f for f in only if (f is not disk_full or on.disk) and (f is not clock_set or on.shift)]
         people = [asyncio.create_task(on.live.nurse()), asyncio.create_task(on.live.watch_pump())]
         try:
             await on.live.phase("infusing", FIRST_S)
             until, bag = time.monotonic() + seconds, list[Fault]()
-            while time.monotonic() < until:
+            while time.monotonic() < until or not all(on.done[_name(f)] for f in possible):
                 if not bag:
                     bag = list(possible)
                     on.chance.shuffle(bag)
                 fault = bag.pop()
-                name = fault.__name__.replace("_", " ")
+                name = _name(fault)
                 on.done[name] += 1
                 await fault(on)
                 await asyncio.sleep(on.chance.uniform(*BREATH_S))
@@ -328,6 +328,10 @@ async def chaos(directory: Path, seconds: float, seed: int, only: tuple[Fault, .
             for task in people:
                 task.cancel()
             await asyncio.gather(*people, return_exceptions=True)
+
+
+def _name(fault: Fault) -> str:
+    return fault.__name__.replace("_", " ")
 
 
 async def _lives(bed: Bed, after: str) -> None:

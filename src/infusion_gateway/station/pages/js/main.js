@@ -144,7 +144,8 @@ new ResizeObserver(() => document.documentElement.style.setProperty("--head-high
 // a page scrolls as a document does: by the wheel over the head too, and by keys though nothing has the focus
 above.addEventListener("wheel", (event) => page?.node.scrollBy(0, event.deltaY), { passive: true });
 addEventListener("keydown", (event) => SCROLLING.has(event.key) && document.activeElement === document.body && page?.node.focus({ preventScroll: true }));
-for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => void sound.begin(), { passive: true });
+// once a finger is lifted: sound takes its bar away, and nothing moves from under a finger
+for (const name of ["pointerup", "keydown"]) addEventListener(name, () => void sound.begin(), { passive: true });
 
 dress(ward.me);
 route();

@@ -33,6 +33,7 @@ export function stopButton(announce) {
   let bed = null;
   let timer = 0;
   let early = 0;
+  let pressed = new DOMRect();
   const word = el("span", { class: "stop-word", text: say("stop.button") });
   const whose = el("span", { class: "stop-bed" }); // where a tile's head can be scrolled out of sight
   const hint = el("span", { class: "stop-hint", text: say("stop.hold") });
@@ -86,6 +87,7 @@ export function stopButton(announce) {
   button.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     button.setPointerCapture?.(event.pointerId);
+    pressed = button.getBoundingClientRect();
     begin();
   });
   for (const name of ["pointerup", "pointercancel", "blur", "contextmenu"]) {
@@ -94,9 +96,9 @@ export function stopButton(announce) {
       else letGo();
     });
   }
+  // Where it was when it was pressed: a bar that comes or goes above moves it, and the finger has not left it.
   button.addEventListener("pointermove", (event) => {
-    const box = button.getBoundingClientRect();
-    const off = event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
+    const off = event.clientX < pressed.left || event.clientX > pressed.right || event.clientY < pressed.top || event.clientY > pressed.bottom;
     if (off) letGo();
   });
   button.addEventListener("keydown", (event) => {
