@@ -24,8 +24,6 @@ from infusion_gateway.wire.records import Record, Unreadable
 
 BEYOND: Nanos = (8 + 15 + 3) * SECOND
 """A pump may run so long after its case's end, whatever breaks: test-short's grace, its dead man, and a look."""
-TO_START: Nanos = 5 * SECOND
-"""A pump that is started runs so long before its T0 is found."""
 TOLERANCE_S = 0.25
 """An end is told in UTC, from a wall clock that is read anew by each process."""
 SHOWN = 5
@@ -133,13 +131,13 @@ def _ends(records: Sequence[Record]) -> Iterator[End]:
 
 
 def _ran_on(ends: Sequence[End], records: Sequence[Record], truth: Sequence[tuple[Nanos, bool]]) -> list[str]:
-    """Say where the pump really ran long after a case's last end, before the next case began."""
-    started = [r.event.t0 for r in records if isinstance(r.event, InfusionStarted)]
+    """Say where the pump really ran long after a case's last end, before the next one was confirmed, and so begun."""
+    armed = [r.at for r in records if isinstance(r.event, CaseConfirmed)]
     wrong = []
     for end, following in zip(ends, [*ends[1:], None], strict=True):
         if following is not None and following.case == end.case:
             continue
-        until = min((t0 for t0 in started if t0 > end.known_at), default=1 << 62) - TO_START
+        until = min((at for at in armed if at > end.known_at), default=1 << 62)
         late = [at for at, runs in truth if runs and end.at + BEYOND < at < until]
         wrong += [f"case {end.case}: the pump ran {(max(late) - end.at) / SECOND:.1f} s beyond its end"] if late else []
     return wrong

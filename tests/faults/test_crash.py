@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from faults import cuts, nth
+from faults.judging import BEYOND, End, _ran_on
 from faults.kills import killed
 from faults.script import BED, UTC, events, script, standing, verdict
+from infusion_gateway.model.events import CaseConfirmed
+from infusion_gateway.model.metric import SECOND
 from infusion_gateway.runtime.journal import Journal
 from infusion_gateway.runtime.journal_store import FILE
+from infusion_gateway.wire.records import Record
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +47,16 @@ async def test_the_judge_of_a_crash_can_say_no(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
         connection.execute("UPDATE record SET at_ns = at_ns + 1 WHERE sequence = 2")
     assert any("the chain breaks at row 2" in one for one in verdict(tmp_path, told, whole=False))
+
+
+def test_a_pump_that_ran_on_is_told_from_one_that_the_next_case_started() -> None:
+    """Pins that past the bound nothing may run until another case is confirmed, though its T0 is on no record."""
+    end = End("case-1", 60 * SECOND, 60.0, SECOND)
+    confirmed = Record(9, BED, 9, "journal-9", "boot", 90 * SECOND, UTC, CaseConfirmed("nurse-2", "both entries agree"))
+    assert _ran_on([end], [confirmed], [(60 * SECOND + BEYOND, True), (89 * SECOND, False), (91 * SECOND, True)]) == []
+    ran = ["case case-1: the pump ran 29.0 s beyond its end"]
+    assert _ran_on([end], [confirmed], [(89 * SECOND, True), (91 * SECOND, True)]) == ran
+    assert _ran_on([end], [], [(89 * SECOND, True)]) == ran
 
 
 def test_the_script_is_a_session_with_a_deadline_alarms_and_a_stop() -> None:
