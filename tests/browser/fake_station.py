@@ -108,7 +108,7 @@ class FakeStation:
         self.answers[path] = (status, body, after_s)
 
     def tell(self, path: str, body: Json, status: int = 200) -> None:
-        """Answer this path's GETs so."""
+        """Answer GETs of this path so; of one with a query only the very same."""
         self.told[path] = (status, body)
 
     def posted(self, path: str) -> list[Json]:
@@ -162,8 +162,9 @@ def _handler(station: FakeStation) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
             station.asked.append(self.path)
-            if path in station.told:
-                status, told = station.told[path]
+            known = self.path if self.path in station.told else path
+            if known in station.told:
+                status, told = station.told[known]
                 self._json(status, told)
             elif path == "/events":
                 self._events()
