@@ -117,7 +117,7 @@ def test_arbitrary_json_never_raises(name: str, body: object) -> None:
 
 
 def test_readings_are_recorded_and_never_published() -> None:
-    """Pins what is never published: readings, what is remembered of subjects, a first person's entries as signed."""
+    """Pins what is never published: readings, what is remembered of subjects and alarms, entries as signed."""
     assert set(TYPES) - PUBLISHED == {"sampled", "subjects-remembered", "alarms-remembered", "instruction-signed"}
     assert "stop-asked" in PUBLISHED
 
