@@ -129,6 +129,39 @@ def test_a_pump_that_stood_already(page: Any, station: FakeStation) -> None:
     assert answer.inner_text() == CONFIRMED
 
 
+@pytest.mark.parametrize("phase", ["closed", "recovery"])
+def test_what_is_on_record_counts_where_the_state_was_missed(page: Any, station: FakeStation, phase: str) -> None:
+    """Pins that a stop asked for after the press, and seen done, both on record, counts though its state was missed."""
+    before = "confirmed" if phase == "recovery" else None
+    of_bed = {"bed": "one", "type": "stop-asked"}
+    station.log = [
+        made.happening(1, "Stop asked", **of_bed),
+        made.happening(2, "Stop confirmed", **of_bed | {"type": "stop-confirmed", "at": made.at(-59)}),
+    ]
+    bed = stands(phase, before, "infusing" if phase == "closed" else "stopped")
+    answer = opened(page, station, bed)
+    press(page)
+    answer.filter(has_text="STOP ASKED").wait_for()
+    then(page, station, stands(phase, before))
+    assert CONFIRMED not in answer.inner_text(), "what was on record before the press"
+    station.emit("happening", made.happening(5, "Stop asked", **of_bed | {"at": made.at(0)}))
+    station.emit(
+        "happening", made.happening(4, "Stop confirmed", **of_bed | {"type": "stop-confirmed", "at": made.at(-1)})
+    )
+    then(page, station, stands(phase, before))
+    assert CONFIRMED not in answer.inner_text(), "it was confirmed before it was asked for: another stop"
+    station.emit(
+        "happening", made.happening(6, "Stop confirmed", **of_bed | {"type": "stop-confirmed", "at": made.at(1)})
+    )
+    then(page, station, stands(phase, before, "infusing"))
+    assert CONFIRMED not in page.evaluate("said"), "the pump's own word is that it delivers"
+    then(page, station, stands(phase, before))
+    assert answer.inner_text() == CONFIRMED
+    station.emit("happening", made.happening(7, "Stop asked", **of_bed | {"at": made.at(2)}))
+    then(page, station, stands(phase, "asked"))
+    assert CONFIRMED not in answer.inner_text(), "it was asked anew"
+
+
 def test_what_was_confirmed_is_taken_back(page: Any, station: FakeStation) -> None:
     """Pins that a confirmation goes as soon as the pump delivers again, and that a new press begins anew."""
     answer = opened(page, station, stands("infusing", delivery="infusing"))

@@ -42,9 +42,13 @@ Look at a bed with nothing but a Mosquitto client:
 ## MQTT 5 and 3.1.1
 
 The gateway tries MQTT 5 at each connection and speaks 3.1.1 where the broker has nothing newer; nothing is
-configured. Payloads are the same bytes in both. With MQTT 5 there are also: content type, message expiry (a stale
-instruction is never carried out late), the answer's topic and correlation data as the asker gave them, and a retained
-`vitals` that expires. With 3.1.1 an asker names itself in `station` and finds its answer by `id`.
+configured. Payloads are the same bytes in both. With MQTT 5 there are also: content type, message expiry (a broker
+hands on no instruction that waited for 5 s), the answer's topic and correlation data as the asker gave them, and a
+retained `vitals` that expires. With 3.1.1 an asker names itself in `station` and finds its answer by `id`.
+
+A signed instruction is carried out for 12 s at most after the heartbeat that it repeats. A stop needs none: one that
+comes to a gateway late, because that stood still meanwhile, is carried out, in the case that it was asked in and in no
+other.
 
 Events are CloudEvents 1.0 in structured mode (`application/cloudevents+json`) in both: the binary mode needs MQTT 5.
 `sequence` is a whole number; `late`, `published` and `recorded` are extensions of ours. Every other payload is

@@ -20,7 +20,8 @@ const DONE = new Set(["confirmed", "provisional"]);
 const CASELESS = new Set(["idle", "ordered", "closed"]);
 /**
  * Each bed's last press and what became of it: every button of that bed shows the same. asked: the gateway was seen to
- * ask the pump since; confirmed: since when it is seen to have stopped after that, in ms.
+ * ask the pump since; confirmed: since when it is seen to have stopped after that, in ms; before: the stop that was the
+ * newest on record.
  */
 const presses = new Map();
 
@@ -137,6 +138,14 @@ function droppedAsDone(press, bed, stands) {
   return stands && !bed.session?.stopping && CASELESS.has(press.phase) && bed.session?.phase === press.phase;
 }
 
+/**
+ * Say whether the record tells of a stop asked for after the press, and seen done after that: what the bed's state was
+ * for a moment is missed where a gateway or a station has to connect anew, what is on record is not.
+ */
+function recorded(press, { "stop-asked": asked = "", "stop-confirmed": done = "" }) {
+  return asked > press.before && done > asked;
+}
+
 /** Hold a press against how the bed stands since: what stood before it, and the phase, are no answer to it. */
 function follow(bed) {
   const press = presses.get(bed.key);
@@ -148,6 +157,7 @@ function follow(bed) {
   press.stood &&= stands;
   if (UNDER_WAY.has(stopping) || runs) press.confirmed = null;
   else if (press.asked && (DONE.has(stopping) || droppedAsDone(press, bed, stands))) press.confirmed ??= Date.now();
+  else if (stands && recorded(press, bed.stops)) press.confirmed ??= Date.now();
   const well = press.kind === "sent" || (press.taken && press.confirmed !== null);
   if (well && !UNDER_WAY.has(stopping) && Date.now() - (press.confirmed ?? press.at) > SHOWN_MS) presses.delete(bed.key);
 }
@@ -162,7 +172,7 @@ function saidOf(press) {
 }
 
 async function send(bed, announce) {
-  const press = { asked: false, confirmed: null, doubted: false, taken: false, phase: bed.session?.phase, stood: bed.link === "live" && delivers(bed).stands };
+  const press = { asked: false, confirmed: null, doubted: false, taken: false, phase: bed.session?.phase, before: bed.stops["stop-asked"] ?? "", stood: bed.link === "live" && delivers(bed).stands };
   presses.set(bed.key, press);
   const tell = (kind, text) => {
     Object.assign(press, { kind, text, at: Date.now() });

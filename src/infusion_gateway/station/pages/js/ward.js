@@ -11,6 +11,8 @@ const BY_NAME = new Intl.Collator(undefined, { numeric: true });
 /** Vital signs measured now and then: their age is shown, and old means something else. */
 const NOW_AND_THEN = new Set(["nibp-sys", "nibp-dia", "nibp-mean", "temp"]);
 const OLD_S = { often: 6, seldom: 15 * 60 };
+/** Events of a bed's stop; of each the newest on record is known. */
+const OF_STOPS = new Set(["stop-asked", "stop-confirmed"]);
 
 /** The picture, and whoever is to be told that it changed. */
 export class Ward {
@@ -18,6 +20,7 @@ export class Ward {
     this.beds = new Map();
     this.gateways = new Map();
     this.log = [];
+    this.stops = new Map();
     this.broker = { connected: true, why: "", since: null };
     this.station = "";
     this.pictured = false;
@@ -126,7 +129,7 @@ export class Ward {
   #bed(body) {
     const alarms = (body.alarms ?? []).map((alarm) => ({ ...alarm, text: plain(alarm.text) }));
     const protocols = body.protocols ?? this.beds.get(body.key)?.protocols ?? []; // told where they have changed
-    this.beds.set(body.key, { ...body, protocols, alarms, heard: moment(), away: this.#away(body.key) });
+    this.beds.set(body.key, { ...body, protocols, alarms, heard: moment(), away: this.#away(body.key), stops: this.stops.get(body.key) ?? {} });
   }
 
   #gateway(body) {
@@ -138,6 +141,17 @@ export class Ward {
     if (this.log.some(same)) return;
     this.log.push(body);
     if (this.log.length > LOG) this.log.splice(0, this.log.length - LOG);
+    if (OF_STOPS.has(body.type)) this.#stop(body);
+  }
+
+  /** Know where on the bed's record this stands, as text in the record's order; what comes late may be older than what is known. */
+  #stop({ gateway, bed, type, at, sequence }) {
+    const key = `${gateway}/${bed}`;
+    const known = this.stops.get(key) ?? {};
+    const place = `${at} ${String(sequence).padStart(16, "0")}`;
+    this.stops.set(key, place > (known[type] ?? "") ? { ...known, [type]: place } : known);
+    const shown = this.beds.get(key);
+    if (shown) shown.stops = this.stops.get(key);
   }
 
   #beat(body) {
