@@ -185,8 +185,8 @@ def _handler(station: FakeStation) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             station.posts.append((self.path, body))
             token = self.headers.get("X-IGW-CSRF")
-            if token != station.me["csrf"] and not (token and self.path == "/api/call"):
-                self._json(403, {"error": "no token"})
+            if token != station.me["csrf"] and not (token and self.path.endswith(("/api/call", "/do/stop"))):
+                self._json(403, {"error": "no token", "field": "csrf"})
                 return
             found = next((answer for path, answer in station.answers.items() if self.path.endswith(path)), None)
             status, said, after_s = found or (200, {"outcome": "accepted", "reason": "", "id": "1"}, 0.0)

@@ -1,5 +1,6 @@
 """What the page says of what is being entered, in a real browser: sums of an order's numbers, and what stays after."""
 
+import time
 from typing import Any
 
 import pytest
@@ -138,6 +139,18 @@ def test_what_was_taken_has_no_keypad_left(page: Any, station: FakeStation, outc
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     assert len(station.posted("/do/acknowledge")) == 2
+
+
+def test_what_is_opened_at_once_knows_who_is_here(page: Any, station: FakeStation) -> None:
+    """Pins that a bed is not shown before the station has said who is signed in, where that takes half a second."""
+
+    def late(route: Any) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/api/me", late)
+    opened(page, station, made.bed("one", alarms=[made.spo2_low()]), "assess")
+    assert page.locator(".sheet .go").inner_text() == "Send"
 
 
 def test_why_no_order_is_shown(page: Any, station: FakeStation) -> None:

@@ -41,7 +41,7 @@ def test_what_a_slow_line_brings_late_is_not_shown_as_new(page: Any, station: Fa
     assert (page.evaluate("window.lost"), len(station.asked_from)) == (0, 1)
     station.beds = {"west/one": made.bed("one"), "west/two": made.bed("two")}  # no event says so: a picture alone
     beat(6.0)
-    page.wait_for_function("window.lost > 0")
+    page.wait_for_function("() => window.lost > 0")
     page.locator('.tile[data-key="west/two"]').wait_for()
     assert station.asked_from[1:] == [""], "what waits on the way is old, too"
     beat(0.0, -1e6)

@@ -129,6 +129,21 @@ def test_a_pump_that_stood_already(page: Any, station: FakeStation) -> None:
     assert answer.inner_text() == CONFIRMED
 
 
+def test_a_page_that_knows_nobody_stops_and_learns(page: Any, station: FakeStation) -> None:
+    """Pins STOP of a page whose question who is here failed; that it asks again, and until then offers no way in."""
+    station.me |= {"openid": "login.clinic.example", "again": []}
+    station.tell("/api/me", {"error": "too busy"}, 503)
+    answer = opened(page, station, stands("infusing", delivery="infusing"))
+    button = page.locator(".head").get_by_role("button", name="Sign in")
+    assert station.asked.count("/api/me") > 0
+    assert not button.is_visible()
+    press(page)
+    answer.filter(has_text=ASKED).wait_for()
+    del station.told["/api/me"]
+    button.click()
+    page.get_by_role("button", name="Sign in at login.clinic.example").wait_for()
+
+
 @pytest.mark.parametrize("phase", ["closed", "recovery"])
 def test_what_is_on_record_counts_where_the_state_was_missed(page: Any, station: FakeStation, phase: str) -> None:
     """Pins that a stop asked for after the press, and seen done, both on record, counts though its state was missed."""

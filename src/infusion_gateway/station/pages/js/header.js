@@ -55,6 +55,7 @@ export function header({ ward, signIn, signOut, screen, duty }) {
       show(paused, paused.textContent !== "");
       put(onDuty, dutyWord(ward));
       show(onDuty, onDuty.textContent !== "");
+      show(person, ward.known); // before, nobody knows whether there is somebody to sign out, nor what ways in there are
       put(person, ward.me.signed_in ? say("header.signOut", { person: ward.me.person?.code ?? "" }) : say("header.signIn"));
     },
   };

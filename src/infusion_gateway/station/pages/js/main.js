@@ -23,6 +23,8 @@ const TICK_MS = 500;
 const SCROLLING = new Set(["End", "Home", "PageDown", "PageUp", "ArrowDown", "ArrowUp", " "]);
 /** How often a nurses' station proves that it shows and can be heard; unheard for 10 s the chairs sound. */
 const ALIVE_MS = 4000;
+/** The beds wait no longer than this for who is here. */
+const KNOWN_MS = 1500;
 const ward = new Ward();
 const trends = new Trends(ward);
 const sound = new Sound();
@@ -59,6 +61,7 @@ document.getElementById("head").append(head.node, bars.node);
 put(document.querySelector(".skip"), say("page.skip"));
 
 let page = null;
+let learning = false;
 
 /** Read the address: what page, and of which bed; what can't be read leads to the wall. */
 function place() {
@@ -111,9 +114,20 @@ function steady() {
   }
 }
 
+/** Learn who is here; where the station doesn't say so, again with its next beat. */
+async function know() {
+  if (learning) return;
+  learning = true;
+  await learn(ward);
+  learning = false;
+  update();
+}
+
 ward.listen((name, body) => {
-  if (name === "beat") tell(body.time);
-  else if (name === "picture") trends.refresh();
+  if (name === "beat") {
+    tell(body.time);
+    if (!ward.known) void know();
+  } else if (name === "picture") trends.refresh();
   else if (name === "bed") {
     trends.carry(ward.beds.get(body.key));
     page?.one(body.key);
@@ -150,9 +164,7 @@ for (const name of ["pointerup", "keydown"]) addEventListener(name, () => void s
 dress(ward.me);
 route();
 void sound.begin();
-feed.start();
 whenUnknown(() => void learn(ward).then(update));
-void learn(ward).then(update);
 watchCalls(ward, update);
 setInterval(() => {
   const nurses = ward.me.screen?.profile === "nurses";
@@ -162,3 +174,6 @@ setInterval(() => {
   update();
   listen();
 }, TICK_MS);
+// before the first bed: what somebody opens there depends on who they are
+await Promise.race([know(), new Promise((done) => setTimeout(done, KNOWN_MS))]);
+feed.start();

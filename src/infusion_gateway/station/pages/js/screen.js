@@ -40,6 +40,7 @@ export async function learn(ward) {
   const answer = await call("GET", "/api/me");
   if (answer.ok && answer.body) {
     ward.me = answer.body;
+    ward.known = true;
     useToken(String(answer.body.csrf ?? ""));
   }
   dress(ward.me);

@@ -30,6 +30,7 @@ export class Ward {
     this.duty = [];
     this.notify = null;
     this.me = { signed_in: false, person: null, screen: null };
+    this.known = false; // whether the station has said who that is
   }
 
   /**
