@@ -10,6 +10,7 @@ from aiomqtt import MqttError
 from structlog.testing import capture_logs
 
 from infusion_gateway.config.settings import BrokerSettings, StationSettings
+from infusion_gateway.station import client
 from infusion_gateway.station.client import unreachable
 from infusion_gateway.station.hub import QUEUE, VALUES_EVERY_S, Hub, Told
 from infusion_gateway.wire.asking import Answer
@@ -266,6 +267,38 @@ async def test_a_stop_is_asked_again_and_told_when_it_was_not_heard() -> None:
     assert outcome.reason.startswith("NOT SENT: stop at the pump")
     assert len(ward.sent) > 5
     assert {body["id"] for _, body, _ in ward.sent} == {outcome.id}
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_what_nobody_heard_is_asked_again_as_it_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed: bool
+) -> None:
+    """Pins one id, case and occurrence over each sending, the newest challenge, and a bound to how often it is sent."""
+    monkeypatch.setattr(client, "ASK_AGAIN_S", 0.02)
+    ward = Ward(tmp_path if signed else None)
+    ward.runs()
+    ward.outcome = None
+    ward.gateway.alarms("chair-1", 0.0, alarm("spo2-low"))
+    arguments = {"code": "spo2-low"}
+    asking = asyncio.create_task(ward.hub.instruct("gateway-1", "chair-1", "acknowledge", "nurse-1", arguments))
+    async with asyncio.timeout(5):
+        while not ward.sent:
+            await asyncio.wait({asking}, timeout=0.01)
+        ward.gateway.session("chair-1", 1.0, case="case-2")
+        ward.gateway.alarms("chair-1", 1.0, alarm("spo2-low", instance="2"))
+        ward.gateway.beat(1.0, challenge="d")
+        while len(ward.sent) < client.SENT_AT_MOST:
+            await asyncio.wait({asking}, timeout=0.01)
+    await asyncio.wait({asking}, timeout=0.1)
+    assert len(ward.sent) == client.SENT_AT_MOST
+    topic, last, _ = ward.sent[-1]
+    meant = {(one["id"], one["case"], one["arguments"].get("instance")) for _, one, _ in ward.sent}
+    assert meant == {(last["id"], "case-1", "1" if signed else None)}
+    assert [one["challenge"] for _, one, _ in ward.sent[:: client.SENT_AT_MOST - 1]] == (
+        ["c", "d"] if signed else ["", ""]
+    )
+    ward.answer(last["id"], topic)
+    assert (await asking).outcome == "accepted"
 
 
 async def test_a_past_that_is_learned_is_told_as_a_picture() -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, repeat
 from typing import Any
 
 from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion, Will
@@ -52,7 +53,9 @@ HEARTBEAT_WITHIN_S = 12.0
 STOP_WAITS_S = 1.0
 """As long as a stop is held for the bed's retained session, to name the case; it goes out without."""
 STOP_AGAIN_S, STOP_GROWS, STOP_AT_LEAST_EVERY_S = 0.05, 1.1, 0.2
-"""A signed stop that nobody has answered is sent again: a flooded broker may have dropped it."""
+"""A stop that nobody has answered is sent again: a flooded broker may have dropped it."""
+ASK_AGAIN_S, SENT_AT_MOST = 1.0, 4
+"""So is everything else, under one id, which a gateway takes up once: its ear may just have been connecting anew."""
 SEEN_EVERY_S = 2.0
 FIRST_WORD = 2**52
 """Words of a start begin anywhere below: no heartbeat of another start names them. JSON has whole numbers to 2**53."""
@@ -87,8 +90,8 @@ async def ask(
             if isinstance(payload, Binding):
                 await _gather(client, station, topics, payload)
             sent = True
-            do = topics.do(bed, name)
-            answer = await _asked_for(client, do, payload, identity=identity, answers=answers, patience_s=patience_s)
+            told = _asked(answers, identity)
+            answer = await _asked_for(client, topics.do(bed, name), payload, identity, told, pauses(name), patience_s)
     except MqttError as error:
         if not sent:
             raise BrokerError(f"{unreachable(broker, error)}. Nothing was asked") from error
@@ -114,22 +117,35 @@ async def _gather(client: Client, station: str, topics: Topics, binding: Binding
         raise BrokerError(f"{where} said no {binding.missing} to sign for{heard}. Nothing was asked") from None
 
 
-async def _asked_for(
-    client: Client, topic: str, payload: bytes | Binding, *, identity: str, answers: str, patience_s: float
+def pauses(name: str) -> Iterator[float]:
+    """Give how many seconds to wait for an answer after each sending of this instruction; the last is endless."""
+    pause = STOP_AGAIN_S
+    while name == "stop":
+        yield pause
+        pause = min(pause * STOP_GROWS, STOP_AT_LEAST_EVERY_S)
+    yield from repeat(ASK_AGAIN_S, SENT_AT_MOST - 1)
+    yield math.inf
+
+
+async def _asked_for(  # noqa: PLR0917 - what is sent where, how often, and whose answer counts
+    client: Client,
+    topic: str,
+    payload: bytes | Binding,
+    identity: str,
+    told: Properties,
+    waits: Iterator[float],
+    patience_s: float,
 ) -> Answer | None:
-    """Send it and wait for the answer; a signed stop again and again until there is one."""
-    told = _asked(answers, identity)
-    if not isinstance(payload, Binding):
-        await client.publish(topic, payload, qos=1, properties=told)
-        return await _answer(client.messages, identity, patience_s)
+    """Send it and wait for the answer, again and again until there is one."""
+    write, genuine = (payload.write, payload.genuine) if isinstance(payload, Binding) else (lambda: payload, _whatever)
     loop = asyncio.get_running_loop()
-    until, again = loop.time() + patience_s, STOP_AGAIN_S
-    while (left := until - loop.time()) > 0:
-        await client.publish(topic, payload.write(), qos=1, properties=told)
-        waits = min(left, again) if payload.stops else left
-        again = min(again * STOP_GROWS, STOP_AT_LEAST_EVERY_S)
-        answer = await _answer(client.messages, identity, waits, payload.genuine)
-        if answer is not None or not payload.stops:
+    until = loop.time() + patience_s
+    for pause in waits:
+        if (left := until - loop.time()) <= 0:
+            break
+        await client.publish(topic, write(), qos=1, properties=told)
+        answer = await _answer(client.messages, identity, min(left, pause), genuine)
+        if answer is not None:
             return answer
     return None
 
@@ -236,7 +252,7 @@ async def _answer(
     messages: AsyncIterable[Message],
     identity: str,
     patience_s: float,
-    genuine: Callable[[str, bytes], bool] = lambda _topic, _payload: True,
+    genuine: Callable[[str, bytes], bool],
 ) -> Answer | None:
     """Wait for the answer to this very instruction; others, and what is no genuine answer, are passed over."""
     try:
@@ -253,6 +269,11 @@ async def _answer(
     except TimeoutError:
         pass
     return None
+
+
+def _whatever(_topic: str, _payload: bytes) -> bool:
+    """Take an answer where nobody's key is known."""
+    return True
 
 
 def _tag(message: Message) -> bytes | None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from infusion_gateway.model.instructions import PlaceOrder
 from infusion_gateway.station.binding import Binding
-from infusion_gateway.station.client import LONGEST_ANSWER, STOP_AGAIN_S, STOP_AT_LEAST_EVERY_S, STOP_GROWS, Mouth
+from infusion_gateway.station.client import LONGEST_ANSWER, Mouth, pauses
 from infusion_gateway.station.history import genuine
 from infusion_gateway.ward.beds import WardBed, WardGateway
 from infusion_gateway.ward.picture import Picture
@@ -140,10 +140,15 @@ class Instructing:
             utc_ns=self._utc_ns,
         )
 
+        bound = False
+
         def write() -> bytes:
+            nonlocal bound
             binding.take(gateway.topics.heartbeat, gateway.beat, retained=False)
-            binding.take(gateway.topics.session(bed.bed), bed.raw.get("session", b""), retained=False)
-            binding.take(gateway.topics.alarms(bed.bed), bed.raw.get("alarms", b""), retained=False)
+            if not bound:  # sent again it is for the same case and occurrence, though others stand there now
+                binding.take(gateway.topics.session(bed.bed), bed.raw.get("session", b""), retained=False)
+                binding.take(gateway.topics.alarms(bed.bed), bed.raw.get("alarms", b""), retained=False)
+                bound = not binding.missing
             return binding.write()
 
         write()
@@ -154,16 +159,17 @@ class Instructing:
     async def _asked(
         self, topic: str, write: Callable[[], bytes], identity: str, pending: _Pending, name: str
     ) -> Outcome:
-        """Send it and wait; a stop again and again until there is an answer: a flooded broker may have dropped it."""
+        """Send it and wait, again and again until there is an answer: a flooded broker may have dropped it."""
         stops = name == "stop"
-        until, again = time.monotonic() + (STOP_WITHIN_S if stops else ANSWER_WITHIN_S), STOP_AGAIN_S
+        until = time.monotonic() + (STOP_WITHIN_S if stops else ANSWER_WITHIN_S)
         sent = False
-        while (left := until - time.monotonic()) > 0:
+        for pause in pauses(name):
+            if (left := until - time.monotonic()) <= 0:
+                break
             sent = self._mouth.ask(topic, write(), identity) or sent
             if not sent and not stops:
                 return _said("unanswered", "this station is not connected to the broker. Nothing was asked", identity)
-            done, _ = await asyncio.wait({pending.answer}, timeout=min(left, again) if stops else left)
-            again = min(again * STOP_GROWS, STOP_AT_LEAST_EVERY_S)
+            done, _ = await asyncio.wait({pending.answer}, timeout=min(left, pause))
             if done:
                 answer = pending.answer.result()
                 return _said(answer.outcome, answer.reason, identity)
