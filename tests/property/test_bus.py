@@ -165,7 +165,7 @@ class LateLine:
 delays = st.lists(st.sampled_from([2, 2, 2, 20, 100, 280, 290, 310, 340, 360, 500, 900, 1500, 4000, None]), min_size=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(delays=delays, drift=st.floats(0.985, 1.015), seconds=st.integers(30, 120))
 def test_no_late_answer_is_ever_taken(delays, drift, seconds) -> None:
     """Pins that whatever the delays on a line of two, no value older than its question passes as an answer."""
@@ -186,7 +186,7 @@ def test_an_off_by_one_that_would_last_for_ever() -> None:
     assert {address for address, _, _ in line.taken} == {1, 2}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(delays=delays, at=st.floats(1, 20), off=st.floats(0.1, 5))
 def test_a_power_cycle_never_locks_a_device_out(delays, at, off) -> None:
     """Pins that a device that lost power is heard again within the longest back-off once the line is well."""
@@ -203,7 +203,7 @@ def test_a_power_cycle_never_locks_a_device_out(delays, at, off) -> None:
     assert len(line.taken) > before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(delays=delays, at=st.floats(1, 20))
 def test_a_swapped_device_is_never_believed(delays, at) -> None:
     """Pins that after another device took its place, at any moment of the exchange, no value of it passes."""
@@ -216,7 +216,7 @@ def test_a_swapped_device_is_never_believed(delays, at) -> None:
     assert all(made <= swapped % (10_000_000 * MS) + 5 * MS for _, _, made in line.taken)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(delays=delays, at=st.floats(2, 30))
 def test_a_stop_goes_out_within_bounds(delays, at) -> None:
     """Pins that a stop asked at any moment of a line that has been well is sent after at most the request in flight."""
@@ -255,7 +255,7 @@ MOVES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(moves=st.lists(MOVES, max_size=200))
 def test_whatever_happens(moves) -> None:
     """Pins that under any input there is one request in flight, that only its answer is believed, and only with a name.

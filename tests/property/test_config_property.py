@@ -79,7 +79,7 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("name", ["bedside.toml", "protocols/depression-40.toml"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_change_is_read_or_refused(tmp_path: Path, name: str, data: st.DataObject) -> None:
     """Pins that values of any kind in any place give settings, or a ConfigError that says the way out."""

@@ -100,7 +100,7 @@ def told(bed: Bed) -> bool:
     [(1, "speak"), (400, "rate=110"), (400, "start"), (1, "start"), (400, "start"), (1, "speak"), (1, "rate=110"),
      (90, "recover"), (1, "unplug"), (1, "hold"), (90, "start"), (1, "start"), (1, "start"), (90, "rate=110")]
 )  # fmt: skip
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_limits_are_kept_or_people_are_told(told_off: list[tuple[int, str]]) -> None:
     """Pins that beyond the hard dose, or the end and its grace, the pump rests, was just asked to, or people know."""
     bed = Bed(bed_setup(PROTOCOL), pump=Pump())
@@ -153,7 +153,7 @@ class Misread(Pump):
 )
 @example([(2, "crash", 0.0), (2, "", 0.0), (2, "pause", 3.1), (2, "start", 3.05)])
 @example([(20, "", 3.3), (2, "mute", 3.0), (20, "speak", 3.9), (3, "", 0.0)])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_misread_numbers_are_no_dose(course: list[tuple[int, str, float]]) -> None:
     """Pins that readings of the counter that are wrong one at a time never move the dose by more than a poll's worth.
 
@@ -183,7 +183,7 @@ def test_misread_numbers_are_no_dose(course: list[tuple[int, str, float]]) -> No
     )
 )
 @example([(31, "mute"), (31, "crash"), (31, "crash"), (31, "crash"), (31, "crash"), (1, "crash")])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_the_dose_is_that_of_the_pump(acts_done: list[tuple[int, str]]) -> None:
     """Pins that crashes and silences lose nothing: once seen again, the dose on record is what was delivered."""
     bed = Bed(bed_setup(PROTOCOL), pump=Pump(counter=3.0))

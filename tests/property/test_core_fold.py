@@ -187,7 +187,7 @@ ONLY_BY_A_PERSON = (
 )
 """Events that nothing but an accepted instruction brings about."""
 story = st.lists(st.tuples(SPANS, inputs), max_size=40)
-thorough = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Run:

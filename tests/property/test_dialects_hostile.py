@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from infusion_simulators.device import SECOND, Dialect
@@ -51,7 +51,7 @@ def switched_on(name: str, wire: Wire) -> Dialect:
 
 @pytest.mark.parametrize(("name", "wire"), DIALECTS)
 @given(chunks=CHUNKS, likely=LIKELY)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_bytes_never_raise_and_are_bounded(
     name: str, wire: Wire, chunks: list[tuple[bytes, int]], likely: bytes
 ) -> None:
@@ -68,7 +68,7 @@ def test_any_bytes_never_raise_and_are_bounded(
 
 @pytest.mark.parametrize(("name", "wire"), [(name, wire) for name, wire in DIALECTS if name.startswith("modbus")])
 @given(noise=st.binary(max_size=600) | LIKELY)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_modbus_is_in_step_after_noise_and_silence(name: str, wire: Wire, noise: bytes) -> None:
     """Pins that after any noise and two seconds of silence the next good request gets exactly its answer."""
     if wire is Wire.SERIAL:
@@ -85,7 +85,7 @@ def test_modbus_is_in_step_after_noise_and_silence(name: str, wire: Wire, noise:
 @pytest.mark.parametrize("wire", Wire)
 @pytest.mark.parametrize("name", ["modbus_pump", "modbus_monitor", "nonin_oem3"])
 @given(data=LIKELY, cuts=st.lists(st.integers(0, 400), max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_split_gives_the_same_answers(name: str, wire: Wire, data: bytes, cuts: list[int]) -> None:
     """Pins that it doesn't matter how the bytes were split on their way, as long as no silence falls between them."""
     whole, split = switched_on(name, wire), switched_on(name, wire)
@@ -112,7 +112,8 @@ def refused_in_words(do: Callable[[], None]) -> str | None:
     value=st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     choice=st.integers(0, 100),
 )
-@settings(max_examples=60, deadline=None)
+@example(key="", value=1.797693134862316e305, choice=13)
+@settings(max_examples=60)
 def test_any_key_is_taken_or_refused_in_words(name: str, key: str, value: object, choice: int) -> None:
     """Pins that any value for any key, known or not, is taken or refused with ValueError, and the device lives on."""
     device = switched_on(name, Wire.SERIAL)

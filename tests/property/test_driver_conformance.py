@@ -198,7 +198,7 @@ def faults(said: list[Observation | Fault]) -> list[Fault]:
 @pytest.mark.requirement("S45")
 @every_driver
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_comes_is_taken(traits: Traits, data: st.DataObject) -> None:
     """Pins that no reply, in any order with any call, raises, breaks a word's rules or is held without bound."""
     driver = build(traits)
@@ -237,7 +237,7 @@ def test_noise_without_end_is_not_kept(traits: Traits) -> None:
 
 @every_serial_driver
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_how_bytes_are_split_changes_nothing(traits: Traits, data: st.DataObject) -> None:
     """Pins that bytes of one instant say the same in one chunk or in any other, faults included."""
     stream = data.draw(hostile_bytes(traits))
@@ -255,7 +255,7 @@ def test_how_bytes_are_split_changes_nothing(traits: Traits, data: st.DataObject
 
 @every_driver
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_back_in_step_by_the_next_good_answer(traits: Traits, data: st.DataObject) -> None:
     """Pins that after any noise, and one time-out where an answer was owed, a healthy device is read again in time."""
     side = bedside(traits)
@@ -288,7 +288,7 @@ def test_a_healthy_device_is_read_without_a_fault(traits: Traits) -> None:
 
 @every_driver
 @given(steps=st.lists(st.integers(0, 4 * SECOND), max_size=20), answered=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_due_and_next_due_agree(traits: Traits, steps: list[int], answered: bool) -> None:
     """Pins that something is due exactly where next_due says so, whether the device answers or not."""
     side = bedside(traits)

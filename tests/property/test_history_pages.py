@@ -79,7 +79,7 @@ def _ms(time: str) -> int:
     return next(ms * 1_000_000 for ms in range(60_001) if rfc3339(START + ms * 1_000_000) == time)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ROWS, questions(), st.integers(1, 12), st.integers(1, 9))
 @example(
     rows=[("bed-1", True, 1000)] * 12,

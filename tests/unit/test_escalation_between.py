@@ -370,7 +370,7 @@ Deeds = st.lists(
 
 
 @pytest.mark.requirement("S48")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(Deeds)
 def test_no_high_alarm_goes_untold(deeds: list[tuple[int, str, int]]) -> None:
     """Pins that no unacknowledged high alarm stands for longer than the policy's interval with nobody told of it.

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey
@@ -153,7 +153,6 @@ def test_a_token_made_late_of_an_old_proof_is_refused_by_this_machine_s_clock() 
         held(token(CLAIMS | {"iat": NOW - 300, "auth_time": NOW - 300}), since_s=30.0)
 
 
-@settings(deadline=None)  # a busy machine
 @given(
     st.one_of(st.text(max_size=300), st.binary(max_size=200).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
 )
