@@ -505,15 +505,15 @@ def test_list_and_scenarios() -> None:
     assert Path(folder).name == "scenarios"
 
 
-CSV = "Time [s], HR, PULSE, RESP, SpO2\n0,80,81,15,97\n1,80,82,15,NaN\n2,80,83,15,88\n"
+CSV = "Time [s], HR, PULSE, RESP, SpO2\n0,80,81,15,97\n2,80,82,15,NaN\n4,80,83,15,88\n"
 
 
 def test_recordings_play_one_after_the_other(tmp_path: Path) -> None:
     """Pins `play`: rows in their time, missing as missing, a second file after the first, then the end, exit 0."""
     first, second = tmp_path / "a.csv", tmp_path / "b.csv"
     first.write_text(CSV)
-    second.write_text("Time [s], SpO2\n0,70\n1,71\n")
-    arguments = (first, second, "--as", "nonin_oem3", "--speed", "4", "--pty", tmp_path / "monitor")
+    second.write_text("Time [s], SpO2\n0,70\n2,71\n4,71\n")
+    arguments = (first, second, "--as", "nonin_oem3", "--speed", "2", "--pty", tmp_path / "monitor")
     with serving(*arguments, command="play") as served:
         for key, value in (("pulse", "82"), ("spo2", ""), ("spo2", "88"), ("spo2", "70"), ("spo2", "71")):
             assert served.ask("GET", f"/wait?condition={key}={value}&timeout_s=3")[0] == 200, (key, value)
