@@ -194,8 +194,9 @@ async def test_a_case_moves_to_another_bed(tmp_path: Path) -> None:
     """Pins the move in the running process: on record at the second bed before it is gone from the first."""
     async with rig(tmp_path) as made:
         await made.infuse("chair-1")
-        await made.hold("chair-1")
         one, other = (made.gateway.beds[name] for name in ("chair-1", "chair-2"))
+        await made.until(lambda: one.state.durable.account.delivered_ml > 0, "something is given")
+        await made.hold("chair-1")
 
         def still() -> bool:
             stop = one.state.durable.stop
