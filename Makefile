@@ -20,9 +20,17 @@ demo: setup
 # The ordinary ones wait for real wires now and then, the slow ones mostly: more of them run at once than there are cores. The page's have
 # workers of their own: who drives a browser so leaves an event loop running, in which no other test's can.
 test: setup debian lint
-	$(BIN)/pytest -n 4 -m "not slow"
-	$(BIN)/pytest -n 9 -m "slow and not alone" $(SLOW)
-	$(BIN)/pytest -n 4 tests/browser
+	$(call tested,-n 4 -m "not slow")
+	$(call tested,-n 9 -m "slow and not alone" $(SLOW))
+	$(call tested,-n 4 tests/browser)
+
+# Processes, wires and browsers crowd each other there, and what else the machine does crowds them all: what failed is printed whole, then
+# run once more, by itself. What fails then, too, fails; so does whatever is no test's failure. AGAIN=false: nothing is run again.
+AGAIN ?= [ $$? -eq 1 ]
+define tested
+$(BIN)/pytest $(1) || { $(AGAIN) && echo "Once more, by itself, what failed:" && \
+	  $(BIN)/pytest $(1) -n 0 --last-failed --last-failed-no-failures none; }
+endef
 
 # What takes the whole machine, or is held to seconds: a cluster of brokers, a flood, an outage; one after the other.
 alone: setup debian
