@@ -66,7 +66,7 @@ def test_what_is_slow_is_where_it_is_looked_for() -> None:
     """Pins that `make test` meets every slow test: it looks in some directories, and plays the page's apart."""
     makefile = (ROOT / "Makefile").read_text()
     looked = re.search(r"^SLOW := (.*)$", makefile, re.MULTILINE)
-    page = re.search(r"^test: .*\n(?:\t.*\n)*\t.*pytest .*(tests/browser)$", makefile, re.MULTILINE)
+    page = re.search(r"^test: .*\n(?:\t.*\n)*\t.*tested,.*(tests/browser)\)$", makefile, re.MULTILINE)
     assert looked
     assert page
     slow = [str(path.relative_to(ROOT)) for path in TESTS if re.search(r"mark\." + "slow", path.read_text())]
