@@ -173,8 +173,24 @@ def test_what_is_on_record_counts_where_the_state_was_missed(page: Any, station:
     then(page, station, stands(phase, before))
     assert answer.inner_text() == CONFIRMED
     station.emit("happening", made.happening(7, "Stop asked", **of_bed | {"at": made.at(2)}))
-    then(page, station, stands(phase, "asked"))
+    then(page, station, stands(phase, before))
     assert CONFIRMED not in answer.inner_text(), "it was asked anew"
+    then(page, station, stands(phase, "asked"))
+    assert CONFIRMED not in answer.inner_text()
+
+
+def test_a_past_that_is_learned_after_the_press_confirms_nothing(page: Any, station: FakeStation) -> None:
+    """Pins that a stop of an hour ago, which the page learns of only once STOP was held, is no answer to that."""
+    answer = opened(page, station, stands("recovery", "confirmed"))
+    press(page)
+    answer.filter(has_text=STOOD).wait_for()
+    station.log = [
+        made.happening(1, "Stop asked", bed="one", type="stop-asked", at=made.at(-3600)),
+        made.happening(2, "Stop confirmed", bed="one", type="stop-confirmed", at=made.at(-3590)),
+    ]
+    station.emit("picture", station.picture())
+    then(page, station, stands("recovery", "confirmed"))
+    assert answer.inner_text() == STOOD
 
 
 def test_what_was_confirmed_is_taken_back(page: Any, station: FakeStation) -> None:

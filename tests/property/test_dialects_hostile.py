@@ -113,6 +113,7 @@ def refused_in_words(do: Callable[[], None]) -> str | None:
     choice=st.integers(0, 100),
 )
 @example(key="", value=1.797693134862316e305, choice=13)
+@example(key="rate_ml_h", value=-1e308, choice=0)
 @settings(max_examples=60)
 def test_any_key_is_taken_or_refused_in_words(name: str, key: str, value: object, choice: int) -> None:
     """Pins that any value for any key, known or not, is taken or refused with ValueError, and the device lives on."""

@@ -42,7 +42,7 @@ class Ward:
         self.hub.take(topic, payload, kept=kept)
         return []
 
-    def _ask(self, topic: str, payload: bytes, identity: str, *, qos: int = 1) -> bool:
+    def _ask(self, topic: str, payload: bytes, identity: str, *, qos: int = 1, expires_s: int = 5) -> bool:  # noqa: ARG002 - as a mouth
         self.sent.append((topic, json.loads(payload), payload))
         if self.outcome is not None and qos:
             self.answer(identity, topic)
@@ -299,6 +299,51 @@ async def test_what_nobody_heard_is_asked_again_as_it_was_meant(
     )
     ward.answer(last["id"], topic)
     assert (await asking).outcome == "accepted"
+
+
+@pytest.mark.parametrize("before", ["infusing", "idle"])
+async def test_a_stop_is_for_whoever_lies_there(tmp_path: Path, before: str) -> None:
+    """Pins that a stop which waits for the broker names the case that the bed has once that is there."""
+    ward = Ward(tmp_path)
+    ward.gateway.session("chair-1", 0.0, before)
+    ward.gateway.beat(0.0)
+    ward.outcome, linked = None, False
+    ward.hub._mouth.ask = lambda *a, **k: linked and ward._ask(*a, **k)  # type: ignore[method-assign]
+    asking = asyncio.create_task(ward.hub.instruct("gateway-1", "chair-1", "stop", "screen-wall", {"reason": ""}))
+    await asyncio.wait({asking}, timeout=0.1)
+    ward.gateway.session("chair-1", 0.3, case="case-2")
+    linked = True
+    async with asyncio.timeout(5):
+        while len(ward.sent) < 3:
+            await asyncio.wait({asking}, timeout=0.01)
+    asking.cancel()
+    assert {body["case"] for _, body, _ in ward.sent} == {"case-2"}
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 0.2])
+async def test_however_short_the_patience_it_is_sent(patience_s: float) -> None:
+    """Pins that a stop from the command line goes out at least once; and for how long a broker may keep each copy."""
+    sent: list[int] = []
+
+    class Broker:
+        def __init__(self) -> None:
+            self.messages = self
+
+        def __aiter__(self) -> "Broker":
+            return self
+
+        async def __anext__(self) -> Any:
+            await asyncio.get_running_loop().create_future()  # nobody answers
+
+        async def publish(self, *_: Any, **given: Any) -> None:
+            sent.append(given["properties"].MessageExpiryInterval)
+
+    waits = client.pauses("stop")
+    answer = await client._asked_for(Broker(), "t", b"{}", "i-1", "answers", waits, patience_s)  # type: ignore[arg-type]
+    assert answer is None
+    assert sent[0] == client.EXPIRES_S
+    assert (len(sent) > 1) == (patience_s > 0)
+    assert [client.expires_s(gone) for gone in (0.0, 0.9, 1.0, 3.5, 60.0)] == [5, 5, 4, 2, 1]
 
 
 async def test_a_past_that_is_learned_is_told_as_a_picture() -> None:

@@ -11,7 +11,17 @@ from core_bed import Bed, bed_setup, depression_40
 from infusion_gateway.core.state import State, initial
 from infusion_gateway.model.events import InstructionAccepted, InstructionRefused
 from infusion_gateway.model.inputs import DeadlineReached, Input, Instructed, TurnedAway
-from infusion_gateway.model.instructions import Abort, Confirm, Hold, Instruction, Move, PauseAudio, PlaceOrder, Stop
+from infusion_gateway.model.instructions import (
+    Abort,
+    Confirm,
+    Extend,
+    Hold,
+    Instruction,
+    Move,
+    PauseAudio,
+    PlaceOrder,
+    Stop,
+)
 from infusion_gateway.model.metric import MINUTE, SECOND
 from infusion_gateway.runtime.answers import Answers
 from infusion_gateway.runtime.audience import Audience
@@ -258,6 +268,47 @@ def test_an_unknown_bed_a_full_inbox_and_a_broken_bed_are_answered() -> None:
     desk.beds["chair-2"].broken = "ZeroDivisionError"
     assert desk.take("stop", sealed("stop", Stop(""), bed="chair-2"), bed="chair-2") == [DeadlineReached()]
     assert "quarantined" in desk.answers[-1]["reason"]
+
+
+def copy(sent: int, challenge: str) -> bytes:
+    """Give one instruction as it is sent for the n-th time: one id, signed anew."""
+    extend = write_instruction(
+        Extend(10 * MINUTE, "slower"), by="nurse-7", identity="i-1", case="case-1", station="desk-1",
+        utc_ns=sent * SECOND, challenge=challenge,
+    )  # fmt: skip
+    return STATION.seal(TOPICS.do("chair-1", "extend"), extend)
+
+
+def test_a_copy_that_comes_too_late_takes_nothing_back() -> None:
+    """Pins one answer to what was sent twice: none beside the one that is owed, then the one that was given."""
+    desk = Desk(KEYS)
+    (first,) = desk.take("extend", copy(1, "c-1"))
+    assert isinstance(first, Instructed)
+    for challenge in ("c-2", "c-3"):
+        desk.reception.admission.renew(challenge, desk.at)
+    (late,) = desk.take("extend", copy(2, "c-1"))
+    assert isinstance(late, TurnedAway)
+    assert desk.answers == []
+    desk.owing.give("chair-1", InstructionAccepted("extend", "i-1", "nurse-7", "10 more minutes"), kept=True)
+    desk.take("extend", copy(3, "c-1"))
+    assert [one["outcome"] for one in desk.answers] == ["accepted", "accepted"]
+
+
+def test_what_was_refused_as_late_is_not_done_by_its_next_copy() -> None:
+    """Pins that who was told to ask anew is not surprised; a stop's copies are not looked at so."""
+    desk = Desk(KEYS)
+    assert isinstance(desk.take("extend", copy(1, "of another time"))[0], TurnedAway)
+    assert desk.take("extend", copy(2, "c-1")) == []
+    assert [one["outcome"] for one in desk.answers] == ["refused", "refused"]
+
+
+def test_a_late_copy_of_what_was_taken_up_before_a_restart_says_so() -> None:
+    """Pins that nobody is told to ask anew for what is on record as taken up."""
+    desk, bed = Desk(KEYS), Bed()
+    bed.give(Instructed(PAUSE, "nurse-7", "i-1", ""))
+    desk.beds["chair-1"].state = bed.state
+    desk.take("extend", copy(2, "of another time"))
+    assert "already taken up: look at the bed" in desk.answers[0]["reason"]
 
 
 def test_a_revoked_key_asks_for_nothing_any_more() -> None:

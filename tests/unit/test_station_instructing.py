@@ -25,7 +25,7 @@ class Asked:
         self.sent: list[dict[str, Any]] = []
         self.instructing = Instructing(self.picture, cast("Mouth", self), "station-1", None, lambda: 10**18)
 
-    def ask(self, topic: str, payload: bytes, identity: str) -> bool:
+    def ask(self, topic: str, payload: bytes, identity: str, *, expires_s: int) -> bool:  # noqa: ARG002 - as a mouth
         """Take an instruction, and accept it at once."""
         self.sent.append(json.loads(payload))
         bed, name = topic.rsplit("/", 3)[1::2]

@@ -65,16 +65,24 @@ class Answers:
                 outcome = "refused"
             case InstructionAccepted(recorded=recorded):
                 outcome = "accepted" if kept and recorded else "not-recorded"
-        self._given[asker.bed, event.instruction, event.id] = (outcome, event.reason)
-        while len(self._given) > OWED:
-            self._given.popitem(last=False)
+        self._keep(asker.bed, event.instruction, event.id, (outcome, event.reason))
         self._publish(asker, event.instruction, event.id, (outcome, event.reason))
 
-    def refuse(self, asker: Asker, name: str, identity: str, reason: str) -> None:
-        """Answer at once what could not even be put to the bed; who else asked under this id still gets an answer."""
+    def refuse(self, asker: Asker, name: str, identity: str, reason: str, *, for_good: bool = False) -> None:
+        """Answer at once what could not even be put to the bed; who else asked under this id still gets an answer.
+
+        for_good: whatever comes under this id has this answer from now on.
+        """
+        if for_good:
+            self._keep(asker.bed, name, identity, ("refused", reason))
         if self._owed.get((asker.bed, identity)) is asker:
             del self._owed[asker.bed, identity]
         self._publish(asker, name, identity, ("refused", reason))
+
+    def _keep(self, bed: str, name: str, identity: str, answer: tuple[_Outcome, str]) -> None:
+        self._given[bed, name, identity] = answer
+        while len(self._given) > OWED:
+            self._given.popitem(last=False)
 
     def _publish(self, asker: Asker, name: str, identity: str, answer: tuple[_Outcome, str]) -> None:
         if asker.topic is not None:

@@ -24,6 +24,7 @@ from infusion_gateway.wire.topics import Topics
 
 log = structlog.get_logger(__name__)
 
+TAKEN_UP = "this instruction was already taken up: look at the bed"
 RECORDS_PER_S, RECORDS_RESERVE = 1, 5
 """Refusals of a bed's that go on record."""
 
@@ -83,8 +84,11 @@ class Reception:
 
     def _turn_away(self, name: str, found: Refusal, asker: Asker, now: Nanos) -> None:
         """Answer what is no instruction of anybody's, and put on record that it came."""
-        self._answers.refuse(asker, name, found.id, found.reason)
         bed = self._beds().get(asker.bed)
+        if found.late and found.id:
+            self._answer_once(name, found, asker, bed)
+        else:
+            self._answers.refuse(asker, name, found.id, found.reason)
         if bed is None:
             return
         others = self._unrecorded.pop(asker.bed, 0) + self._unheard(asker.bed)
@@ -93,6 +97,17 @@ class Reception:
             log.warning("instruction turned away", bed=asker.bed, instruction=name, key=found.key, others=others)
         else:
             self._unrecorded[asker.bed] = others + 1
+
+    def _answer_once(self, name: str, found: Refusal, asker: Asker, bed: Bed | None) -> None:
+        """Refuse what came too late, unless a copy of it waits or was answered: what is sent again is signed anew.
+
+        What is refused so stays refused, though another copy comes in time.
+        """
+        if self._answers.owes(asker.bed, found.id) or self._answers.repeat(asker, name, found.id):
+            return
+        taken = bed is not None and found.id in bed.state.durable.instructions
+        reason = TAKEN_UP if taken else found.reason
+        self._answers.refuse(asker, name, found.id, reason, for_good=True)
 
 
 def _elsewhere(bed: str, asked: Instruction, beds: Mapping[str, Bed]) -> str:

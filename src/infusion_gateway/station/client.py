@@ -90,8 +90,8 @@ async def ask(
             if isinstance(payload, Binding):
                 await _gather(client, station, topics, payload)
             sent = True
-            told = _asked(answers, identity)
-            answer = await _asked_for(client, topics.do(bed, name), payload, identity, told, pauses(name), patience_s)
+            do, waits = topics.do(bed, name), pauses(name)
+            answer = await _asked_for(client, do, payload, identity, answers, waits, patience_s)
     except MqttError as error:
         if not sent:
             raise BrokerError(f"{unreachable(broker, error)}. Nothing was asked") from error
@@ -117,6 +117,11 @@ async def _gather(client: Client, station: str, topics: Topics, binding: Binding
         raise BrokerError(f"{where} said no {binding.missing} to sign for{heard}. Nothing was asked") from None
 
 
+def expires_s(gone_s: float) -> int:
+    """Give for how long a broker may still hand on what was asked for the first time so many seconds ago."""
+    return max(EXPIRES_S - math.floor(gone_s), 1)
+
+
 def pauses(name: str) -> Iterator[float]:
     """Give how many seconds to wait for an answer after each sending of this instruction; the last is endless."""
     pause = STOP_AGAIN_S
@@ -132,20 +137,18 @@ async def _asked_for(  # noqa: PLR0917 - what is sent where, how often, and whos
     topic: str,
     payload: bytes | Binding,
     identity: str,
-    told: Properties,
+    answers: str,
     waits: Iterator[float],
     patience_s: float,
 ) -> Answer | None:
-    """Send it and wait for the answer, again and again until there is one."""
+    """Send it and wait for the answer, again and again until there is one; once, however short the patience."""
     write, genuine = (payload.write, payload.genuine) if isinstance(payload, Binding) else (lambda: payload, _whatever)
-    loop = asyncio.get_running_loop()
-    until = loop.time() + patience_s
+    began, gone = time.monotonic(), 0.0
     for pause in waits:
-        if (left := until - loop.time()) <= 0:
-            break
-        await client.publish(topic, write(), qos=1, properties=told)
-        answer = await _answer(client.messages, identity, min(left, pause), genuine)
-        if answer is not None:
+        await client.publish(topic, write(), qos=1, properties=_asked(answers, identity, expires_s(gone)))
+        answer = await _answer(client.messages, identity, min(max(patience_s - gone, 0.0), pause), genuine)
+        gone = time.monotonic() - began
+        if answer is not None or gone >= patience_s:
             return answer
     return None
 
@@ -240,9 +243,9 @@ def _client(
     return client
 
 
-def _asked(answers: str, identity: str) -> Properties:
+def _asked(answers: str, identity: str, expires: int) -> Properties:
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types only its client
-    properties.MessageExpiryInterval = EXPIRES_S
+    properties.MessageExpiryInterval = expires
     properties.ResponseTopic = answers
     properties.CorrelationData = identity.encode()
     return properties
@@ -287,6 +290,7 @@ class _Asking:
     payload: bytes
     identity: str
     qos: int
+    expires_s: int
 
 
 class Mouth:
@@ -296,14 +300,15 @@ class Mouth:
         self._waiting: asyncio.Queue[_Asking] = asyncio.Queue(WAITING)
         self._open = False
 
-    def ask(self, topic: str, payload: bytes, identity: str, *, qos: int = 1) -> bool:
+    def ask(self, topic: str, payload: bytes, identity: str, *, qos: int = 1, expires_s: int = EXPIRES_S) -> bool:
         """Send it as soon as may be, its answer to come on the station's own topic; false: nothing was sent.
 
-        qos: 0 for what is asked again anyway, so that nothing waits for a broker's word on it.
+        qos: 0 for what is asked again anyway, so that nothing waits for a broker's word on it. expires_s: for how long
+        a broker may hand it on.
         """
         if not self._open or self._waiting.full():
             return False
-        self._waiting.put_nowait(_Asking(topic, payload, identity, qos))
+        self._waiting.put_nowait(_Asking(topic, payload, identity, qos, expires_s))
         return True
 
     async def speak(self, client: Client, answers: str) -> None:
@@ -312,7 +317,7 @@ class Mouth:
         try:
             while True:
                 one = await self._waiting.get()
-                told = _asked(answers, one.identity)
+                told = _asked(answers, one.identity, one.expires_s)
                 await client.publish(one.topic, one.payload, qos=one.qos, properties=told, timeout=AGREED_S)
         finally:
             self._open = False

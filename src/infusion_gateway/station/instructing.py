@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from infusion_gateway.model.instructions import PlaceOrder
 from infusion_gateway.station.binding import Binding
-from infusion_gateway.station.client import LONGEST_ANSWER, Mouth, pauses
+from infusion_gateway.station.client import LONGEST_ANSWER, Mouth, expires_s, pauses
 from infusion_gateway.station.history import genuine
 from infusion_gateway.ward.beds import WardBed, WardGateway
 from infusion_gateway.ward.picture import Picture
@@ -145,10 +145,12 @@ class Instructing:
         def write() -> bytes:
             nonlocal bound
             binding.take(gateway.topics.heartbeat, gateway.beat, retained=False)
-            if not bound:  # sent again it is for the same case and occurrence, though others stand there now
+            if (
+                not bound
+            ):  # sent again, anything else is for the same case and occurrence, though others stand there now
                 binding.take(gateway.topics.session(bed.bed), bed.raw.get("session", b""), retained=False)
                 binding.take(gateway.topics.alarms(bed.bed), bed.raw.get("alarms", b""), retained=False)
-                bound = not binding.missing
+                bound = not binding.missing and not binding.stops  # a stop is for whoever lies there
             return binding.write()
 
         write()
@@ -161,12 +163,13 @@ class Instructing:
     ) -> Outcome:
         """Send it and wait, again and again until there is an answer: a flooded broker may have dropped it."""
         stops = name == "stop"
-        until = time.monotonic() + (STOP_WITHIN_S if stops else ANSWER_WITHIN_S)
+        began, within = time.monotonic(), STOP_WITHIN_S if stops else ANSWER_WITHIN_S
         sent = False
         for pause in pauses(name):
-            if (left := until - time.monotonic()) <= 0:
+            gone = time.monotonic() - began
+            if (left := within - gone) <= 0:
                 break
-            sent = self._mouth.ask(topic, write(), identity) or sent
+            sent = self._mouth.ask(topic, write(), identity, expires_s=expires_s(gone)) or sent
             if not sent and not stops:
                 return _said("unanswered", "this station is not connected to the broker. Nothing was asked", identity)
             done, _ = await asyncio.wait({pending.answer}, timeout=min(left, pause))

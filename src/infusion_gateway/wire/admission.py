@@ -21,6 +21,7 @@ CHALLENGE_FOR: Nanos = 12 * SECOND
 TAKEN_FOR: Nanos = 60 * SECOND
 """How long an instruction is known to have been taken: longer than its challenge holds."""
 TAKEN = 4096
+LATE = "it repeats no challenge of the last two heartbeats: it is late, or of another time. Ask anew"
 STOPS = 1024
 """Stops that are known to have been taken, whenever that was; the record knows the latest of a bed too."""
 
@@ -55,7 +56,7 @@ class Admission:
             return Refusal(parsed.reason, parsed.id, parsed.station, key.kid, parsed.by)
         why = self._stale(parsed, payload, now)
         if why:
-            return Refusal(why, parsed.id, parsed.station, key.kid, parsed.by)
+            return Refusal(why, parsed.id, parsed.station, key.kid, parsed.by, late=why == LATE)
         return _signed(parsed, key, topic, payload)
 
     def _stale(self, parsed: Parsed, payload: bytes, now: Nanos) -> str:
@@ -72,7 +73,7 @@ class Admission:
                 self._stops.popitem(last=False)
             return ""
         if not any(parsed.challenge == known and now - at <= CHALLENGE_FOR for known, at in self._challenges):
-            return "it repeats no challenge of the last two heartbeats: it is late, or of another time. Ask anew"
+            return LATE
         if isinstance(asked, Acknowledge | HoldOff) and asked.since is None:
             return "it doesn't say which occurrence it means. Name the alarm's `instance`"
         if len(self._taken) >= TAKEN:

@@ -129,7 +129,7 @@ class Parsed:
 class Refusal:
     """Why an instruction can't be put to the bed: what is wrong, and the way out. id, station, by: as far as known.
 
-    key: what the key is called that signed it, where one did.
+    key: what the key is called that signed it, where one did. late: that, and nothing else, is wrong with it.
     """
 
     reason: str
@@ -137,6 +137,7 @@ class Refusal:
     station: str | None = None
     key: str = ""
     by: str = ""
+    late: bool = False
 
 
 class Answer(Payload):

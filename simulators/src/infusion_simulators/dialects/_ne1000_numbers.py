@@ -57,7 +57,7 @@ def digits(milli: int) -> str:
 
 def held(key: str, value: float, unit: str) -> Quantity:
     """Round to the nearest that the pump can hold; ValueError, naming the key, for what needs more digits."""
-    for decimals in (3, 2, 1, 0) if value < 10**DIGITS else ():  # what is greater may overflow on its way to digits
+    for decimals in (3, 2, 1, 0) if abs(value) < 10**DIGITS else ():  # beyond it may overflow on its way to digits
         shown = round(value * 10**decimals)
         if 0 <= shown < 10**DIGITS:
             return Quantity(shown * 10 ** (DECIMALS - decimals), unit)

@@ -1,6 +1,7 @@
 /** STOP: held for a second, wherever a bed is shown; what became of it stays to be read. */
 
 import { instruct } from "./api.js";
+import { stationNow } from "./clock.js";
 import { el, mark, put } from "./dom.js";
 import { say } from "./words.js";
 
@@ -13,6 +14,8 @@ const WHOLE_PATIENCE_MS = 15_000;
 const SHOWN_MS = 60_000;
 /** How long it is said, at the button itself, that it was let go too early. */
 const EARLY_MS = 6000;
+/** So far the clocks of a gateway and a station may be apart; what is on record of longer before a press is of before. */
+const APART_MS = 5000;
 const HELD_KEYS = new Set([" ", "Enter"]);
 /** The gateway's words for a stop under way, and for one that it saw done. */
 const UNDER_WAY = new Set(["asked", "not-confirmed"]);
@@ -20,8 +23,8 @@ const DONE = new Set(["confirmed", "provisional"]);
 const CASELESS = new Set(["idle", "ordered", "closed"]);
 /**
  * Each bed's last press and what became of it: every button of that bed shows the same. asked: the gateway was seen to
- * ask the pump since; confirmed: since when it is seen to have stopped after that, in ms; before: the stop that was the
- * newest on record.
+ * ask the pump since; confirmed: since when it is seen to have stopped after that, in ms; before: where on record what
+ * counts for it begins; told: that the record alone confirmed it.
  */
 const presses = new Map();
 
@@ -138,6 +141,13 @@ function droppedAsDone(press, bed, stands) {
   return stands && !bed.session?.stopping && CASELESS.has(press.phase) && bed.session?.phase === press.phase;
 }
 
+/** Give where on the bed's record a press stands: after the newest stop that is known, and after all that is old. */
+function sinceOf(bed) {
+  const known = bed.stops["stop-asked"] ?? "";
+  const young = new Date(stationNow() - APART_MS).toISOString();
+  return known > young ? known : young;
+}
+
 /**
  * Say whether the record tells of a stop asked for after the press, and seen done after that: what the bed's state was
  * for a moment is missed where a gateway or a station has to connect anew, what is on record is not.
@@ -155,9 +165,11 @@ function follow(bed) {
   press.asked ||= UNDER_WAY.has(stopping);
   press.doubted = stopping === "not-confirmed";
   press.stood &&= stands;
-  if (UNDER_WAY.has(stopping) || runs) press.confirmed = null;
+  const onRecord = recorded(press, bed.stops);
+  if (UNDER_WAY.has(stopping) || runs || (press.told && !onRecord)) press.confirmed = null;
   else if (press.asked && (DONE.has(stopping) || droppedAsDone(press, bed, stands))) press.confirmed ??= Date.now();
-  else if (stands && recorded(press, bed.stops)) press.confirmed ??= Date.now();
+  else if (stands && onRecord) press.confirmed ??= Date.now();
+  press.told = press.confirmed !== null && !press.asked;
   const well = press.kind === "sent" || (press.taken && press.confirmed !== null);
   if (well && !UNDER_WAY.has(stopping) && Date.now() - (press.confirmed ?? press.at) > SHOWN_MS) presses.delete(bed.key);
 }
@@ -172,7 +184,7 @@ function saidOf(press) {
 }
 
 async function send(bed, announce) {
-  const press = { asked: false, confirmed: null, doubted: false, taken: false, phase: bed.session?.phase, before: bed.stops["stop-asked"] ?? "", stood: bed.link === "live" && delivers(bed).stands };
+  const press = { asked: false, confirmed: null, doubted: false, taken: false, phase: bed.session?.phase, before: sinceOf(bed), told: false, stood: bed.link === "live" && delivers(bed).stands };
   presses.set(bed.key, press);
   const tell = (kind, text) => {
     Object.assign(press, { kind, text, at: Date.now() });
