@@ -54,6 +54,18 @@ def test_only_a_valid_value_looks_like_one(validity: str) -> None:
     assert ("---" in text) == (validity == "invalid")
 
 
+def test_a_pause_takes_nothing_of_the_time_left() -> None:
+    """Pins that a paused session says what is left of it, however long the pause lasts, and never that it is over."""
+    order = {"protocol": "depression-40", "rate_ml_h": 30.0, "concentration_mg_ml": 1.0, "dose_mg": 0.5}
+    given = session(
+        order=order, phase="paused", paused_since="2026-11-22T07:10:00.000Z", ends_at="2026-11-22T07:11:30.000Z"
+    )
+    text = shown(("session", given))
+    assert "1:30 left once resumed" in text
+    assert "time over" not in text
+    assert "left" not in shown(("session", given | {"paused_since": None}))
+
+
 def test_silence_of_the_gateway_cannot_be_missed() -> None:
     """Pins that with nothing heard for seconds the screen says so and every value is marked as old."""
     messages = (("session", session()), ("vitals", {"values": {"spo2": value(97)}}))

@@ -16,8 +16,6 @@ STYLES = {"high": "bold white on red", "medium": "bold black on yellow", "low": 
 MARKS = {"high": "!!!", "medium": "!!", "low": "!"}
 """Priority by symbol and word too, never by colour alone."""
 STATES = {"ok": "green", "degraded": "yellow", "lost": "red"}
-RUNNING = ("infusing", "paused")
-"""Phases in which the time left is of interest: afterwards it only grows."""
 SILENT_S = 3.0
 """With nothing heard from the gateway for so long, no value on the screen is current."""
 SHOWN = 12
@@ -120,14 +118,24 @@ def _bed(name: str, kinds: Mapping[str, Payload], utc: datetime, *, silent_s: fl
     return Panel(Group(*rows), title=_title(name, session), border_style="dim" if silent_s else border)
 
 
+def _left(session: Payload, utc: datetime) -> str:
+    """Say how much of its time a session has left; a pause is no part of that, and takes nothing from it."""
+    phase, ends, paused = (session.get(what) for what in ("phase", "ends_at", "paused_since"))
+    if ends and paused and phase == "paused":
+        return f"{_span(max((_at(ends) - _at(paused)).total_seconds(), 0.0))} left once resumed"
+    if not ends or phase != "infusing":
+        return ""
+    left = (_at(ends) - utc).total_seconds()
+    return f"ends in {_span(left)}" if left >= 0 else f"time over by {_span(-left)}"
+
+
 def _session(session: Payload, utc: datetime) -> Text:
     order = session.get("order") or {}
     line = Text()
     if order:
         line.append(f"{order['protocol']}  {order['rate_ml_h']:g} mL/h × {order['concentration_mg_ml']:g} mg/mL  ")
-    if session.get("ends_at") and session.get("phase") in RUNNING:
-        left = (_at(session["ends_at"]) - utc).total_seconds()
-        line.append(f"ends in {_span(left)}  " if left >= 0 else f"time over by {_span(-left)}  ", "bold")
+    if left := _left(session, utc):
+        line.append(f"{left}  ", "bold")
     if session.get("dose_mg") is not None and order:
         line.append(f"given {session['dose_mg']:.3f} of {order['dose_mg']:g} mg ({session['volume_ml']:.3f} mL)  ")
     if session.get("stopping"):
