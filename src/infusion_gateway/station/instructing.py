@@ -145,12 +145,11 @@ class Instructing:
         def write() -> bytes:
             nonlocal bound
             binding.take(gateway.topics.heartbeat, gateway.beat, retained=False)
-            if (
-                not bound
-            ):  # sent again, anything else is for the same case and occurrence, though others stand there now
+            if not bound:
                 binding.take(gateway.topics.session(bed.bed), bed.raw.get("session", b""), retained=False)
                 binding.take(gateway.topics.alarms(bed.bed), bed.raw.get("alarms", b""), retained=False)
-                bound = not binding.missing and not binding.stops  # a stop is for whoever lies there
+                # sent again it is for the same case and occurrence; but a stop is for whoever lies there
+                bound = not binding.missing and not binding.stops
             return binding.write()
 
         write()
