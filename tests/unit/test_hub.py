@@ -338,8 +338,9 @@ async def test_however_short_the_patience_it_is_sent(patience_s: float) -> None:
         async def publish(self, *_: Any, **given: Any) -> None:
             sent.append(given["properties"].MessageExpiryInterval)
 
-    waits = client.pauses("stop")
-    answer = await client._asked_for(Broker(), "t", b"{}", "i-1", "answers", waits, patience_s)  # type: ignore[arg-type]
+    broker: Any = Broker()
+    how = {"answers": "answers", "waits": client.pauses("stop"), "patience_s": patience_s}
+    answer = await client._asked_for(broker, "t", b"{}", identity="i-1", **how)
     assert answer is None
     assert sent[0] == client.EXPIRES_S
     assert (len(sent) > 1) == (patience_s > 0)

@@ -42,9 +42,9 @@ class Answers:
         while len(self._owed) > OWED:
             self._owed.popitem(last=False)
 
-    def owes(self, bed: str, identity: str) -> bool:
-        """Say whether this was asked and is not answered yet: asked again, it is answered once."""
-        return bool(identity) and (bed, identity) in self._owed
+    def had(self, asker: Asker, name: str, identity: str) -> bool:
+        """Say whether this came before: while that is owed its answer it is answered once, then again as before."""
+        return (bool(identity) and (asker.bed, identity) in self._owed) or self.repeat(asker, name, identity)
 
     def repeat(self, asker: Asker, name: str, identity: str) -> bool:
         """Answer as before what was answered before: a message that came twice is one instruction. False: it wasn't."""

@@ -75,7 +75,7 @@ class Reception:
         elif bed.broken is not None:
             bed.inbox.put(DeadlineReached())  # which asks the pump to stop
             self._answers.refuse(asker, name, parsed.id, "this bed is quarantined: stop the pump by hand")
-        elif not self._answers.owes(asker.bed, parsed.id) and not self._answers.repeat(asker, name, parsed.id):
+        elif not self._answers.had(asker, name, parsed.id):
             self._answers.owe(parsed.id, asker)
             elsewhere = _elsewhere(asker.bed, parsed.instruction, beds)
             asked = Instructed(parsed.instruction, parsed.by, parsed.id, parsed.case, parsed.signed, elsewhere)
@@ -103,7 +103,7 @@ class Reception:
 
         What is refused so stays refused, though another copy comes in time.
         """
-        if self._answers.owes(asker.bed, found.id) or self._answers.repeat(asker, name, found.id):
+        if self._answers.had(asker, name, found.id):
             return
         taken = bed is not None and found.id in bed.state.durable.instructions
         reason = TAKEN_UP if taken else found.reason

@@ -90,8 +90,15 @@ async def ask(
             if isinstance(payload, Binding):
                 await _gather(client, station, topics, payload)
             sent = True
-            do, waits = topics.do(bed, name), pauses(name)
-            answer = await _asked_for(client, do, payload, identity, answers, waits, patience_s)
+            answer = await _asked_for(
+                client,
+                topics.do(bed, name),
+                payload,
+                identity=identity,
+                answers=answers,
+                waits=pauses(name),
+                patience_s=patience_s,
+            )
     except MqttError as error:
         if not sent:
             raise BrokerError(f"{unreachable(broker, error)}. Nothing was asked") from error
@@ -132,10 +139,11 @@ def pauses(name: str) -> Iterator[float]:
     yield math.inf
 
 
-async def _asked_for(  # noqa: PLR0917 - what is sent where, how often, and whose answer counts
+async def _asked_for(
     client: Client,
     topic: str,
     payload: bytes | Binding,
+    *,
     identity: str,
     answers: str,
     waits: Iterator[float],

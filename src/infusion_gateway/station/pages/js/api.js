@@ -3,7 +3,7 @@
 import { say } from "./words.js";
 
 const PATIENCE_MS = 10_000;
-let csrf = "unknown"; // any will do for a stop: a page that could not learn its own still stops
+let csrf = "unknown"; // any will do for a stop and for a call: a page that could not learn its own still stops
 let unknown = () => undefined;
 
 /**

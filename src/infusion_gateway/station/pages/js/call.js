@@ -1,6 +1,6 @@
 /** A patient's call button: one touch, any key, and how the call stands, in words that can be read from a bed. */
 
-import { call, useToken } from "./api.js";
+import { call } from "./api.js";
 import { clock, moment, since } from "./clock.js";
 import { el, mark, put, show } from "./dom.js";
 import { say, term } from "./words.js";
@@ -84,7 +84,6 @@ addEventListener("keydown", (event) => {
 });
 addEventListener("contextmenu", (event) => event.preventDefault());
 
-useToken("a button of its own");
 mark(document.documentElement, "data-theme", localStorage.getItem("theme") === "light" ? "light" : "dark");
 document.title = say("call.title");
 document.getElementById("main").append(page);

@@ -24,7 +24,7 @@ const CASELESS = new Set(["idle", "ordered", "closed"]);
 /**
  * Each bed's last press and what became of it: every button of that bed shows the same. asked: the gateway was seen to
  * ask the pump since; confirmed: since when it is seen to have stopped after that, in ms; before: where on record what
- * counts for it begins; told: that the record alone confirmed it.
+ * counts for it begins.
  */
 const presses = new Map();
 
@@ -166,10 +166,9 @@ function follow(bed) {
   press.doubted = stopping === "not-confirmed";
   press.stood &&= stands;
   const onRecord = recorded(press, bed.stops);
-  if (UNDER_WAY.has(stopping) || runs || (press.told && !onRecord)) press.confirmed = null;
+  if (UNDER_WAY.has(stopping) || runs || (!press.asked && !onRecord)) press.confirmed = null;
   else if (press.asked && (DONE.has(stopping) || droppedAsDone(press, bed, stands))) press.confirmed ??= Date.now();
   else if (stands && onRecord) press.confirmed ??= Date.now();
-  press.told = press.confirmed !== null && !press.asked;
   const well = press.kind === "sent" || (press.taken && press.confirmed !== null);
   if (well && !UNDER_WAY.has(stopping) && Date.now() - (press.confirmed ?? press.at) > SHOWN_MS) presses.delete(bed.key);
 }
@@ -184,7 +183,7 @@ function saidOf(press) {
 }
 
 async function send(bed, announce) {
-  const press = { asked: false, confirmed: null, doubted: false, taken: false, phase: bed.session?.phase, before: sinceOf(bed), told: false, stood: bed.link === "live" && delivers(bed).stands };
+  const press = { asked: false, confirmed: null, doubted: false, taken: false, phase: bed.session?.phase, before: sinceOf(bed), stood: bed.link === "live" && delivers(bed).stands };
   presses.set(bed.key, press);
   const tell = (kind, text) => {
     Object.assign(press, { kind, text, at: Date.now() });
